@@ -1,0 +1,254 @@
+"""
+The plain data that travels through doteval: what a function returns, and what happened to a row.
+
+Everything here is immutable, knows no storage and holds no callables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Union
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """
+    One judgement of one row.
+
+    Attributes:
+        name: what was judged, usually the name of the evaluator.
+        value: True or False, or a number. NaN is allowed and never passes a gate.
+        metrics: the names of the metrics that summarise scores of this name.
+        metadata: what is worth keeping of how the value came about; JSON-like, or None.
+    """
+
+    name: str
+    value: bool | int | float
+    metrics: tuple[str, ...] = ("mean",)
+    metadata: Mapping[str, Any] | None = None
+
+
+class Usage(NamedTuple):
+    """
+    What one call consumed.
+
+    Attributes:
+        input_tokens, output_tokens: counts, None where the endpoint did not report them.
+        cost: in whatever currency the caller counts, None where unknown.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: float | None = None
+
+
+class Result:
+    """
+    What an evaluation function returns for one row.
+
+    Args:
+        scores: `Score` objects, or one list of them. A bare bool or number is a score that is
+            named after the evaluation function.
+        prompt: what the model was asked; any JSON-like value.
+        model_response: what it answered; any JSON-like value.
+        error: a text. The row then counts as failed, keeps prompt, answer and usage, is not
+            tried again within the run, and runs again on resume.
+        metadata: a mapping of what else is worth keeping.
+        usage: a mapping with `input_tokens`, `output_tokens` and optionally `cost`, or an
+            SDK's usage object with these attributes.
+
+    Raises:
+        TypeError: something among the scores is not a score.
+    """
+
+    __slots__ = ("scores", "prompt", "model_response", "error", "metadata", "usage")
+
+    scores: tuple[Score | bool | int | float, ...]
+    prompt: Any
+    model_response: Any
+    error: str | None
+    metadata: Mapping[str, Any] | None
+    usage: Any
+
+    def __init__(
+        self,
+        *scores: Score | bool | int | float | Iterable[Score],
+        prompt: Any = None,
+        model_response: Any = None,
+        error: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        usage: Any = None,
+    ) -> None:
+        flat: tuple[Any, ...] = scores
+        if len(scores) == 1 and isinstance(scores[0], (list, tuple)):
+            flat = tuple(scores[0])
+        for score in flat:
+            if not isinstance(score, (Score, bool, int, float)):
+                raise TypeError(
+                    f"Result() takes scores (Score, bool or a number), not "
+                    f"{type(score).__name__}; was an `await` forgotten?"
+                    if hasattr(score, "__await__")
+                    else f"Result() takes scores (Score, bool or a number), not "
+                    f"{type(score).__name__}; pass texts as prompt= or model_response="
+                )
+        self.scores = flat
+        self.prompt = prompt
+        self.model_response = model_response
+        self.error = error
+        self.metadata = metadata
+        self.usage = usage
+
+    def __repr__(self) -> str:
+        parts = [repr(score) for score in self.scores]
+        for name in self.__slots__[1:]:
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name}={value!r}")
+        return f"Result({', '.join(parts)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Result):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds whatever the caller put in
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """
+    Why a row has no scores.
+
+    Attributes:
+        type: name of the exception's class; "error" where the function returned `error=`.
+        message: what it said.
+        traceback: formatted, without local variables; "" where there is none.
+        result: the Result that carried `error=`, for its prompt, answer and usage; else None.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+    result: Result | None = None
+
+
+Outcome = Union[Result, Failure]
+
+
+class Record(NamedTuple):
+    """
+    What happened to one row. A named tuple, because one is made for every row: a frozen
+    dataclass of ten fields takes four times as long.
+
+    Attributes:
+        key: the row's identity (16 bytes).
+        position: of the row in the dataset as this run read it, from 0.
+        repeat: which of the evaluation's repeats, from 0.
+        row: the values by column.
+        outcome: a Result with at least one Score and unique names, or a Failure.
+        attempts: how often the function was started for this row in this run, from 1.
+        started: when the last attempt began, Unix seconds.
+        duration: of the last attempt, seconds.
+        waited: seconds between the first attempt's start and the end that were spent waiting
+            (backoff, Retry-After, rate limits), not in the function.
+        concurrency: attempts in flight when the last one began, itself included.
+    """
+
+    key: bytes
+    position: int
+    repeat: int
+    row: Mapping[str, Any]
+    outcome: Outcome
+    attempts: int
+    started: float
+    duration: float
+    waited: float
+    concurrency: int
+
+    @property
+    def failed(self) -> bool:
+        """Whether the row has no scores."""
+        return isinstance(self.outcome, Failure)
+
+
+LIVE, STALE, SUPERSEDED = 0, 1, 2  # what a stored record counts for; see Stored.state
+
+
+class Attempt(NamedTuple):
+    """
+    A failed attempt at a row, as the ledger keeps it.
+
+    Attributes:
+        key, repeat: of the row.
+        number: of the attempt within its run, from 1.
+        started: Unix seconds. duration: seconds.
+        outcome: what it said about the endpoint: "congestion", "trouble" or "ignored".
+        error: name of the exception's class. message: what it said.
+    """
+
+    key: bytes
+    repeat: int
+    number: int
+    started: float
+    duration: float
+    outcome: str
+    error: str
+    message: str
+
+
+class Stored(NamedTuple):
+    """
+    What a store knows of a row, without its texts.
+
+    Attributes:
+        id: of the record in its store; nothing that leaves the store refers to it.
+        key, digest, repeat: the row's identity.
+        failed: whether it has no scores.
+        state: LIVE; STALE, the dataset no longer has the row; SUPERSEDED by a later record.
+    """
+
+    id: int
+    key: bytes
+    digest: bytes | None
+    repeat: int
+    failed: bool
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """
+    One process working on an evaluation of an experiment.
+
+    Attributes:
+        uid: 128 random bits, hex.
+        experiment, evaluation: what it worked on.
+        started, finished: Unix seconds; finished is None while it works, or after a crash.
+        duration: seconds on a monotonic clock.
+        status: "running", "complete", "incomplete", "interrupted", "stalled" or "failed".
+        pid: of its process.
+        header: versions, git commit, strategy and its parameters, source digest, ...
+        history: how the limit of concurrency moved: `at`, `limit`, `reason`, `throughput`.
+        error: why it did not complete, None where it did.
+    """
+
+    uid: str
+    experiment: str
+    evaluation: str
+    started: float
+    finished: float | None
+    duration: float
+    status: str
+    pid: int
+    header: Mapping[str, Any]
+    history: tuple[Mapping[str, Any], ...] = ()
+    error: str | None = None
+
+
+def new_name() -> str:
+    """A name for an experiment that was given none: the local time and eight random digits."""
+    import os  # only here: the rest of this room is plain data
+    import time
+
+    return f"{time.strftime('%Y%m%d_%H%M%S')}_{os.urandom(4).hex()}"

@@ -1,0 +1,419 @@
+"""
+Hostile text made safe to show, secrets taken out, and figures written for people.
+
+What a model, a dataset or a client answers is shown in terminals, logs and reports, so nothing of
+it reaches them before it went through `safe` (or `one_line`). What is stored is not changed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+ELLIPSIS = "…"
+NOTHING = "-"  # shown for a figure that is unknown; ASCII, so that it fits every encoding
+REDACTED = "[redacted]"
+
+# What can move the cursor, recolour, reorder or hide text: C1 and DEL, the bidirectional controls,
+# line and paragraph separators, characters without width or ink (tags have been used to smuggle
+# instructions past readers), and surrogates, which no stream can encode. Variation selectors up to
+# U+FE0F stay: everyday emoji are made with them.
+_INVISIBLE = (
+    "\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
+)
+_UNSAFE_IN_LINE = f"[\x00-\x1f{_INVISIBLE}]"
+_UNSAFE_IN_BLOCK = f"[\x00-\x08\x0b-\x1f{_INVISIBLE}]"  # tabs and line ends stay
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def safe(
+    text: object,
+    limit: int | None = None,
+    *,
+    newlines: bool = False,
+    mark: str = ELLIPSIS,
+) -> str:
+    """
+    What can be printed without harm, for any object at all.
+
+    Controls, escape sequences, bidirectional overrides, invisible characters and lone surrogates
+    become visible escapes such as `\\x1b`. Applying it twice changes nothing more.
+
+    Args:
+        text: shown as `str(text)`; where that raises, `<ClassName: str() failed>` is shown.
+        limit: how many characters of the text to keep; None keeps all. The cut comes first, so
+            that 10 MB cost no more than what is shown. Escapes may make the outcome longer than
+            that; `fit` bounds what it takes on the screen.
+        newlines: whether line ends and tabs stay as they are; escaped otherwise.
+        mark: appended where something was cut; "..." for an ASCII stream.
+    """
+    if type(text) is not str:
+        text = _as_str(text)
+    cut = limit is not None and len(text) > limit
+    if cut:
+        text = text[:limit]
+    if not (text.isascii() and text.isprintable()):  # the common case costs no regex
+        if newlines:
+            text = re.sub(_UNSAFE_IN_BLOCK, _escape, text.replace("\r\n", "\n"))
+        else:
+            text = re.sub(_UNSAFE_IN_LINE, _escape, text)
+    return text + mark if cut else text
+
+
+def _as_str(value: object) -> str:
+    """`str(value)`, exactly a str (a subclass may override its methods), whatever value does."""
+    try:
+        return str.__str__(str(value))
+    except Exception:  # showing an object must not fail because the object does
+        return f"<{type(value).__name__}: str() failed>"
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
+    code = ord(char)
+    if char in _SHORT:
+        return _SHORT[char]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def encodable(text: str, encoding: str) -> str:
+    """
+    The text with what the encoding can not carry as escapes, for streams that are not UTF-8.
+
+    Raises:
+        LookupError: Python knows no such encoding.
+    """
+    if text.isascii():
+        return text
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def one_line(text: object, width: int | None = None, *, mark: str = ELLIPSIS) -> str:
+    """
+    A preview of a longer text: safe, on one line, runs of white space as one blank.
+
+    Args:
+        width: terminal columns that it may take, the mark included; None leaves it whole.
+        mark: appended where something was cut.
+    """
+    whole = text if type(text) is str else _as_str(text)
+    if width is None:
+        return safe(" ".join(whole.split()))
+    # Four characters a column leave room for white space and for what takes no column.
+    start = whole[: 4 * max(width, 0) + 16]
+    shown = safe(" ".join(start.split()))
+    return fit(shown, width, mark=mark) if start == whole else _cut(shown, width, mark)
+
+
+def display_width(text: str) -> int:
+    """How many terminal columns a safe text takes; wide characters count two, combining none."""
+    return len(text) if text.isascii() else sum(_widths(text))
+
+
+def fit(text: str, width: int, *, mark: str = ELLIPSIS) -> str:
+    """
+    A safe text cut to the terminal columns that there are.
+
+    Args:
+        width: columns, the mark included; with 0 or less nothing is left.
+        mark: shown at the cut.
+    """
+    if text.isascii():
+        fits = len(text) <= width
+    else:
+        fits = len(text) <= _STACKED * width and display_width(text) <= width
+    return text if fits else _cut(text, width, mark)
+
+
+# Characters in one column: real scripts stack fewer, "Zalgo" text knows no bound.
+_STACKED = 5
+
+
+def _cut(text: str, width: int, mark: str) -> str:
+    """The start of the text and the mark, within so many columns."""
+    room = width - display_width(mark)
+    if room < 0:
+        return mark[: max(width, 0)]
+    if text.isascii():
+        return text[:room] + mark
+    used = 0
+    start = text[: _STACKED * room]
+    for position, columns in enumerate(_widths(start)):
+        used += columns
+        if used > room:
+            return start[:position] + mark
+    return start + mark
+
+
+def _widths(text: str) -> Iterator[int]:
+    """Columns of each character: Unicode Standard Annex 11, and 0 for what combines."""
+    import unicodedata  # 1 MB of tables, needed only for text that is not ASCII
+
+    for char in text:
+        if unicodedata.category(char) in ("Mn", "Me"):
+            yield 0
+        else:
+            yield 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+# --- secrets ---------------------------------------------------------------------------------
+
+_PASSWORD_IN_URL = r"://[^\s/:@?#]*:([^\s/?#]+)@"
+# A key may follow an escape (`\n` of a repr, `%20` of a URL) but not another letter: `task-...`.
+_APART = r"(?:(?<![WITHIN]PREFIX)|(?<=\\[nrt]PREFIX)|(?<=%[0-9A-Fa-f][0-9A-Fa-f]PREFIX))"
+
+
+def _key(prefix: str, rest: str, within: str = "A-Za-z0-9") -> tuple[tuple[str], str]:
+    """The shape of keys that begin with a prefix, not preceded by characters of a word."""
+    literal = re.escape(prefix)
+    apart = _APART.replace("PREFIX", literal).replace("WITHIN", within)
+    return (prefix,), literal + apart + rest
+
+
+# Each shape: needles, and a regex tried only on text that holds one of them (they cost 30 ns and
+# most texts hold none). Where a regex has a group, the group is the secret. All are linear in the
+# length of the text: no attempt fails after an unbounded repeat within which another can begin.
+_SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
+    _key("sk-", r"[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic (sk-ant-...), OpenRouter
+    _key("sk_live_", r"[A-Za-z0-9]{16,}"),
+    _key("gsk_", r"[A-Za-z0-9]{20,}"),
+    _key("xai-", r"[A-Za-z0-9]{20,}"),
+    _key("pplx-", r"[A-Za-z0-9]{20,}"),
+    _key("nvapi-", r"[A-Za-z0-9_-]{20,}"),
+    _key("r8_", r"[A-Za-z0-9]{20,}"),
+    _key("hf_", r"[A-Za-z0-9]{20,}"),
+    _key("AIza", r"[A-Za-z0-9_-]{30,}"),
+    _key("ya29.", r"[A-Za-z0-9_-]{20,}"),
+    _key("AKIA", r"[A-Z0-9]{16}"),
+    _key("ASIA", r"[A-Z0-9]{16}"),
+    _key("ghp_", r"[A-Za-z0-9]{20,}"),
+    _key("gho_", r"[A-Za-z0-9]{20,}"),
+    _key("ghu_", r"[A-Za-z0-9]{20,}"),
+    _key("ghs_", r"[A-Za-z0-9]{20,}"),
+    _key("ghr_", r"[A-Za-z0-9]{20,}"),
+    _key("github_pat_", r"[A-Za-z0-9_]{20,}"),
+    _key("glpat-", r"[A-Za-z0-9_-]{16,}"),
+    (("xox",), r"xox[a-z]-[A-Za-z0-9-]{10,}"),  # Slack
+    # JSON Web Tokens; apart from "-" and "_" too, else "eyJ-eyJ-eyJ-..." is tried at each "eyJ".
+    _key("eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "A-Za-z0-9_-"),
+    (("://",), _PASSWORD_IN_URL),
+    (
+        ("PRIVATE KEY",),
+        r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----((?s:.*?))(?:-----END|\Z)",
+    ),
+    (("earer", "EARER"), r"(?i:bearer)(?:\s|%20){1,4}([A-Za-z0-9._~+/-]{16,}=*)"),
+    (("asic ",), r"(?i:authorization\W{1,6}basic )([A-Za-z0-9+/]{8,}=*)"),
+    # A header, a query parameter or an argument. With a digit: `api_key=settings.api_key` of a
+    # traceback's source line is no secret.
+    (
+        ("key", "KEY", "Key"),
+        r"(?i:api[_-]?key)[\"']{0,2}\s{0,2}[=:]\s{0,2}[\"']?(?=[A-Za-z._~+/-]{0,64}[0-9])"
+        + r"([A-Za-z0-9._~+/-]{16,}=*)",
+    ),
+)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """
+    The text with credentials replaced by `[redacted]`, in time linear in its length.
+
+    Redact before cutting: half a key at the end of a cut text has no known shape.
+
+    Args:
+        secrets: the very values to take out, from `secrets_of`; where some overlap, all that
+            they cover goes. Well-known key shapes (API keys of model and code hosts, bearer
+            tokens, JWTs, private keys, `://user:password@`) go without being named.
+    """
+    spans = [span for secret in secrets for span in _found(text, secret)]
+    for needles, pattern in _SHAPES:
+        if any(needle in text for needle in needles):
+            spans += [match.span(match.re.groups) for match in re.finditer(pattern, text)]
+    if not spans:
+        return text
+    kept, position = [], 0
+    for start, end in sorted(spans):
+        if start >= position:  # else it overlaps what has just been taken out
+            kept += [text[position:start], REDACTED]
+        position = max(position, end)
+    return "".join(kept) + text[position:]
+
+
+def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Where a secret stands in the text; an empty one nowhere."""
+    start = text.find(secret) if secret else -1
+    while start >= 0:
+        end = start + len(secret)
+        yield start, end
+        start = text.find(secret, end)
+
+
+_CREDENTIAL = (  # "KEY", but neither "KEYBOARD" nor "TOKENIZERS_PARALLELISM"
+    r"(?:KEYS?|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|CREDENTIALS?|CREDS|AUTH|DSN"
+    r"|COOKIE|PAT|SIGNATURE|WEBHOOK)(?![A-Z])"
+)
+# They name files, programs and sockets; a traceback without its paths would help nobody.
+_NO_CREDENTIAL = r"^(?:OLD)?PWD$|(?:SOCK|FILE|PATH|DIR|ASKPASS)$"
+_PLAIN_WORDS = ("disabled", "required", "optional", "anonymous", "password", "changeme")
+_SHORTEST_SECRET = 8  # a shorter value is likely to be a flag or an everyday word
+
+
+def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    The values of the environment that look like credentials, longest first, for `redact`.
+
+    A variable counts when a word of its name ends like KEY, TOKEN, SECRET, PASSWORD, CREDENTIAL,
+    AUTH or DSN, and of any variable the password inside a URL. Values under 8 characters, plain
+    words and the names of files and sockets are left alone.
+    """
+    found: set[str] = set()
+    for name, value in environ.items():
+        upper = name.upper()
+        if re.search(_CREDENTIAL, upper) and not re.search(_NO_CREDENTIAL, upper):
+            found.update(_forms(value))
+        if "://" in value:
+            found.update(re.findall(_PASSWORD_IN_URL, value))
+    return tuple(sorted(filter(_worth_hiding, found), key=lambda secret: (-len(secret), secret)))
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A secret as it may turn up: itself, as a repr shows it, and the lines of a longer one."""
+    yield value.strip()
+    yield repr(value.strip())[1:-1]
+    yield from (line.strip() for line in value.splitlines() if len(line) >= 2 * _SHORTEST_SECRET)
+
+
+def _worth_hiding(value: str) -> bool:
+    return len(value) >= _SHORTEST_SECRET and value.lower() not in _PLAIN_WORDS
+
+
+# --- figures for people ----------------------------------------------------------------------
+
+
+def _is_finite(value: float) -> bool:
+    """Whether it can be written out: not NaN, no infinity, no int beyond the range of floats."""
+    return abs(value) < 1e300
+
+
+def duration(seconds: float | None) -> str:
+    """
+    Seconds in the unit that people would use: "450 ms", "0.84 s", "3 min 12 s", "2 h 05 min".
+
+    Below half a second in milliseconds. None, NaN and infinities give "-".
+    """
+    if seconds is None or not _is_finite(seconds):
+        return NOTHING
+    if seconds < 0:
+        return f"-{duration(-seconds)}"
+    if seconds < 0.4995:
+        return _milliseconds(1000 * seconds)
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24:,} d {hours % 24:02d} h"
+
+
+def _milliseconds(value: float) -> str:
+    if value == 0:
+        return "0 s"
+    if value < 0.01:
+        return "<0.01 ms"
+    return f"{value:.2f} ms" if value < 0.995 else f"{_three_digits(value)} ms"
+
+
+def _three_digits(value: float) -> str:
+    """About three significant digits, without exponents: "0.84", "4.2", "123", "12,345"."""
+    if value < 0.995:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def rate(per_second: float | None, unit: str = "") -> str:
+    """
+    A throughput: "12.3/s"; below one in ten seconds per minute or hour: "3.0/min".
+
+    Args:
+        per_second: None, NaN and infinities give "-".
+        unit: the plural of what is counted: `rate(4.2, "rows")` is "4.2 rows/s".
+    """
+    if per_second is None or not _is_finite(per_second):
+        return NOTHING
+    per, factor = "s", 1
+    if 0 < abs(per_second) < 0.1:
+        per, factor = ("min", 60) if abs(per_second) >= 0.1 / 60 else ("h", 3600)
+    value = per_second * factor
+    sign = "-" if value < 0 else ""
+    figure = "0" if value == 0 else sign + _three_digits(abs(value))
+    return f"{figure} {unit}/{per}" if unit else f"{figure}/{per}"
+
+
+def count(n: float | None) -> str:
+    """A number of things: "12,345"; None, NaN and infinities give "-"."""
+    return NOTHING if n is None or not _is_finite(n) else f"{n:,.0f}"
+
+
+def percent(fraction: float | None) -> str:
+    """
+    A fraction in percent: "84.2%". Only all is "100%" and only nothing "0%": what would round to
+    them is ">99.9%" or "<0.1%". None, NaN and infinities give "-".
+    """
+    if fraction is None or not _is_finite(fraction):
+        return NOTHING
+    size = abs(fraction)
+    if size in (0, 1):
+        text = "100%" if size else "0%"
+    elif size < 0.0005:
+        return "<0.1%" if fraction > 0 else ">-0.1%"
+    elif 0.9995 <= size < 1:
+        return ">99.9%" if fraction > 0 else "<-99.9%"
+    else:
+        text = f"{100 * size:,.1f}%"
+    return text if fraction >= 0 else f"-{text}"
+
+
+def ago(then: float | None, now: float) -> str:
+    """
+    How long ago a moment was: "just now", "12 s ago", "5 min ago", "3 h ago", "2 days ago".
+
+    Args:
+        then, now: Unix seconds. A moment in the future (two clocks) is "just now".
+    """
+    if then is None or not _is_finite(then):
+        return NOTHING
+    amount = now - then
+    if amount < 5:
+        return "just now"
+    for size, unit in ((60, "s"), (60, "min"), (24, "h")):
+        if amount < size:
+            return f"{int(amount)} {unit} ago"
+        amount /= size
+    return "1 day ago" if amount < 2 else f"{int(amount):,} days ago"
+
+
+def when(then: float | None, now: float) -> str:
+    """
+    A moment as a reader of a list wants it: relative within a day, else local date and time.
+
+    Args:
+        then, now: Unix seconds. What the calendar can not express gives "-".
+    """
+    if then is None or not _is_finite(then):
+        return NOTHING
+    if -60 < now - then < 86_400:
+        return ago(then, now)
+    import time  # only here: the rest of this room knows no clock
+
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(then))
+    except (OverflowError, ValueError, OSError):
+        return NOTHING

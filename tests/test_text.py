@@ -1,0 +1,500 @@
+"""Hostile text is harmless, secrets go, figures read well."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from doteval import text
+
+
+class Mute:
+    """An object that can not say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Liar(str):
+    """A str whose methods lie."""
+
+    def isascii(self) -> bool:
+        return True
+
+    def isprintable(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return self
+
+
+class TestSafe:
+    def test_plain_text_stays_the_very_same_object(self):
+        """Nothing is copied where there is nothing to escape."""
+        plain = "The answer is 42."
+
+        assert text.safe(plain) is plain
+
+    @pytest.mark.parametrize(
+        ("hostile", "shown"),
+        [
+            ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+            ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+            ("a\x00b\x7fc\x9bd", "a\\x00b\\x7fc\\x9bd"),
+            ("a\r\n\tb", "a\\r\\n\\tb"),
+            ("user\u202egnp.exe\u2066x\u200f\u061c", "user\\u202egnp.exe\\u2066x\\u200f\\u061c"),
+            ("zero\u200bwidth\ufeff\u2060\u00ad", "zero\\u200bwidth\\ufeff\\u2060\\xad"),
+            ("line\u2028paragraph\u2029", "line\\u2028paragraph\\u2029"),
+            ("half \ud83d", "half \\ud83d"),
+            ("tag \U000e0041", "tag \\U000e0041"),
+            ("filler \u3164", "filler \\u3164"),
+        ],
+    )
+    def test_what_could_harm_becomes_visible(self, hostile, shown):
+        """Controls, direction overrides, invisible characters and surrogates are escaped."""
+        assert text.safe(hostile) == shown
+
+    def test_it_can_be_applied_twice(self):
+        """An escaped text holds nothing left to escape."""
+        once = text.safe("\x1b[2J \u202e é \ud800")
+
+        assert text.safe(once) == once
+
+    def test_languages_and_emoji_stay(self):
+        """What people write is not escaped."""
+        written = "naïve Ελλάδα 日本語 עברית العربية हिन्दी 🎉 ❤️"
+
+        assert text.safe(written) == written
+
+    def test_every_character_can_be_shown(self):
+        """Whatever the character, the outcome can be encoded and holds no control."""
+        everything = "".join(map(chr, range(0x110000)))
+
+        shown = text.safe(everything)
+        shown.encode()
+        assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in shown)
+
+    def test_lines_stay_where_they_are_asked_for(self):
+        """A block keeps line ends and tabs, and carriage returns only as part of a line end."""
+        shown = text.safe("a\tb\r\nc\rd\x1b", newlines=True)
+
+        assert shown == "a\tb\nc\\rd\\x1b"
+
+    @pytest.mark.parametrize(
+        ("given", "limit", "shown"),
+        [
+            ("abcdef", 6, "abcdef"),
+            ("abcdef", 5, "abcde…"),
+            ("\x1b\x1b\x1b", 2, "\\x1b\\x1b…"),
+            ("", 0, ""),
+            ("a", 0, "…"),
+        ],
+    )
+    def test_a_cut_is_marked(self, given, limit, shown):
+        """The limit counts characters of the text itself; the mark says that there was more."""
+        assert text.safe(given, limit) == shown
+
+    def test_the_mark_can_be_ascii(self):
+        """A stream that can not carry the ellipsis gets dots."""
+        assert text.safe("abcdef", 3, mark="...") == "abc..."
+
+    def test_ten_megabytes_cost_no_more_than_what_is_shown(self):
+        """The text is cut before it is escaped; escaping first took two seconds."""
+        huge = "\x1b[31m" * 2_000_000
+        start = time.perf_counter()
+
+        for _ in range(100):
+            text.safe(huge, 100)
+            text.one_line(huge, 80)
+
+        assert time.perf_counter() - start < 1
+
+    @pytest.mark.parametrize(
+        ("value", "shown"), [(None, "None"), (1.5, "1.5"), (Mute(), "<Mute: str() failed>")]
+    )
+    def test_any_object_can_be_shown(self, value, shown):
+        """Showing an object does not fail because the object does."""
+        assert text.safe(value) == shown
+
+    def test_a_hostile_class_name_is_escaped_too(self):
+        """The name of a class is data as well."""
+        hostile = type("\x1b[2J", (Mute,), {})()
+
+        assert text.safe(hostile) == "<\\x1b[2J: str() failed>"
+
+    def test_a_str_that_lies_about_itself_is_escaped(self):
+        """A subclass of str can not talk its way past the escaping."""
+        assert text.safe(Liar("\x1b[2J")) == "\\x1b[2J"
+
+
+class TestEncodable:
+    @pytest.mark.parametrize(
+        ("given", "encoding", "shown"),
+        [
+            ("plain", "ascii", "plain"),
+            ("né 日", "latin-1", "né \\u65e5"),
+            ("né 日", "ascii", "n\\xe9 \\u65e5"),
+            ("né 日", "utf-8", "né 日"),
+        ],
+    )
+    def test_what_an_encoding_lacks_is_escaped(self, given, encoding, shown):
+        """A stream that is not UTF-8 still shows every text."""
+        assert text.encodable(given, encoding) == shown
+
+
+class TestWidth:
+    @pytest.mark.parametrize(
+        ("shown", "columns"),
+        [("", 0), ("abc", 3), ("é", 1), ("e\u0301", 1), ("日本", 4), ("ｆｕｌｌ", 8), ("🎉", 2)],
+    )
+    def test_width_is_counted_in_columns(self, shown, columns):
+        """Wide characters take two columns, combining marks none."""
+        assert text.display_width(shown) == columns
+
+    @pytest.mark.parametrize(
+        ("given", "width", "shown"),
+        [
+            ("abcdef", 6, "abcdef"),
+            ("abcdef", 4, "abc…"),
+            ("abcdef", 1, "…"),
+            ("abcdef", 0, ""),
+            ("abcdef", -3, ""),
+            ("", 0, ""),
+            ("日本語", 6, "日本語"),
+            ("日本語", 5, "日本…"),
+            ("日本語", 4, "日…"),
+            ("日本語", 2, "…"),
+            ("é" * 3, 3, "ééé"),
+        ],
+    )
+    def test_a_cut_text_fits(self, given, width, shown):
+        """The mark is part of the width, and no wide character is halved."""
+        assert text.fit(given, width) == shown
+
+    def test_an_ascii_mark_fits_as_well(self):
+        """Dots take three columns of what there is."""
+        assert text.fit("abcdef", 4, mark="...") == "a..."
+        assert text.fit("abcdef", 2, mark="...") == ".."
+
+    def test_stacked_marks_are_bounded(self):
+        """Text of combining marks, which take no column, is cut like any other."""
+        zalgo = "a" + "\u0301" * 100_000
+
+        assert len(text.fit(zalgo, 10)) < 100
+
+    @pytest.mark.parametrize(
+        ("given", "width", "shown"),
+        [
+            ("  a\n\n\tb  c\r\n", None, "a b c"),
+            ("a\nb", 10, "a b"),
+            ("what is\nthe answer", 10, "what is t…"),
+            ("a" + " " * 1000 + "b", 10, "a…"),
+            ("\x1b[0m", 5, "\\x1b…"),
+            ("x" * 1000, 2, "x…"),
+            ("x" * 1000, 0, ""),
+            (Mute(), 40, "<Mute: str() failed>"),
+        ],
+    )
+    def test_a_preview_is_one_line(self, given, width, shown):
+        """Runs of white space become one blank, and what was left out is marked."""
+        assert text.one_line(given, width) == shown
+
+
+class TestRedact:
+    def test_named_secrets_go(self):
+        """The very values of the environment are taken out, wherever they stand."""
+        shown = text.redact("login with hunter2hunter2 or 'hunter2hunter2'", ["hunter2hunter2"])
+
+        assert shown == "login with [redacted] or '[redacted]'"
+
+    def test_a_text_without_secrets_is_left_alone(self):
+        """Nothing is copied where there is nothing to hide."""
+        plain = "Error code: 500 - the task-specific model risk-aware-something is down"
+
+        assert text.redact(plain, ["hunter2hunter2", ""]) is plain
+
+    def test_overlapping_secrets_leave_no_rest(self):
+        """Of a secret within another, or half over another, nothing stays."""
+        shown = text.redact("x abcdefgh1234 y", ["efgh1234", "abcdefgh12", "abcdefgh"])
+
+        assert shown == "x [redacted] y"
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "sk-proj-Abc123Abc123Abc123_-x",
+            "sk-ant-api03-Abc123Abc123Abc123",
+            "AKIAIOSFODNN7EXAMPLE",
+            "ghp_" + "a1B2" * 9,
+            "github_pat_" + "a1B2" * 9,
+            "glpat-" + "a1B2" * 5,
+            "xoxb-1234567890-abcdef",
+            "AIza" + "a1B2-" * 7,
+            "hf_" + "a1B2" * 8,
+            "gsk_" + "a1B2" * 8,
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w",
+        ],
+    )
+    @pytest.mark.parametrize("around", ["{}", "key: {}, x", "'{}'", "=%20{}&", r"'\n{}\n'"])
+    def test_well_known_shapes_go(self, secret, around):
+        """Keys of known services go without being named, plain, quoted or escaped."""
+        shown = text.redact(around.format(secret))
+
+        assert secret not in shown
+        assert "[redacted]" in shown
+
+    @pytest.mark.parametrize(
+        ("given", "shown"),
+        [
+            ("Authorization: Bearer abcdef0123456789abcdef==", "Authorization: Bearer [redacted]"),
+            ("BEARER abcdef0123456789abcdef", "BEARER [redacted]"),
+            ("'Authorization': 'Basic dXNlcjpwYXNz'", "'Authorization': 'Basic [redacted]'"),
+            ("postgres://bob:pa:ss@w@db/x", "postgres://bob:[redacted]@db/x"),
+            ("redis://:hunter2@db", "redis://:[redacted]@db"),
+            (
+                "https://a.org/x?api_key=abcdef0123456789&y=1",
+                "https://a.org/x?api_key=[redacted]&y=1",
+            ),
+            ('"x-api-key": "abcdef0123456789"', '"x-api-key": "[redacted]"'),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nMII\nabc\n-----END RSA PRIVATE KEY-----",
+                "-----BEGIN RSA PRIVATE KEY-----[redacted]-----END RSA PRIVATE KEY-----",
+            ),
+            ("-----BEGIN PRIVATE KEY-----\nMII", "-----BEGIN PRIVATE KEY-----[redacted]"),
+        ],
+    )
+    def test_what_stands_around_a_secret_stays(self, given, shown):
+        """Of headers, addresses and arguments only the secret part goes."""
+        assert text.redact(given) == shown
+
+    @pytest.mark.parametrize(
+        "harmless",
+        [
+            "client = Client(api_key=settings.openai_api_key)",
+            "Bearer token is missing",
+            "http://localhost:8000/v1?mail=a@b.org",
+            "https://git@host.org/x",
+            "eyJ is how a token begins",
+        ],
+    )
+    def test_what_only_looks_alike_stays(self, harmless):
+        """Tracebacks stay readable."""
+        assert text.redact(harmless) == harmless
+
+    @pytest.mark.parametrize(
+        "hostile",
+        [
+            *(
+                "sk-",
+                "eyJ",
+                "eyJ-",
+                "\\neyJ",
+                "%20eyJ",
+                "://",
+                "://a:",
+                "Bearer ",
+                "AKIA",
+                "api_key=",
+                "authorization: basic ",
+            ),
+            *("-----BEGIN PRIVATE KEY-----", "eyJaaaaaaaaa.", "://:@", "xox", "hunter2hunter2"),
+        ],
+    )
+    @pytest.mark.parametrize("filler", ["", "a" * 1_000_000, " " * 1_000_000])
+    def test_hostile_text_takes_linear_time(self, hostile, filler):
+        """A megabyte made to trap a regex takes tenths of a second; quadratic would take hours."""
+        start = time.perf_counter()
+
+        text.redact(hostile * 100_000 if not filler else hostile + filler, ["hunter2hunter2"])
+
+        assert time.perf_counter() - start < 5
+
+
+class TestSecretsOf:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *(
+                "OPENAI_API_KEY",
+                "openai_api_key",
+                "HF_TOKEN",
+                "AWS_SECRET_ACCESS_KEY",
+                "DB_PASSWORD",
+            ),
+            *("SENTRY_DSN", "MY_CREDENTIALS", "BASIC_AUTH", "DB_PWD", "APIKEY", "KEY_1", "GH_PAT"),
+        ],
+    )
+    def test_credentials_are_known_by_their_names(self, name):
+        """What a name calls a key, token, secret or password is one."""
+        assert text.secrets_of({name: "hunter2hunter2"}) == ("hunter2hunter2",)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("PWD", "/home/bob/project"),
+            ("OLDPWD", "/home/bob/project"),
+            ("SSH_AUTH_SOCK", "/run/user/1000/agent"),
+            ("SSH_KEY_PATH", "/home/bob/.ssh/id"),
+            ("SSH_ASKPASS", "/usr/bin/askpass"),
+            ("KEYBOARD_LAYOUT", "us-international"),
+            ("TOKENIZERS_PARALLELISM", "true-or-not"),
+            ("GIT_AUTHOR_NAME", "Bob Builder"),
+            ("MAX_TOKENS", "4096"),
+            ("AUTH", "disabled"),
+            ("HOME", "/home/bob/and/more"),
+        ],
+    )
+    def test_the_rest_of_the_environment_is_no_secret(self, name, value):
+        """Paths, flags and short values stay readable."""
+        assert text.secrets_of({name: value}) == ()
+
+    def test_the_password_of_an_address_counts_whatever_the_name(self):
+        """A driver's message may quote the password alone."""
+        found = text.secrets_of({"DATABASE_URL": "postgres://bob:hunter2hunter2@db/x"})
+
+        assert found == ("hunter2hunter2",)
+
+    def test_the_longest_comes_first(self):
+        """The order is that of the length."""
+        found = text.secrets_of({"A_KEY": "a" * 8, "B_KEY": "b" * 12, "C_KEY": "c" * 10})
+
+        assert [len(secret) for secret in found] == [12, 10, 8]
+
+    def test_a_secret_is_known_in_other_spellings(self):
+        """A repr escapes it, and a key of several lines turns up line by line."""
+        lines = "first-line-0123456789\nsecond-line-0123456789"
+
+        found = text.secrets_of({"A_KEY": lines, "B_KEY": "back\\slash'quote\""})
+
+        assert "first-line-0123456789\\nsecond-line-0123456789" in found
+        assert "second-line-0123456789" in found
+        assert text.redact(
+            f"{'back' + chr(92) + 'slash' + chr(39) + 'quote' + chr(34)!r}", found
+        ) == ("'[redacted]'")
+
+
+UNKNOWN = [None, float("nan"), float("inf"), float("-inf")]
+
+
+class TestFigures:
+    @pytest.mark.parametrize(
+        ("seconds", "shown"),
+        [
+            (0, "0 s"),
+            (0.000_001, "<0.01 ms"),
+            (0.000_4, "0.40 ms"),
+            (0.004_2, "4.2 ms"),
+            (0.45, "450 ms"),
+            (0.84, "0.84 s"),
+            (9.999, "10.0 s"),
+            (59.97, "1 min 00 s"),
+            (192, "3 min 12 s"),
+            (3599.7, "1 h 00 min"),
+            (7500, "2 h 05 min"),
+            (47 * 3600, "47 h 00 min"),
+            (200_000, "2 d 08 h"),
+            (-0.84, "-0.84 s"),
+        ],
+    )
+    def test_a_duration_is_in_the_unit_that_people_use(self, seconds, shown):
+        """Rounding never shows 60 seconds or 60 minutes."""
+        assert text.duration(seconds) == shown
+
+    @pytest.mark.parametrize(
+        ("per_second", "shown"),
+        [
+            (0, "0/s"),
+            (0.5, "0.50/s"),
+            (4.23, "4.2/s"),
+            (123.4, "123/s"),
+            (12_345, "12,345/s"),
+            (0.05, "3.0/min"),
+            (0.0005, "1.8/h"),
+            (-4.23, "-4.2/s"),
+        ],
+    )
+    def test_a_rate_says_per_what(self, per_second, shown):
+        """Slow rates are told per minute or per hour."""
+        assert text.rate(per_second) == shown
+
+    def test_a_rate_says_of_what(self):
+        """The unit stands before the time."""
+        assert text.rate(4.2, "rows") == "4.2 rows/s"
+
+    def test_a_count_has_separators(self):
+        """Large numbers are read in groups of three."""
+        assert [text.count(n) for n in (0, 999, 12_345)] == ["0", "999", "12,345"]
+
+    @pytest.mark.parametrize(
+        ("fraction", "shown"),
+        [
+            (0, "0%"),
+            (0.000_1, "<0.1%"),
+            (0.842, "84.2%"),
+            (0.999_9, ">99.9%"),
+            (1, "100%"),
+            (12.5, "1,250.0%"),
+            (-0.031, "-3.1%"),
+            (-0.000_1, ">-0.1%"),
+            (-0.999_9, "<-99.9%"),
+            (-1, "-100%"),
+        ],
+    )
+    def test_only_all_is_one_hundred_percent(self, fraction, shown):
+        """Rounding never turns almost all into all, or almost nothing into nothing."""
+        assert text.percent(fraction) == shown
+
+    @pytest.mark.parametrize("unknown", UNKNOWN)
+    def test_what_is_unknown_is_a_dash(self, unknown):
+        """No figure is invented."""
+        shown = {text.duration(unknown), text.rate(unknown), text.count(unknown)}
+        shown |= {text.percent(unknown), text.ago(unknown, 0.0), text.when(unknown, 0.0)}
+
+        assert shown == {"-"}
+
+
+class TestMoments:
+    @pytest.mark.parametrize(
+        ("seconds", "shown"),
+        [
+            (-10, "just now"),
+            (4, "just now"),
+            (12, "12 s ago"),
+            (60, "1 min ago"),
+            (3599, "59 min ago"),
+            (3 * 3600, "3 h ago"),
+            (86_400, "1 day ago"),
+            (3 * 86_400, "3 days ago"),
+        ],
+    )
+    def test_ago_has_one_unit(self, seconds, shown):
+        """The largest unit that has passed is enough."""
+        assert text.ago(1_700_000_000 - seconds, 1_700_000_000) == shown
+
+    def test_a_recent_moment_is_relative(self):
+        """Within a day the distance says more than the clock."""
+        assert text.when(1_700_000_000 - 600, 1_700_000_000) == "10 min ago"
+
+    def test_an_older_moment_is_a_date(self):
+        """Local time, sortable, to the minute."""
+        shown = text.when(1_600_000_000, 1_700_000_000)
+
+        assert shown == time.strftime("%Y-%m-%d %H:%M", time.localtime(1_600_000_000))
+
+    def test_a_moment_beyond_the_calendar_is_unknown(self):
+        """A hostile time stamp does no harm."""
+        assert text.when(1e20, 0.0) == "-"
+
+
+def test_the_room_imports_nothing_but_re():
+    """Text is ground: it is loaded wherever something is shown."""
+    source = Path(text.__file__).read_text(encoding="utf-8")
+
+    imports = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
+    assert imports == [
+        "from __future__ import annotations",
+        "import re",
+        "from collections.abc import Iterable, Iterator, Mapping",
+    ]
