@@ -1,0 +1,291 @@
+"""
+Running a row somewhere else than on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextvars import copy_context
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+from ..errors import UsageError
+from ..plugins import Registry
+
+registry: Registry[Callable[[], Any]] = Registry("executor", "executors")
+
+Job = tuple["asyncio.Future[Any]", asyncio.AbstractEventLoop, Callable[[], Any]]
+
+
+class Threads:
+    """
+    Threads that grow with the work and never keep the interpreter from ending.
+
+    `concurrent.futures` joins its threads when the interpreter exits, so that one call that
+    never returns would keep a run from ending for ever; these are daemons. A thread is started
+    when a call finds none idle; idle ones are used again. A call that was abandoned keeps its
+    thread until it returns.
+
+    Args:
+        limit: the most calls that are under way at a time; more wait for a thread. None: as
+            many as are asked for.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = Lock()
+        self._started = 0
+        self._busy = 0
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        """
+        The result of `function()`, computed in a thread, in a copy of the current context.
+
+        What it raises comes back as it is, StopIteration too. A cancelled caller gets its
+        CancelledError at once, while the thread goes on to the end of the function.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        with self._lock:
+            self._busy += 1
+            if self._busy > self._started and (self._limit is None or self._started < self._limit):
+                self._started += 1
+                Thread(target=self._work, name=f"doteval-{self._started}", daemon=True).start()
+        context = copy_context()
+        self._jobs.put((future, loop, lambda: context.run(function)))
+        error, value = await future
+        if error is not None:
+            raise error
+        return value
+
+    def close(self) -> None:
+        """Let the threads end when they have done what they are doing; waits for nothing."""
+        for _ in range(self._started):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, loop, function = job
+            outcome: tuple[BaseException | None, Any]
+            try:
+                outcome = (None, function())
+            except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
+                outcome = (error, None)
+            with self._lock:
+                self._busy -= 1
+            try:
+                loop.call_soon_threadsafe(_settle, future, outcome)
+            except RuntimeError:
+                pass  # the loop is closed: the call was abandoned, and nobody waits for it
+            del job, future, loop, function, outcome
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+class Elsewhere:
+    """
+    Rows in an executor of `concurrent.futures`: processes, a cluster, somebody's threads.
+
+    The strategy decides how many rows are in flight, the executor where they run. A pool that
+    broke because a worker died is made again where we know how, and its rows run again.
+
+    Args:
+        executor: has `submit(function, *arguments)`; or a zero-argument callable that makes
+            one, which is then shut down at the end.
+    """
+
+    def __init__(self, executor: Any) -> None:
+        self._make = executor if callable(executor) else None
+        self._executor = None if callable(executor) else executor
+        self._breaks = 0
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        """
+        The result of `function()`, computed by the executor.
+
+        Raises:
+            BrokenExecutor: the pool broke, and it can not be made again or broke too often.
+        """
+        from concurrent.futures import BrokenExecutor
+
+        tries = 0
+        while True:
+            if self._executor is None:
+                assert self._make is not None
+                self._executor = self._make()
+            executor = self._executor
+            try:
+                outcome = await asyncio.wrap_future(
+                    executor.submit(_guarded, function, os.urandom(8))
+                )
+            except BrokenExecutor as error:
+                tries += 1
+                if self._make is None:
+                    raise BrokenExecutor(
+                        f"{error}; the executor can not be made again: pass executor= a function "
+                        "that makes one, such as lambda: ProcessPoolExecutor(8)"
+                    ) from error
+                if tries > _LIVES:
+                    raise
+                if self._executor is executor:  # the first of its rows to notice
+                    self._executor = None
+                    executor.shutdown(wait=False)
+            else:
+                raised, value = outcome
+                if raised is not None:
+                    raise raised
+                return value
+
+    def close(self) -> None:
+        """Shut down an executor that was made here; somebody else's stays as it is."""
+        if self._make is not None and self._executor is not None:
+            _shut_down(self._executor)
+
+
+def _shut_down(executor: Any) -> None:
+    """Without waiting; what has not begun is cancelled, where the executor knows how."""
+    from inspect import signature
+
+    options = {"wait": False}
+    if "cancel_futures" in signature(executor.shutdown).parameters:
+        options["cancel_futures"] = True
+    executor.shutdown(**options)
+
+
+_LIVES = 3  # times that a row may be in flight when its pool breaks; then it is to blame
+
+
+class Untransportable(Exception):
+    """Stands in for an exception or a result that can not be pickled on its way back."""
+
+
+def _guarded(function: Callable[[], Any], call: bytes) -> tuple[BaseException | None, Any]:
+    """
+    In the worker: what a call returned or raised, as a value that can travel.
+
+    `call` is another for each call: a cluster may take equal calls for one.
+
+    Returned, not raised, because SystemExit would end the worker and StopIteration the pool.
+    """
+    import pickle
+
+    try:
+        outcome: tuple[BaseException | None, Any] = (None, function())
+    except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
+        outcome = (error, None)
+    try:
+        pickle.loads(pickle.dumps(outcome))
+    except Exception as problem:
+        what = outcome[1] if outcome[0] is None else outcome[0]
+        told = "result" if outcome[0] is None else f"{type(what).__name__}: {what}"
+        return Untransportable(
+            f"the {type(what).__name__} can not be pickled ({problem}): {told}"
+        ), None
+    return outcome
+
+
+class Journey:
+    """
+    A function by its name, so that it can be called in another process.
+
+    What travels is the module, the file it is in and the name: the worker imports it and takes
+    the plain function out of the evaluation that the decorator made of it.
+
+    Args:
+        function: of a module, at its top level or in a class.
+        holder: what the module holds under that name: the function, or an evaluation of it.
+
+    Raises:
+        UsageError: the name does not lead to the holder; tells what to do.
+    """
+
+    def __init__(self, function: Callable[..., Any], holder: object) -> None:
+        import sys
+
+        self._module = function.__module__
+        self._file = function.__code__.co_filename
+        module = sys.modules.get(self._module)
+        names = [function.__qualname__, getattr(holder, "__name__", function.__name__)]
+        for name in names:
+            if "<locals>" not in name and _look_up(module, name) in (holder, function):
+                self._name = name
+                return
+        raise UsageError(
+            f"executor=: {function.__qualname__}() can not be found by its name in another "
+            f"process; define it at the top level of a module (here: {self._module})"
+        )
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        function = _plain(_look_up(self._import(), self._name))
+        value = function(*arguments, **named)
+        return asyncio.run(_awaited(value)) if hasattr(value, "__await__") else value
+
+    def _import(self) -> Any:
+        from importlib import import_module, util
+        from sys import modules
+
+        try:
+            return import_module(self._module)
+        except ImportError:
+            spec = util.spec_from_file_location(self._module, self._file)
+            if spec is None or spec.loader is None:
+                raise
+            module = modules[self._module] = util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+
+
+def _look_up(module: Any, name: str) -> Any:
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
+def _plain(holder: Any) -> Callable[..., Any]:
+    function: Callable[..., Any] = getattr(holder, "function", holder)
+    return function
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def check_travel(thing: object, name: str) -> None:
+    """
+    See to it, before the first row, that a value can reach another process.
+
+    Raises:
+        UsageError: it can not be pickled.
+    """
+    import pickle
+
+    try:
+        pickle.dumps(thing)
+    except Exception as problem:
+        raise UsageError(
+            f"executor=: the value of {name!r} can not travel to another process "
+            f"({type(problem).__name__}: {problem}); make it inside the function"
+        ) from problem
+
+
+@registry.register("processes")
+def processes() -> Any:
+    """A pool of processes, one a core."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    return ProcessPoolExecutor()
+
+
+@registry.register("threads")
+def threads() -> Any:
+    """A pool of threads, as the standard library sizes it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor()

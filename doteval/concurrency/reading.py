@@ -1,0 +1,507 @@
+"""
+What an exception says about the endpoint.
+
+An exception is read by its structure: attributes, headers, class names, causes. No SDK is
+imported, so a client that appears tomorrow is read as well, as long as it speaks HTTP or gRPC.
+Everything an exception says is translated into one language first, the HTTP status code;
+`RESOURCE_EXHAUSTED`, `ThrottlingException` and `rate_limit_error` are all 429. Then one table
+decides:
+
+    429, 529, 503 with Retry-After     CONGESTION   too many calls; fewer would have worked
+    408, other 5xx, no connection      TROUBLE      nobody can say whether fewer would have
+    everything else                    IGNORED      the call is wrong; the endpoint is not
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ..errors import Congested
+from .controller import Outcome
+
+LONGEST_RETRY_AFTER = 3600.0
+"""
+Seconds; a longer Retry-After is cut to this. A daily quota may well say "tomorrow", but an endpoint
+that recovers earlier, or a header that is wrong, costs one refused call an hour this way.
+"""
+
+_LOST = 599  # stands for "no answer came": the number that some proxies and Tornado use for it
+_NO_MONEY = 402  # stands for "until somebody pays", whatever the status line says
+_TOO_LARGE = 413  # stands for "this one call exceeds the whole limit": waiting makes no room for it
+_LINKS = 100  # exceptions looked at in one reading, against cycles and groups without end
+_HEADERS = 500  # headers looked at
+_LONGEST_TEXT = 64  # characters; no header value or code that we know is longer
+_LONGEST_BODY = 65_536  # bytes of an answer that are looked through for an error code
+
+_WORDS = {
+    # What services answer with 429 although no waiting heals it.
+    "insufficientquota": _NO_MONEY,  # OpenAI and the many that imitate its API
+    "billingnotactive": _NO_MONEY,
+    "billinghardlimitreached": _NO_MONEY,
+    "exceededcurrentquotaerror": _NO_MONEY,  # Moonshot
+    "contractspendlimitreached": _NO_MONEY,  # Anthropic
+    "enforcedspendlimitreached": _NO_MONEY,
+    # Too many calls, also where the status line says 400 (AWS), 403 (Google) or, in the middle
+    # of a stream, 200.
+    "ratelimitexceeded": 429,
+    "userratelimitexceeded": 429,
+    "ratelimiterror": 429,
+    "ratelimited": 429,
+    "toomanyrequests": 429,
+    "resourceexhausted": 429,
+    "throttling": 429,
+    "throttlingexception": 429,
+    "throttledexception": 429,
+    "requestthrottled": 429,
+    "requestthrottledexception": 429,
+    "toomanyrequestsexception": 429,
+    "requestlimitexceeded": 429,
+    "bandwidthlimitexceeded": 429,
+    "provisionedthroughputexceededexception": 429,
+    "priorrequestnotcomplete": 429,
+    "ec2throttledexception": 429,
+    "slowdown": 429,
+    "overloaded": 529,
+    "overloadederror": 529,
+    # The endpoint's own trouble.
+    "apierror": 500,
+    "servererror": 500,
+    "internal": 500,
+    "internalerror": 500,
+    "internalfailure": 500,
+    "internalservererror": 500,
+    "internalserverexception": 500,
+    "dataloss": 500,
+    "unavailable": 503,
+    "serviceunavailable": 503,
+    "serviceunavailableexception": 503,
+    "deadlineexceeded": 504,
+    "timeouterror": 504,
+    "requesttimeout": 504,
+    "requesttimeoutexception": 504,
+    "modeltimeoutexception": 504,
+}
+
+_LOST_NAMES = frozenset(
+    {
+        "ConnectionError",  # builtin, requests, botocore, redis
+        "TimeoutError",  # builtin, asyncio, concurrent.futures, urllib3
+        "Timeout",  # requests
+        "TimeoutException",  # httpx, httpcore
+        "TransportError",  # httpx, google.auth
+        "NetworkError",  # httpcore
+        "ProtocolError",  # httpcore, urllib3
+        "ProxyError",
+        "NewConnectionError",
+        "SSLError",  # ssl, requests, urllib3
+        "gaierror",  # a name that could not be resolved: as a rule the network is down
+        "APIConnectionError",  # openai, anthropic and their relatives
+        "ClientConnectionError",  # aiohttp
+        "ClientPayloadError",
+        "ConnectionClosedError",  # websockets
+        "HTTPClientError",  # botocore
+        "ServiceRequestError",  # azure
+        "ServiceResponseError",
+        "ChunkedEncodingError",  # requests: the answer broke off
+        "IncompleteRead",  # http.client, urllib3
+        "IncompleteReadError",  # asyncio
+        "BadStatusLine",
+        "EndOfStream",  # anyio
+        "BrokenResourceError",
+        "ClosedResourceError",
+    }
+)
+
+# Clients report these as lost connections too, yet the next attempt meets them again: a
+# certificate nobody trusts, an address without http://, a key with a line break in it.
+_HOPELESS_NAMES = frozenset(
+    {
+        "SSLCertVerificationError",
+        "CertificateError",
+        "UnsupportedProtocol",
+        "LocalProtocolError",
+        "InvalidURL",
+    }
+)
+
+_GROUP_NAMES = frozenset({"BaseExceptionGroup"})  # a builtin only from 3.11 on
+
+# EMFILE, ENFILE, ENOBUFS, EADDRNOTAVAIL: this machine has run out of sockets, which passes as
+# soon as some calls have ended.
+_LOST_ERRNOS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
+        *("ENETDOWN", "ENETRESET", "ENETUNREACH", "ENOTCONN", "EPIPE", "ESHUTDOWN", "ETIMEDOUT"),
+        *("EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS"),
+    )
+    if hasattr(errno, name)
+)
+
+_MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    SyntaxError,
+    TypeError,
+)
+
+_STATUSES = ("status_code", "status")
+_LARGE = "request too large"
+_GAVE_UP = re.compile(r"too many (\d{3}) error responses")  # urllib3, after retries of its own
+
+
+class Reading(NamedTuple):
+    """
+    What an exception says about the endpoint.
+
+    Attributes:
+        outcome: CONGESTION (too many calls), TROUBLE (5xx, no answer) or IGNORED (nothing).
+        retry_after: seconds that the endpoint wants to be left alone, from 0 to
+            `LONGEST_RETRY_AFTER`; None where it did not say.
+    """
+
+    outcome: Outcome
+    retry_after: float | None
+
+
+def read(error: BaseException, now: float) -> Reading:
+    """
+    Read an exception, and the exceptions it was raised from, as a statement on the endpoint.
+
+    The outermost exception that says anything decides. An implicit context is followed too (a
+    client's error is often wrapped without `from`), unless `from None` cut it off or the
+    exception is a plain mistake: a TypeError in the handler of a 429 is a bug to be seen, not a
+    reason to wait. A group is as curable as the worst of its members.
+
+    Retry-After is taken from the headers (`retry-after-ms`, `x-ms-retry-after-ms`, then
+    `retry-after` as seconds or as a date), from a `retry_after` attribute, or from Google's
+    `RetryInfo`. A date is compared with the answer's own Date, so that a wrong clock here does
+    no harm. `x-ratelimit-reset-*` is left alone on purpose: depending on the service it is a
+    duration, seconds or milliseconds since 1970 or a date, and where it is a duration, it ends
+    when the quota is whole again, not when the next call is welcome.
+
+    Args:
+        error: what an attempt raised. Its attributes may be anything, or raise.
+        now: Unix seconds, for a Retry-After that is a date where the answer has no date itself.
+
+    Returns:
+        The reading. Never raises.
+
+    Source: RFC 9110, sections 10.2.3 (Retry-After) and 15 (status codes); RFC 6585, section 4
+        (429).
+    """
+    # The guards further down keep one bad attribute from hiding the good ones. This one is for
+    # what no guard foresees, such as a number that raises when it is compared.
+    reading: Reading | None = _call(lambda: _read(error, now, iter(range(_LINKS))))
+    return _SAYS_NOTHING if reading is None else reading
+
+
+def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
+    chain = list(_chain(error, budget))
+    for place, link in enumerate(chain):
+        members = _members(link)
+        if members:
+            return _together(members, now, budget)
+        status = _status(link)
+        if status is None:
+            continue
+        rest = chain[place:]
+        if status == _LOST and any(map(_hopeless, rest)):
+            break
+        # A wrapper that lost the headers still holds the answer as its cause.
+        hints = (_hint(other, now) for other in rest if _status(other) == status)
+        return _judged(status, next((hint for hint in hints if hint is not None), None))
+    return _SAYS_NOTHING
+
+
+_SAYS_NOTHING = Reading(Outcome.IGNORED, None)
+
+
+def _judged(status: int, retry_after: float | None) -> Reading:
+    if status in (429, 529) or (status == 503 and retry_after is not None):
+        return Reading(Outcome.CONGESTION, retry_after)
+    if status == 408 or status >= 500:
+        return Reading(Outcome.TROUBLE, retry_after)
+    return _SAYS_NOTHING
+
+
+# ----------------------------------------------------------------- from link to link
+
+
+def _chain(error: BaseException, budget: Iterator[int]) -> Iterator[Exception]:
+    """The exception and those it came from, outermost first, each once."""
+    seen: set[int] = set()
+    link: Any = error
+    # KeyboardInterrupt, SystemExit and CancelledError speak of us, whatever they came from.
+    while isinstance(link, Exception) and id(link) not in seen:
+        if seen and next(budget, None) is None:
+            return
+        seen.add(id(link))
+        yield link
+        cause = _get(link, "__cause__")
+        if cause is None and not _get(link, "__suppress_context__"):
+            cause = None if isinstance(link, _MISTAKES) else _get(link, "__context__")
+        link = cause
+
+
+def _members(link: Exception) -> tuple[BaseException, ...]:
+    """The members of an exception group, () for anything else."""
+    members = _get(link, "exceptions") if _names(link) & _GROUP_NAMES else None
+    if not isinstance(members, (tuple, list)):
+        return ()
+    return tuple(member for member in members if isinstance(member, BaseException))
+
+
+def _together(members: Iterable[BaseException], now: float, budget: Iterator[int]) -> Reading:
+    """One reading for a group: IGNORED if any member is, else CONGESTION if any member is."""
+    readings = []
+    for member in members:
+        if next(budget, None) is None:
+            break
+        readings.append(_read(member, now, budget))
+    outcomes = {reading.outcome for reading in readings}
+    if not outcomes or Outcome.IGNORED in outcomes:
+        return _SAYS_NOTHING
+    congested = Outcome.CONGESTION in outcomes
+    hints = [reading.retry_after for reading in readings if reading.retry_after is not None]
+    return Reading(
+        Outcome.CONGESTION if congested else Outcome.TROUBLE, max(hints) if hints else None
+    )
+
+
+def _hopeless(link: Exception) -> bool:
+    """Whether a lost connection goes back to something that the next attempt meets again."""
+    cause = _get(link, "__cause__")
+    return bool(_names(link) & _HOPELESS_NAMES) or isinstance(cause, (*_MISTAKES, UnicodeError))
+
+
+# ------------------------------------------------------------------ what a link says
+
+
+def _status(link: Exception) -> int | None:
+    """The HTTP status that stands for what this exception says by itself; None: nothing."""
+    if isinstance(link, Congested):
+        return 429
+    said = [status for status in map(_meaning, _statements(link)) if status is not None]
+    for telling in (_NO_MONEY, _TOO_LARGE, 429, 529):  # what one statement settles
+        if telling in said:
+            return telling
+    for status in said:
+        if status >= 400:
+            return status
+    names = _names(link)
+    if names & _LOST_NAMES:
+        return _LOST
+    if isinstance(link, OSError) and _get(link, "errno") in _LOST_ERRNOS:
+        return _LOST
+    if "ResponseError" in names:
+        gave_up = _GAVE_UP.search(_text(_first(_get(link, "args"))))
+        return int(gave_up[1]) if gave_up else None
+    return None
+
+
+def _statements(link: Exception) -> Iterator[Any]:
+    """Everything in which an exception may carry a status or an error code, statuses first."""
+    response = _get(link, "response")
+    statuses = [_get(thing, name) for thing in (link, response) for name in _STATUSES]
+    yield from statuses
+    # aiohttp has a status and, as a property that warns, the same as `code`.
+    computed = isinstance(getattr(type(link), "code", None), property)
+    if not (computed and any(map(_meaning, statuses))):
+        code = _get(link, "code")
+        yield _call(code) if callable(code) else code  # gRPC: code() is a method
+    yield _item(_item(response, "ResponseMetadata"), "HTTPStatusCode")  # botocore
+    yield _item(_item(response, "Error"), "Code")
+    yield _get(link, "type")
+    yield _get(link, "error_code")
+    for error in _errors(link):
+        for name in ("code", "type", "status"):
+            yield _item(error, name)
+        yield _item(_item(error, "details"), "error_code")
+        yield _TOO_LARGE if _is_too_large(_item(error, "message")) else None
+
+
+def _errors(link: Exception) -> Iterator[Any]:
+    """The error objects in the answer's body, as far as the client has them at hand."""
+    for body in (_get(link, "body"), _get(link, "details"), _content(_get(link, "response"))):
+        if isinstance(body, (str, bytes)):
+            body = _parsed(body)
+        body = _first(body) if isinstance(body, list) else body
+        inner = _item(body, "error")
+        yield body if inner is None else inner
+
+
+def _is_too_large(message: Any) -> bool:
+    """OpenAI and Groq have no code for it: "Request too large for gpt-4o ... Requested 45000"."""
+    return isinstance(message, str) and message[:_LONGEST_TEXT].lower().startswith(_LARGE)
+
+
+def _content(response: Any) -> Any:
+    """
+    The body of an answer that has been read already, by httpx or requests.
+
+    Their public attributes would start to read a stream, on the event loop's thread.
+    """
+    content = _get(response, "_content")
+    return content if isinstance(content, bytes) else None
+
+
+def _parsed(body: str | bytes) -> Any:
+    if len(body) > _LONGEST_BODY:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None  # a page in HTML, or half a body: it has no code to offer
+
+
+def _meaning(value: Any) -> int | None:
+    """The status that a number, a text or an enum's member stands for; None: not known."""
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
+        return int(value)
+    text = _text(value) or _text(_get(value, "name"))
+    if re.fullmatch(r"[1-5][0-9][0-9]", text):
+        return int(text)
+    return _WORDS.get(re.sub(r"[^a-z0-9]", "", text.lower()))
+
+
+# ----------------------------------------------------------------------- retry-after
+
+
+def _hint(link: Exception, now: float) -> float | None:
+    """Seconds until the endpoint wants to be called again, None where it does not say."""
+    response = _get(link, "response")
+    for headers in (
+        _get(link, "headers"),
+        _get(response, "headers"),
+        _item(_item(response, "ResponseMetadata"), "HTTPHeaders"),
+    ):
+        hint = _from_headers(headers, now)
+        if hint is not None:
+            return hint
+    hint = _seconds(_get(link, "retry_after"))
+    return _from_google(link) if hint is None else hint
+
+
+def _from_headers(headers: Any, now: float) -> float | None:
+    told = _headers(headers)
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        hint = _seconds(told.get(name), 1000.0)
+        if hint is not None:
+            return hint
+    text = told.get("retry-after", "")
+    hint = _seconds(text)
+    if hint is not None:
+        return hint
+    due, answered = _date(text), _date(told.get("date", ""))
+    if due is None:
+        return None
+    return _seconds(max(0.0, due - (now if answered is None else answered)))
+
+
+def _from_google(link: Exception) -> float | None:
+    """`retryDelay` of a google.rpc.RetryInfo in the body: a protobuf duration such as "34.5s"."""
+    for error in _errors(link):
+        details = _item(error, "details")
+        for detail in details if isinstance(details, list) else ():
+            if _text(_item(detail, "@type")).endswith("google.rpc.RetryInfo"):
+                return _seconds(_text(_item(detail, "retryDelay")).removesuffix("s"))
+    return None
+
+
+def _headers(headers: Any) -> dict[str, str]:
+    """The headers of interest, by lower-case name; of several with one name the first counts."""
+    items = _get(headers, "items")
+    pairs = _call(items) if callable(items) else headers
+    told: dict[str, str] = {}
+    for pair in _call(lambda: list(islice(pairs, _HEADERS))) or ():
+        if isinstance(pair, (tuple, list)) and len(pair) == 2:
+            told.setdefault(_text(pair[0]).lower(), _text(_first(pair[1])))
+    return told
+
+
+def _seconds(value: Any, unit: float = 1.0) -> float | None:
+    """A number, or a text with one, as seconds within the bound; None where it makes no sense."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if not 0 <= value < math.inf:  # NaN is neither
+        return None
+    return min(value, LONGEST_RETRY_AFTER * unit) / unit
+
+
+def _date(text: str) -> float | None:
+    """An HTTP date, in any of its three forms, as Unix seconds."""
+    if not text:
+        return None
+    # Here and not above: email.utils pulls in 25 ms of imports, for a form that is rare.
+    from email.utils import mktime_tz, parsedate_tz
+
+    fields = parsedate_tz(text)
+    try:
+        return None if fields is None else float(mktime_tz(fields))
+    except (ValueError, OverflowError):  # the 99th of November
+        return None
+
+
+# ------------------------------------------------- looking at things that may be hostile
+
+
+def _get(thing: Any, name: str) -> Any:
+    """An attribute, None if there is none or if reading it fails."""
+    return _call(lambda: getattr(thing, name, None))
+
+
+def _item(thing: Any, key: str) -> Any:
+    """What a mapping holds for a key, None if it is no mapping or does not hold it."""
+    return _call(lambda: thing[key])
+
+
+def _call(function: Callable[[], Any]) -> Any:
+    """
+    What foreign code returns, None if it fails.
+
+    A property of an exception can raise anything, SystemExit included, and that would take the
+    place of the error that is being read. Only the user's own Ctrl-C passes.
+    """
+    try:
+        return function()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
+
+
+def _first(value: Any) -> Any:
+    """The first of several values, for headers and bodies that come as lists."""
+    return (value[0] if value else None) if isinstance(value, (list, tuple)) else value
+
+
+def _text(value: Any) -> str:
+    """A short text as it is, bytes decoded, "" for anything else."""
+    if isinstance(value, bytes):
+        value = value[: _LONGEST_TEXT + 1].decode("latin-1")
+    return value.strip() if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
+
+
+def _names(link: Exception) -> set[str]:
+    """The names of the exception's class and of all its parents."""
+    return {kind.__name__ for kind in type(link).__mro__}
+
+
+# -------------------------------------------------------------------------- the policy

@@ -1,0 +1,337 @@
+"""
+The five strategies: how many attempts are in flight at a time.
+
+A strategy is its parameters; each execution has a state of its own. One object may therefore
+serve several evaluations, one after the other or at the same time, and none of them learns
+from, or waits for, another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from math import isfinite
+from typing import Any
+
+from ..errors import UsageError
+from .controller import Change, Controller, Outcome
+from .executors import Threads
+from .loop import Gate, Item, Loop
+
+Task = Callable[[], Any]
+
+
+class _Window:
+    """A gate of fixed width."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def room(self, in_flight: int) -> int:
+        return self.limit - in_flight
+
+    def started(self, now: float) -> int:
+        return 0
+
+    def ended(
+        self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
+    ) -> None:
+        pass
+
+    def ready_at(self, now: float) -> float:
+        return now
+
+
+class _Batches(_Window):
+    """A gate that opens for a whole group, and again when all of the group have ended."""
+
+    _left = 0
+
+    def room(self, in_flight: int) -> int:
+        if in_flight == 0:
+            self._left = self.limit
+        return self._left
+
+    def started(self, now: float) -> int:
+        self._left -= 1
+        return 0
+
+
+class _Adapting(Controller):
+    """The controller as a gate."""
+
+    def room(self, in_flight: int) -> int:
+        return self.limit - in_flight
+
+
+class Strategy:
+    """
+    What the five have in common. To use one alone, for tasks of your own:
+
+        async for result in SlidingWindow(10).execute(tasks):
+            ...
+    """
+
+    _loop: Loop | None = None
+    _gate: Gate | None = None
+
+    def gate(self) -> Gate:
+        """A fresh gate for one execution; here, of one attempt at a time."""
+        return _Window(1)
+
+    def threads(self) -> Threads | None:
+        """Where an execution runs plain functions; None: in the calling thread."""
+        return Threads()
+
+    def parameters(self) -> dict[str, Any]:
+        """The arguments this strategy was made with, by name."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def watch(self, loop: Loop, gate: Gate) -> None:
+        """Remember the execution that `get_stats` tells about."""
+        self._loop, self._gate = loop, gate
+
+    async def execute(
+        self, tasks: Iterable[Task], progress_callback: Callable[[Any], object] | None = None
+    ) -> AsyncIterator[Any]:
+        """
+        Run tasks and yield their results as they finish.
+
+        Args:
+            tasks: zero-argument callables, plain or async; taken lazily, may be endless.
+            progress_callback: called with each result before it is yielded.
+
+        Raises:
+            BaseException: what a task raised, that very object, after the other tasks in
+                flight were cancelled and have ended. Leaving the loop early cancels them too.
+            TypeError: something among the tasks is not callable.
+        """
+        gate, threads = self.gate(), self.threads()
+        loop = Loop(_items(tasks), gate, threads=threads)
+        self.watch(loop, gate)
+        try:
+            while batch := await loop.finished():
+                for item in batch:
+                    if item.error is not None:
+                        continue  # finished() raises it when the results before it are out
+                    if progress_callback is not None:
+                        progress_callback(item.value)
+                    yield item.value
+            if loop.source_error is not None:
+                raise loop.source_error
+        finally:
+            await loop.close()
+            if threads is not None:
+                threads.close()
+
+    def get_stats(self) -> dict[str, Any]:
+        """
+        Figures of the current execution, or of the last one.
+
+        Returns:
+            `completed`, `failed`, `in_flight`, `waiting` (counts), `current_concurrency` (the
+            limit), `elapsed` (seconds), `throughput` (completed per second, None before the
+            first) and `adaptation_history` (a list of `at`, `limit`, `reason`, `throughput`).
+        """
+        loop, gate = self._loop, self._gate
+        if loop is None or gate is None:
+            return {
+                "completed": 0,
+                "failed": 0,
+                "in_flight": 0,
+                "waiting": 0,
+                "current_concurrency": self.gate().limit,
+                "elapsed": 0.0,
+                "throughput": None,
+                "adaptation_history": [],
+            }
+        elapsed = loop.elapsed
+        return {
+            "completed": loop.completed,
+            "failed": loop.failed,
+            "in_flight": loop.in_flight,
+            "waiting": loop.waiting,
+            "current_concurrency": gate.limit,
+            "elapsed": elapsed,
+            "throughput": loop.completed / elapsed if loop.completed and elapsed > 0 else None,
+            "adaptation_history": [as_mapping(change) for change in history(gate)],
+        }
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
+        return f"{type(self).__name__}({inside})"
+
+
+def history(gate: Gate) -> tuple[Change, ...]:
+    """How the limit moved; () for a gate whose limit is fixed."""
+    return tuple(gate.history) if isinstance(gate, Controller) else ()
+
+
+def as_mapping(change: Change) -> dict[str, Any]:
+    """A change of the limit as plain data."""
+    return {
+        "at": change.at,
+        "limit": change.limit,
+        "reason": change.reason,
+        "throughput": change.throughput,
+    }
+
+
+def _items(tasks: Iterable[Task]) -> Iterable[Item]:
+    for index, task in enumerate(tasks):
+        if not callable(task):
+            raise TypeError(
+                f"execute() takes zero-argument callables; task {index} is of type "
+                f"{type(task).__name__}"
+                + ("; pass the function, not its call" if hasattr(task, "__await__") else "")
+            )
+        yield Item(task, asyncio.iscoroutinefunction(task))
+
+
+class Sequential(Strategy):
+    """
+    One at a time, in the order of the dataset. A plain function runs in the calling thread,
+    where a debugger works.
+    """
+
+    def threads(self) -> Threads | None:
+        return None
+
+
+class AsyncSequential(Strategy):
+    """
+    One at a time, in the order of the dataset, while the event loop stays alive: a plain
+    function runs in a thread.
+    """
+
+
+class Batch(Strategy):
+    """
+    Groups: a group starts together, and the next one when all of it has ended.
+
+    Args:
+        batch_size: rows in a group, 1 or more.
+
+    Raises:
+        ValueError: batch_size is not a whole number of 1 or more.
+    """
+
+    def __init__(self, batch_size: int = 100) -> None:
+        self.batch_size = _count("Batch", "batch_size", batch_size)
+
+    def gate(self) -> Gate:
+        return _Batches(self.batch_size)
+
+
+class SlidingWindow(Strategy):
+    """
+    Always the same number in flight: when one ends, the next one starts.
+
+    Args:
+        max_concurrency: attempts in flight, 1 or more.
+
+    Raises:
+        ValueError: max_concurrency is not a whole number of 1 or more.
+    """
+
+    def __init__(self, max_concurrency: int = 10) -> None:
+        self.max_concurrency = _count("SlidingWindow", "max_concurrency", max_concurrency)
+
+    def gate(self) -> Gate:
+        return _Window(self.max_concurrency)
+
+
+class Adaptive(Strategy):
+    """
+    Finds the number of attempts in flight at which the endpoint is fastest, and follows it.
+
+    Args:
+        initial_concurrency: where it starts.
+        min_concurrency, max_concurrency: it never leaves this range.
+        adaptation_interval: seconds between two decisions; start-up may be quicker.
+        increase_threshold: the limit may grow while throughput is above this share of what
+            the present level is known for; in 0..1.
+        decrease_threshold: it shrinks when throughput falls below this share; not above
+            increase_threshold.
+        error_backoff_factor: what a congested endpoint's limit is multiplied with, in (0, 1).
+
+    Raises:
+        ValueError: a parameter is out of its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        initial_concurrency: int = 5,
+        min_concurrency: int = 1,
+        max_concurrency: int = 100,
+        adaptation_interval: float = 2.0,
+        increase_threshold: float = 0.98,
+        decrease_threshold: float = 0.90,
+        error_backoff_factor: float = 0.7,
+    ) -> None:
+        self.initial_concurrency = _count("Adaptive", "initial_concurrency", initial_concurrency)
+        self.min_concurrency = _count("Adaptive", "min_concurrency", min_concurrency)
+        self.max_concurrency = _count("Adaptive", "max_concurrency", max_concurrency)
+        self.adaptation_interval = _number("adaptation_interval", adaptation_interval)
+        self.increase_threshold = _number("increase_threshold", increase_threshold)
+        self.decrease_threshold = _number("decrease_threshold", decrease_threshold)
+        self.error_backoff_factor = _number("error_backoff_factor", error_backoff_factor)
+        if not min_concurrency <= initial_concurrency <= max_concurrency:
+            raise UsageError(
+                "Adaptive() needs min_concurrency <= initial_concurrency <= max_concurrency, "
+                f"not {min_concurrency} <= {initial_concurrency} <= {max_concurrency}"
+            )
+        if not adaptation_interval > 0:
+            raise UsageError(
+                f"Adaptive(adaptation_interval={adaptation_interval!r}): expected seconds above 0"
+            )
+        if not 0 <= decrease_threshold <= increase_threshold <= 1:
+            raise UsageError(
+                "Adaptive() needs 0 <= decrease_threshold <= increase_threshold <= 1, not "
+                f"{decrease_threshold} and {increase_threshold}"
+            )
+        if not 0 < error_backoff_factor < 1:
+            raise UsageError(
+                f"Adaptive(error_backoff_factor={error_backoff_factor!r}): expected a factor "
+                "between 0 and 1, exclusive"
+            )
+
+    def gate(self) -> Gate:
+        return _Adapting(**self.parameters())
+
+
+def _count(owner: str, name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{owner}({name}={value!r}): expected a whole number of 1 or more")
+    return value
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise UsageError(f"Adaptive({name}={value!r}): expected a finite number")
+    return value
+
+
+def as_strategy(value: object, plain: bool) -> Strategy:
+    """
+    What `concurrency=` was given, or the default: Sequential for a plain function, Adaptive
+    for an async one.
+
+    Raises:
+        UsageError: it is not a strategy.
+    """
+    if value is None:
+        return Sequential() if plain else Adaptive()
+    if isinstance(value, Strategy):
+        return value
+    hint = f"; write {value.__name__}()" if isinstance(value, type) else ""
+    if isinstance(value, int):
+        hint = f"; write SlidingWindow({value})"
+    raise UsageError(
+        f"concurrency={value!r}: expected a strategy such as SlidingWindow(10) or Adaptive(){hint}"
+    )
+
+
+def summary_of(strategy: Strategy) -> Mapping[str, Any]:
+    """The strategy's name and parameters, as a run's header keeps them."""
+    return {"name": type(strategy).__name__, **strategy.parameters()}

@@ -1,0 +1,1 @@
+"""A laboratory for the adaptive controller: simulated endpoints, by discrete events."""

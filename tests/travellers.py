@@ -1,0 +1,83 @@
+"""Evaluations whose rows run in other processes; a module, because a worker imports it by name."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from doteval import ForEach, Result, Score
+from doteval.concurrency import SlidingWindow
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def pool(workers=2):
+    return ProcessPoolExecutor(workers, mp_context=SPAWN)
+
+
+elsewhere = ForEach(concurrency=SlidingWindow(4), executor=pool)
+
+
+@elsewhere("n", range(6))
+def eval_plain(n):
+    return Result(Score("pid", os.getpid()), prompt=str(n))
+
+
+@elsewhere("n", range(6))
+async def eval_async(n):
+    await asyncio.sleep(0)
+    return Score("pid", os.getpid())
+
+
+@elsewhere("n", [1, 2, 3])
+def eval_raises(n):
+    if n == 1:
+        raise ValueError("one")
+    if n == 2:
+        raise SystemExit(2)
+    return Result(True, metadata={"thread": threading.Lock()})
+
+
+@elsewhere("n,folder", [(n, "") for n in range(8)])
+def eval_dies_once(n, folder, marks):
+    if n == 3 and not Path(marks, "died").exists():
+        Path(marks, "died").touch()
+        os._exit(9)
+    return True
+
+
+@elsewhere("n", [0])
+def eval_always_dies(n):
+    os._exit(9)
+
+
+@elsewhere("n", [1])
+def eval_with_client(n, client):
+    return True
+
+
+class Suite:
+    offset = 10
+
+    @elsewhere("n", [1, 2])
+    def eval_method(self, n):
+        return n + self.offset
+
+
+def top_level(n):
+    return threading.current_thread() is not threading.main_thread()
+
+
+def nested():
+    def inner(n):
+        return True
+
+    return inner
+
+
+def on_any_thread(n):
+    return True
