@@ -1,0 +1,475 @@
+"""
+Anything to rows: iterables of every kind, files, and registered datasets.
+
+A `Source` holds what was given as a dataset and opens it lazily; a binder turns one row into
+the values of the columns, or says in which way it does not fit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Protocol, Union
+
+from .errors import DatasetError, RowError
+from .plugins import Registry, hint
+from .text import safe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Binder = Callable[[Any], tuple[Any, ...]]
+Rows = Union[Iterator[Any], AsyncIterator[Any]]
+
+registry: Registry[Callable[..., Any]] = Registry("dataset", "datasets")
+
+
+# --- one row ---------------------------------------------------------------------------------
+
+
+def binder(columns: tuple[str, ...]) -> Binder:
+    """
+    A function that turns one row into the values of the columns, in their order.
+
+    A tuple or a list goes by position; a mapping, or a named tuple that has fields for all the
+    columns, by name; anything else is the value of a single column, and so is a mapping that
+    lacks its name. A mapping may hold more than the columns; a sequence may not.
+
+    Raises:
+        RowError: (the function) the row has another shape; it says what was expected and given.
+    """
+    count = len(columns)
+    names = frozenset(columns)
+    pick: Callable[[Any], tuple[Any, ...]] = itemgetter(*columns)
+
+    def bind(row: Any) -> tuple[Any, ...]:
+        kind = type(row)
+        if kind is tuple and len(row) == count:  # the usual case
+            return row  # type: ignore[no-any-return]
+        if kind is dict and names <= row.keys():
+            return (pick(row),) if count == 1 else pick(row)
+        return _bind_other(columns, row)
+
+    return bind
+
+
+def bind(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
+    """One row by the rules of `binder`, for who has only one."""
+    return binder(columns)(row)
+
+
+def _bind_other(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
+    """Every row but a tuple of the right length and a dict that has the columns."""
+    if isinstance(row, (tuple, list)):
+        if set(columns) <= set(getattr(row, "_fields", ())):
+            return tuple(getattr(row, column) for column in columns)
+        if len(row) == len(columns):
+            return tuple(row)
+        raise RowError(_sequence_misfit(columns, row))
+    keys = _keys_of(row)
+    if keys is not None and all(column in keys for column in columns):
+        return tuple(row[column] for column in columns)
+    if len(columns) == 1:
+        return (row,)
+    if keys is None and hasattr(row, "tolist"):  # a row of a numpy array
+        return _bind_other(columns, _plain(row.tolist()))
+    if keys is not None:
+        missing = ", ".join(repr(column) for column in columns if column not in keys)
+        given = ", ".join(map(str, keys)) or "nothing"
+        raise RowError(f"the row has no {missing}; it has: {safe(given, 200)}")
+    raise RowError(
+        f"expected a row with {_columns(columns)}, as a tuple, a list or a mapping; "
+        f"got {type(row).__name__}: {shown(row)}"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What an array turned into: a list, or a value that can not do so again."""
+    return value if isinstance(value, list) else (value,)
+
+
+def _keys_of(row: Any) -> Sequence[Any] | None:
+    """The keys of a mapping, or of what has names like one (a row of sqlite3), else None."""
+    if isinstance(row, Mapping) or (hasattr(row, "keys") and hasattr(row, "__getitem__")):
+        return list(row.keys())
+    return None
+
+
+def _sequence_misfit(columns: tuple[str, ...], row: Sequence[Any]) -> str:
+    message = (
+        f"expected {_columns(columns)}, got {len(row)} "
+        f"value{'' if len(row) == 1 else 's'}: {shown(row)}"
+    )
+    if len(columns) == 1:
+        return (
+            f"{message}; where the {type(row).__name__} is the value itself, write ({columns[0]},)"
+        )
+    return message
+
+
+def _columns(columns: tuple[str, ...]) -> str:
+    return f"{len(columns)} value{'' if len(columns) == 1 else 's'} ({', '.join(columns)})"
+
+
+def shown(value: object, limit: int = 200) -> str:
+    """A value as a short and harmless text for a message."""
+    from reprlib import Repr  # loaded by collections anyway; only messages need it
+
+    short = Repr()
+    short.maxstring = short.maxother = limit
+    return safe(short.repr(value), limit)
+
+
+# --- all rows --------------------------------------------------------------------------------
+
+
+class Source:
+    """
+    What was given as a dataset, and the rows in it.
+
+    Args:
+        dataset: an iterable, an async iterable, a function without arguments that returns one,
+            the path of a JSONL, CSV, TSV or JSON file, or a pandas or polars frame. It is read
+            lazily and never listed.
+
+    Raises:
+        DatasetError: it is none of these, or a mapping, whose keys are no rows.
+    """
+
+    __slots__ = ("_given", "_used")
+
+    def __init__(self, dataset: Any) -> None:
+        if isinstance(dataset, Mapping):
+            raise DatasetError(
+                f"a {type(dataset).__name__} is no list of rows; pass one of its values (a split: "
+                f"{safe(', '.join(map(repr, dataset)), 80)}), or list(data.items())"
+            )
+        if isinstance(dataset, (bytes, bytearray)) or not (
+            isinstance(dataset, (str, os.PathLike)) or _is_iterable(dataset) or callable(dataset)
+        ):
+            raise DatasetError(
+                f"a dataset is an iterable of rows, an async iterable, a function without "
+                f"arguments that returns one, or the path of a file; got "
+                f"{type(dataset).__name__}: {shown(dataset, 80)}"
+            )
+        self._given = dataset
+        self._used = False
+
+    def __repr__(self) -> str:
+        return f"Source({shown(self._given, 80)})"
+
+    def open(self) -> Rows:
+        """
+        Begin to read the rows, from the first one.
+
+        Raises:
+            DatasetError: an iterator or generator is opened a second time; the file does not
+                exist or is of no known kind; a function returned something else.
+        """
+        given = self._given
+        if not isinstance(given, (str, os.PathLike)) and not _is_iterable(given):
+            given = _made_by(given)
+        if isinstance(given, (str, os.PathLike)):
+            return read_file(given)
+        rows = _rows_of(given)
+        if rows is self._given:  # an iterator: it can be walked once
+            if self._used:
+                raise DatasetError(
+                    f"the dataset is a {type(given).__name__}, which can be read only once, and "
+                    "it has been; pass the function that makes it, without calling it: "
+                    "foreach(columns, rows) instead of foreach(columns, rows())"
+                )
+            self._used = True
+        return rows
+
+    def length(self) -> int | None:
+        """How many rows there are: from len(), or a dataset's `num_rows`; None where unknown."""
+        if isinstance(self._given, (str, os.PathLike)):
+            return None
+        try:
+            return len(self._given)
+        except (TypeError, NotImplementedError):  # it has none, or says that it does not know
+            count = getattr(self._given, "num_rows", None)
+        return count if isinstance(count, int) and _is_iterable(self._given) else None
+
+
+def _is_iterable(thing: Any) -> bool:
+    """Whether it is an iterable, of either kind; a class is not, whatever its instances are."""
+    if isinstance(thing, type):
+        return False
+    return any(hasattr(thing, name) for name in ("__iter__", "__aiter__", "__getitem__"))
+
+
+def _made_by(function: Callable[[], Any]) -> Any:
+    made = function()
+    if isinstance(made, (str, os.PathLike)) or _is_iterable(made):
+        return made
+    hint = ""
+    if hasattr(made, "__await__"):
+        hint = "; write it as an async generator, with `yield`"
+        if hasattr(made, "close"):
+            made.close()  # a coroutine that nobody will await
+    raise DatasetError(
+        f"the dataset function {getattr(function, '__name__', function)!r} returned "
+        f"{type(made).__name__}, expected an iterable or an async iterable of rows{hint}"
+    )
+
+
+def _rows_of(thing: Any) -> Rows:
+    if hasattr(thing, "itertuples"):  # pandas: iterating a frame gives its column names
+        names = list(thing.columns)
+        return (
+            dict(zip(names, row, strict=True)) for row in thing.itertuples(index=False, name=None)
+        )
+    if hasattr(thing, "iter_rows"):  # polars: iterating a frame gives its columns
+        return thing.iter_rows(named=True)  # type: ignore[no-any-return]
+    if isinstance(thing, Mapping):
+        return Source(thing).open()  # raises: the keys of a mapping are no rows
+    if hasattr(thing, "__aiter__"):
+        walker: AsyncIterator[Any] = thing.__aiter__()
+        return walker
+    return iter(thing)  # type: ignore[no-any-return]
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def read_file(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """
+    The rows of a file, read lazily but for JSON; its kind goes by its suffix.
+
+    `.jsonl` and `.ndjson` have one JSON value a line; `.csv` and `.tsv` a header and rows, which
+    become mappings of texts; `.json` one list of rows. Each may be compressed (`.csv.gz`). Text is
+    UTF-8, with or without a byte order mark. Blank lines are skipped.
+
+    Raises:
+        DatasetError: there is no such file or its suffix is unknown (at once); or, when the
+            reading gets there, what is wrong in which line.
+    """
+    from pathlib import Path  # loads urllib and ipaddress; most datasets are no files
+
+    path = Path(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = suffixes[-1:] == [".gz"]
+    kind = (suffixes[:-1] if packed else suffixes)[-1:]
+    reader = _READERS.get(kind[0]) if kind else None
+    if reader is None:
+        raise DatasetError(
+            f"{shown(str(path))} as a dataset: expected the path of a file that ends in "
+            f"{', '.join(_READERS)}, or one of these with .gz"
+        )
+    if not path.is_file():
+        kind_of = "is not a file" if path.exists() else "does not exist"
+        raise DatasetError(
+            f"the dataset {shown(str(path))} {kind_of}; paths count from the working directory, "
+            f"{shown(os.getcwd())}"
+        )
+    return reader(path, _lines(path, packed))
+
+
+def _lines(path: Path, packed: bool) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers, from 1, and their line ends."""
+    import gzip
+    import zlib
+
+    number = 0
+    with gzip.open(path, "rb") if packed else open(path, "rb") as file:
+        try:
+            for number, line in enumerate(file, 1):
+                yield number, _decoded(line, path, number)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DatasetError(f"{path}, after line {number}: damaged gzip: {error}") from error
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    if number == 1:
+        if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise DatasetError(f"{path} is UTF-16; save it as UTF-8")
+        line = line.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{path}, line {number}, byte {error.start + 1}: 0x{line[error.start]:02x} is not "
+            "UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _read_jsonl(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Any]:
+    import json
+
+    for number, line in lines:
+        if line.isspace():
+            continue
+        try:
+            row = json.loads(line.rstrip())
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(f"{path}, line {number}: {_json_problem(error)}") from None
+        yield row
+
+
+def _read_json(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Any]:
+    import json
+
+    try:
+        rows = json.loads("".join(line for _, line in lines))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        line = getattr(error, "lineno", 1)
+        raise DatasetError(f"{path}, line {line}: {_json_problem(error)}") from None
+    if not isinstance(rows, list):
+        raise DatasetError(
+            f"{path}: expected a list of rows, got {type(rows).__name__}; where each line is a "
+            "row of its own, call the file .jsonl"
+        )
+    yield from rows
+
+
+def _json_problem(error: Exception) -> str:
+    column = getattr(error, "colno", None)
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return f"not JSON: {getattr(error, 'msg', error)}" + (f" (column {column})" if column else "")
+
+
+def _read_csv(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[dict[str, str]]:
+    return _read_table(path, lines, ",")
+
+
+def _read_tsv(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[dict[str, str]]:
+    return _read_table(path, lines, "\t")
+
+
+_LONGEST_FIELD = 2**31 - 1  # what fits a C long everywhere
+
+
+def _read_table(
+    path: Path, lines: Iterator[tuple[int, str]], delimiter: str
+) -> Iterator[dict[str, str]]:
+    import csv
+
+    reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        began = reader.line_num + 1
+        # The limit is one for the whole process and 128 KiB; it is raised only for this step.
+        limit = csv.field_size_limit(_LONGEST_FIELD)
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise DatasetError(f"{path}, line {began}: {error}") from None
+        finally:
+            csv.field_size_limit(limit)
+        if fields is None:
+            return
+        if not fields:
+            continue
+        if header is None:
+            header = _header(path, began, fields)
+        elif len(fields) != len(header):
+            raise DatasetError(
+                f"{path}, line {began}: expected {len(header)} fields as in the header, got "
+                f"{len(fields)}: {shown(fields)}"
+            )
+        else:
+            yield dict(zip(header, fields, strict=True))
+
+
+def _header(path: Path, number: int, fields: list[str]) -> list[str]:
+    names = [field.strip() for field in fields]
+    double = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if double is not None:
+        raise DatasetError(f"{path}, line {number}: the header has {shown(double)} twice")
+    return names
+
+
+_READERS: dict[str, Callable[[Path, Iterator[tuple[int, str]]], Iterator[Any]]] = {
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".json": _read_json,
+}
+
+
+# --- registered datasets ---------------------------------------------------------------------
+
+
+class Dataset(Protocol):
+    """
+    What a registered dataset looks like, made by `NAME(split=None, **options)`.
+
+    Attributes:
+        name: what it is registered as.
+        splits: names of its parts; empty where it has only one.
+        columns: names of the values of its rows.
+        num_rows: None where it is not known in advance.
+    """
+
+    name: str
+    splits: Sequence[str]
+    columns: Sequence[str]
+    num_rows: int | None
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+def list_available() -> list[str]:
+    """The names of all datasets, registered here or offered by installed packages."""
+    return registry.names()
+
+
+def get_dataset_info(name: str) -> dict[str, Any]:
+    """
+    What a dataset says of itself, without opening it.
+
+    Returns:
+        name, splits, columns, num_rows, and `about`, the first line of its description.
+
+    Raises:
+        NotFound: nobody offers it.
+        PluginError: it can not be loaded.
+    """
+    kind = registry.get(name)
+    about = (getattr(kind, "__doc__", None) or "").strip()
+    return {
+        "name": name,
+        "splits": _names_in(kind, "splits"),
+        "columns": _names_in(kind, "columns"),
+        "num_rows": _number_or_none(getattr(kind, "num_rows", None)),
+        "about": about.partition("\n")[0],
+    }
+
+
+def open_dataset(name: str, split: str | None = None, **options: Any) -> Any:
+    """
+    A registered dataset, as `foreach.NAME(split, **options)` uses it.
+
+    Raises:
+        NotFound: nobody offers it.
+        DatasetError: it has no such split, or names no columns.
+        PluginError: it can not be loaded.
+    """
+    kind = registry.get(name)
+    splits = _names_in(kind, "splits")
+    if split is not None and splits and split not in splits:
+        raise DatasetError(
+            f"the dataset {name!r} has no split {split!r}{hint(split, splits)}; it has: "
+            f"{', '.join(splits)}"
+        )
+    dataset = kind(split, **options)
+    if not _names_in(dataset, "columns"):
+        raise DatasetError(f"the dataset {name!r} names no columns; it needs `columns`, a tuple")
+    return dataset
+
+
+def _names_in(thing: Any, attribute: str) -> list[str]:
+    """A list of names; empty where it is missing, or a property that only an instance has."""
+    names = getattr(thing, attribute, None)
+    return list(map(str, names)) if isinstance(names, (list, tuple)) else []
+
+
+def _number_or_none(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

@@ -1,0 +1,476 @@
+"""
+An evaluation: a function, its dataset, its columns and its policy; and one attempt at a row.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .concurrency import executors
+from .concurrency.pace import RateLimit, as_rate_limit
+from .concurrency.retry import Policy, as_policy, fitted
+from .concurrency.strategies import Strategy, as_strategy
+from .datasets import Source, open_dataset
+from .errors import ResultError, UsageError
+from .records import Failure, Outcome, Result, Score, Usage
+from .text import redact, safe
+
+_NO_USAGE = Usage()
+_LONGEST_MESSAGE = 10_000  # characters kept of what an exception says
+_LONGEST_TRACEBACK = 20_000  # characters kept, from its end
+
+
+class Evaluation:
+    """
+    A function together with the dataset that it judges row by row.
+
+    Calling it calls the plain function, so that one row can be tried by hand or in a unit test.
+    `run(evaluation)` runs it over its dataset. Made by `foreach` and `ForEach`.
+
+    Attributes:
+        function: the plain function.
+        columns: its parameters that come from the dataset, in the dataset's order.
+        source: the dataset.
+        strategy: how many rows are in flight.
+        policy: which failed attempts are tried again.
+        timeout: seconds for one attempt, None for no limit.
+        rate_limit: what holds back the starts, None for nothing.
+        repeats: how often each row is run.
+        executor: where rows run; None: in this process.
+        resources: names of the parameters that have no default and are no columns: fixtures
+            under pytest, keyword arguments of `run`.
+        is_async: whether the function is an `async def`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        columns: tuple[str, ...],
+        source: Source,
+        *,
+        strategy: Strategy,
+        policy: Policy,
+        timeout: float | None,
+        rate_limit: RateLimit | None,
+        repeats: int,
+        executor: Any = None,
+    ) -> None:
+        signature = _check_function(function, columns)
+        self.function = function
+        self.columns = columns
+        self.source = source
+        self.strategy = strategy
+        self.policy = policy
+        self.timeout = timeout
+        self.rate_limit = rate_limit
+        self.repeats = repeats
+        self.executor = executor
+        self.is_async = inspect.iscoroutinefunction(function)
+        others = [p for name, p in signature.parameters.items() if name not in columns]
+        self.resources = tuple(
+            p.name
+            for index, p in enumerate(others)
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            and p.default is p.empty
+            and not (index == 0 and _is_method(function) and p.name == "self")
+        )
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        self.__signature__ = signature.replace(
+            parameters=[p for p in others if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        )
+        # Marks that stand below @foreach; those above it are added by pytest.
+        self.pytestmark: list[Any] = list(getattr(function, "pytestmark", ()))
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        """
+        Empty: pytest takes what it finds here for keywords.
+
+        With our own attributes among them, `-k timeout` would select every evaluation, and
+        `-k test` do so because of `pytestmark`. Marks are found without it.
+        """
+        return {}
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.function(*arguments, **named)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return BoundEvaluation(self, instance)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # pickled as functions are: by the name to import
+
+    def __repr__(self) -> str:
+        return f"<Evaluation {self.__name__}({', '.join(self.columns)})>"
+
+    @property
+    def file(self) -> str:
+        """Path of the source file; "<notebook>" and the like where there is none."""
+        name = self.function.__code__.co_filename
+        if "ipykernel" in name or name.startswith("<ipython"):
+            return "<notebook>"
+        return name
+
+    def digest(self) -> str | None:
+        """A digest of the function's source, to tell when it has changed; None without source."""
+        try:
+            source = inspect.getsource(self.function)
+        except (OSError, TypeError, SyntaxError, IndentationError):
+            return None
+        from hashlib import blake2b  # loads OpenSSL; only a run asks for digests
+
+        return blake2b(source.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+class BoundEvaluation:
+    """An evaluation that is a method, together with its instance."""
+
+    def __init__(self, evaluation: Evaluation, instance: object) -> None:
+        self.__func__ = evaluation
+        self.__self__ = instance
+        self.__name__ = evaluation.__name__
+        self.__wrapped__ = evaluation.function
+        parameters = list(evaluation.__signature__.parameters.values())
+        self.__signature__ = evaluation.__signature__.replace(parameters=parameters[1:])
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.__func__.function(self.__self__, *arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    owner = function.__qualname__.rpartition(".")[0]
+    return bool(owner) and not owner.endswith("<locals>")
+
+
+def _check_function(function: Callable[..., Any], columns: tuple[str, ...]) -> inspect.Signature:
+    """
+    The function's signature.
+
+    Raises:
+        UsageError: it can not be an evaluation of these columns.
+    """
+    if isinstance(function, Evaluation):
+        raise UsageError(
+            f"{function.__name__}() has a dataset already; decorate it with @foreach once"
+        )
+    if not inspect.isfunction(function):
+        raise UsageError(
+            f"@foreach(...) decorates a function, not {type(function).__name__} "
+            f"{safe(function, 80)}"
+        )
+    name = function.__name__
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise UsageError(
+            f"{name}() is a generator; an evaluation returns one Result for each row, "
+            "so write `return` in place of `yield`"
+        )
+    signature = inspect.signature(function)
+    parameters = signature.parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for column in columns:
+        parameter = parameters.get(column)
+        if parameter is None or parameter.kind in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        ):
+            if not takes_any:
+                raise UsageError(
+                    f"{name}() has no parameter {column!r}, a column of its dataset; its "
+                    f"parameters are: {', '.join(parameters) or 'none'}"
+                )
+        elif parameter.kind is parameter.POSITIONAL_ONLY:
+            raise UsageError(
+                f"{name}() takes {column!r} by position only; columns are passed by name, "
+                "so remove the `/` from its parameters"
+            )
+    return signature
+
+
+def parse_columns(spec: object) -> tuple[str, ...]:
+    """
+    The column names of a spec such as "question, answer".
+
+    Raises:
+        UsageError: it is not a text of comma-separated, distinct identifiers.
+    """
+    if not isinstance(spec, str):
+        raise UsageError(
+            f"foreach() takes the column names first, as a text such as 'question,answer'; "
+            f"got {type(spec).__name__}"
+        )
+    names = tuple(name.strip() for name in spec.split(","))
+    if not spec.strip():
+        raise UsageError("foreach() got an empty column spec; name the columns: 'question,answer'")
+    for index, name in enumerate(names):
+        if not name.isidentifier():
+            raise UsageError(
+                f"foreach({spec!r}): column {index + 1} is {name!r}, which is no parameter name"
+            )
+        if name in names[:index]:
+            raise UsageError(f"foreach({spec!r}): the column {name!r} stands there twice")
+    return names
+
+
+class ForEach:
+    """
+    Makes evaluations that share a policy:
+
+        foreach = ForEach(concurrency=SlidingWindow(10), timeout=60)
+
+        @foreach("question,answer", data)
+        async def eval_math(question, answer, model): ...
+
+    Args:
+        concurrency: a strategy; None: Adaptive() for an `async def`, Sequential() for a `def`.
+        retries: None for the default Retry(); the number of retries after the first attempt;
+            a Retry; or an object with `wraps(function)`, such as tenacity's.
+        timeout: seconds for one attempt; None: no limit.
+        rate_limit: a RateLimit, or a text such as "500/min"; None: no limit. Evaluations that
+            are given the same object share it.
+        repeats: how often each row is run, 1 or more; each repeat is a record of its own.
+        executor: an executor of `concurrent.futures`, a zero-argument callable that makes one
+            (importing the module then makes none), or the name of a registered one, such as
+            "processes": rows run there, at most as many at a time as
+            the strategy allows. None: in this process.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        concurrency: Strategy | None = None,
+        retries: Any = None,
+        timeout: float | None = None,
+        rate_limit: RateLimit | str | None = None,
+        repeats: int = 1,
+        executor: Any = None,
+    ) -> None:
+        as_strategy(concurrency, plain=True)
+        self._concurrency = concurrency
+        self._policy = as_policy(retries)
+        if timeout is not None and not _is_positive(timeout):
+            raise UsageError(f"ForEach(timeout={timeout!r}): expected seconds above 0, or None")
+        self._timeout = timeout
+        self._rate_limit = as_rate_limit(rate_limit)
+        if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+            raise UsageError(f"ForEach(repeats={repeats!r}): expected a whole number, 1 or more")
+        self._repeats = repeats
+        if isinstance(executor, str):
+            executor = executors.registry.get(executor)
+        if executor is not None and not (callable(executor) or hasattr(executor, "submit")):
+            raise UsageError(
+                f"ForEach(executor={safe(executor, 80)}): expected an executor of "
+                "concurrent.futures, or a zero-argument callable that makes one"
+            )
+        self._executor = executor
+
+    def __call__(
+        self, column_spec: str, dataset: Any
+    ) -> Callable[[Callable[..., Any]], Evaluation]:
+        """
+        A decorator that makes an evaluation of a function.
+
+        Args:
+            column_spec: comma-separated names; each is a parameter of the function.
+            dataset: rows: any iterable, async iterable, path of a JSONL, CSV, TSV or JSON file,
+                or zero-argument callable that returns one. Read lazily.
+
+        Raises:
+            UsageError: the spec, the dataset or the function does not fit; at decoration.
+        """
+        columns = parse_columns(column_spec)
+        source = dataset if isinstance(dataset, Source) else Source(dataset)
+
+        def decorate(function: Callable[..., Any]) -> Evaluation:
+            plain = not inspect.iscoroutinefunction(function)
+            return Evaluation(
+                function,
+                columns,
+                source,
+                strategy=as_strategy(self._concurrency, plain),
+                policy=fitted(self._policy, not plain),
+                timeout=self._timeout,
+                rate_limit=self._rate_limit,
+                repeats=self._repeats,
+                executor=self._executor,
+            )
+
+        return decorate
+
+    def __getattr__(self, name: str) -> Any:
+        """`foreach.NAME(split, **options)`: a registered dataset, which brings its columns."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def opened(split: str | None = None, **options: Any) -> Callable[..., Evaluation]:
+            dataset = open_dataset(name, split, **options)
+            return self(",".join(dataset.columns), dataset)
+
+        return opened
+
+
+foreach = ForEach()
+
+
+def _is_positive(value: object) -> bool:
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    )
+
+
+# --------------------------------------------------------------------------- outcomes
+
+
+def outcome_of(value: Any, name: str) -> Outcome:
+    """
+    What a function's return value says about its row.
+
+    Args:
+        value: a Result, a Score, several Scores, a bool or a number.
+        name: of the function; bare bools and numbers become a Score of this name.
+
+    Returns:
+        a Result whose scores are Scores with unique names, or the Failure that `error=` makes.
+
+    Raises:
+        ResultError: it is nothing of the kind; the message names its type.
+    """
+    if type(value) is not Result:
+        value = _as_result(value, name)
+    if value.error is not None:
+        return Failure("error", safe(value.error, _LONGEST_MESSAGE, newlines=True), "", value)
+    scores = value.scores
+    if len(scores) == 1 and type(scores[0]) is Score and type(scores[0].value) in _PLAIN:
+        return value  # type: ignore[no-any-return]  # nearly always
+    if not scores:
+        raise ResultError(
+            f"{name}() returned a Result without scores; give it one, or error='why not'"
+        )
+    value.scores = tuple(_as_score(score, name) for score in scores)
+    seen: set[str] = set()
+    for score in value.scores:
+        if score.name in seen:
+            raise ResultError(
+                f"{name}() returned two scores named {score.name!r}; tell them apart with "
+                "name=, as in exact_match(a, b, name='strict')"
+            )
+        seen.add(score.name)
+    return value  # type: ignore[no-any-return]
+
+
+_PLAIN = frozenset({bool, int, float})
+
+
+def _as_result(value: Any, name: str) -> Result:
+    if isinstance(value, Result):
+        return value
+    if isinstance(value, (Score, bool, int, float)):
+        return Result(value)
+    if isinstance(value, (tuple, list)) and value:
+        if all(isinstance(item, Score) for item in value):
+            return Result(*value)
+    elif hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        return Result(value.item())  # a scalar of numpy's
+    hint = "; is a `return` missing?" if value is None else ""
+    raise ResultError(
+        f"{name}() returned {type(value).__name__}; expected a Result, a Score, several Scores, "
+        f"a bool or a number{hint}"
+    )
+
+
+def _as_score(score: Any, name: str) -> Score:
+    if not isinstance(score, Score):
+        return Score(name, score, ("accuracy",) if isinstance(score, bool) else ("mean",))
+    value: Any = score.value
+    if type(value) in _PLAIN:
+        return score
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if not isinstance(value, (bool, int, float)):
+        raise ResultError(
+            f"the score {score.name!r} of {name}() has a value of type {type(value).__name__}; "
+            "expected a bool or a number"
+        )
+    return Score(score.name, value, score.metrics, score.metadata)
+
+
+def usage_of(usage: Any) -> Usage:
+    """
+    Tokens and cost, from a mapping or an SDK's object.
+
+    Reads `input_tokens` or `prompt_tokens`, `output_tokens` or `completion_tokens`, and `cost`.
+
+    Raises:
+        ResultError: a value is neither None nor a number of 0 or more.
+    """
+    if usage is None:
+        return _NO_USAGE
+    get: Callable[[str], Any] = (
+        usage.get if isinstance(usage, Mapping) else lambda name: getattr(usage, name, None)
+    )
+
+    def number(*names: str) -> Any:
+        for name in names:
+            value = get(name)
+            if value is None:
+                continue
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not (0 <= value < 2**63)
+            ):
+                raise ResultError(f"usage has {name}={value!r:.80}; expected a number, 0 or more")
+            return value
+        return None
+
+    return Usage(
+        number("input_tokens", "prompt_tokens"),
+        number("output_tokens", "completion_tokens"),
+        number("cost"),
+    )
+
+
+def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
+    """
+    An exception as it is stored: its type, message and traceback, without local variables and
+    without what looks like a credential.
+
+    Args:
+        secrets: values that must not be stored, see `text.secrets_of`.
+    """
+    import traceback
+
+    message = safe(error, _LONGEST_MESSAGE, newlines=True)
+    try:
+        lines = "".join(traceback.format_exception(type(error), error, _theirs(error)))
+    except Exception as problem:  # its str or repr raised, somewhere in the chain
+        lines = f"(the traceback can not be shown: {type(problem).__name__})\n"
+    return Failure(
+        type(error).__name__,
+        redact(message, secrets),
+        redact(safe(lines[-_LONGEST_TRACEBACK:], newlines=True), secrets),
+    )
+
+
+def _theirs(error: BaseException) -> Any:
+    """The traceback from the first frame that is not ours."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_globals.get("__package__", "").startswith(
+        __package__ or "-"
+    ):
+        if tb.tb_next is None:
+            break
+        tb = tb.tb_next
+    return tb

@@ -1,0 +1,598 @@
+"""
+From values to estimates: what many scores of one name say together, and how sure that is.
+
+A metric is found by its name, because stored scores hold only names. It sees rows, not records:
+the repeats of a row are reduced to one value before rows are counted, since asking one question
+five times does not make five questions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from operator import mul
+from typing import Any, Union, overload
+
+from . import intervals
+from .errors import PluginError, UsageError
+from .plugins import Registry
+
+Rows = Sequence[Sequence[float]]
+Groups = Union[Sequence[Hashable], None]
+
+registry: Registry[Any] = Registry("metric", "metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """
+    A figure and how sure it is.
+
+    Attributes:
+        value: None where there is no data for it; NaN where a score is NaN.
+        n: rows that it rests on.
+        stderr: standard error; None where the data can not tell, as with a single row.
+        low, high: the confidence interval; None where there is none.
+        method: how the interval was made, or why there is none.
+    """
+
+    value: float | None
+    n: int
+    stderr: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, unrounded."""
+        return {
+            "value": self.value,
+            "n": self.n,
+            "stderr": self.stderr,
+            "low": self.low,
+            "high": self.high,
+            "method": self.method,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """
+    What a database can add up over the rows, one value a row, without handing them out.
+
+    Attributes:
+        n: rows.
+        total, squares: sum of the values and of their squares.
+        low, high: smallest and largest value; anything where n is 0.
+        trials: how many true/false scores the values average, where rows were repeated and all
+            scores are true or false; else None.
+    """
+
+    n: int
+    total: float
+    squares: float
+    low: float
+    high: float
+    trials: int | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Moments:
+        """The moments of values at hand, at least one."""
+        squares = math.fsum(value * value for value in values)
+        return cls(len(values), math.fsum(values), squares, min(values), max(values))
+
+
+Estimator = Callable[[Rows, Groups, float, int], Estimate]
+FromMoments = Callable[[Moments, float], Union[Estimate, None]]
+
+
+# --- metrics -----------------------------------------------------------------------------------
+
+
+class Metric:
+    """
+    One way to summarise many scores.
+
+    It is its own factory: `accuracy`, `accuracy()` and "accuracy" are the same metric, and
+    `accuracy([True, False])`, like `accuracy()([True, False])`, is 0.5.
+
+    Args:
+        name: what stored scores call it.
+        compute: the figure, from the values of the rows.
+        estimator: (rows, groups, confidence, seed) → Estimate. By default the interval comes from
+            resampling the rows.
+        from_moments: (moments, confidence) → Estimate, or None where the sums are not accurate
+            enough. None for a metric that needs every value.
+        factory: makes `compute` anew from keyword arguments, where the metric has options.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        compute: Callable[[list[Any]], Any],
+        estimator: Estimator | None = None,
+        from_moments: FromMoments | None = None,
+        factory: Callable[..., Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.compute = compute
+        self._from_moments = from_moments
+        self._estimator = estimator or self.resampled
+        self._factory = factory
+        self.__wrapped__ = factory or compute
+        self.__doc__ = self.__wrapped__.__doc__
+
+    def __repr__(self) -> str:
+        return f"<metric {self.name}>"
+
+    def __call__(self, values: Iterable[Any] | None = None, /, **options: Any) -> Any:
+        """
+        The figure for the values of the rows; without them the metric itself, and with options
+        one of its own, registered as `name(option=value)`.
+        """
+        if values is not None:
+            return self.compute(list(values))
+        if not options:
+            return self
+        if self._factory is None:
+            raise UsageError(f"the metric {self.name!r} has no options, got {', '.join(options)}")
+        given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        made = Metric(f"{self.name}({given})", self._factory(**options))
+        return registry.register(made.name, made)
+
+    def estimate(
+        self,
+        rows: Rows,
+        groups: Groups = None,
+        *,
+        confidence: float = 0.95,
+        seed: int = 0,
+    ) -> Estimate:
+        """
+        The figure with its interval.
+
+        Args:
+            rows: the values of each row's repeats; a row without any does not count.
+            groups: one entry a row, equal where rows belong together (same document, same user).
+            confidence: of the interval, in (0, 1).
+            seed: of the resampling, if there is any.
+
+        Returns:
+            NaN throughout where a value is NaN.
+
+        Raises:
+            UsageError: the metric can not work on such values, or its function raised.
+        """
+        if groups is not None:
+            if len(groups) != len(rows):
+                raise UsageError(f"{len(groups)} groups for {len(rows)} rows: expected one each")
+            groups = [group for row, group in zip(rows, groups, strict=True) if len(row)]
+        rows = [row for row in rows if len(row)]
+        if not rows:
+            return Estimate(None, 0, method="no data")
+        if any(value != value for row in rows for value in row):
+            return _not_a_number(len(rows))
+        return self._estimator(rows, groups, confidence, seed)
+
+    @property
+    def takes_moments(self) -> bool:
+        """Whether sums over the rows can be enough, so that the rows need not be read."""
+        return self._from_moments is not None
+
+    def from_moments(self, moments: Moments, *, confidence: float = 0.95) -> Estimate | None:
+        """
+        The figure from sums over the rows alone.
+
+        Returns:
+            None where it needs the rows: always, for a metric that does not take moments; else
+            where the sums have lost the digits of the spread.
+        """
+        return None if self._from_moments is None else self._from_moments(moments, confidence)
+
+    def resampled(self, rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+        """As `estimate`, for rows with values, with the interval from resampling them."""
+        values = reduced(rows)
+        value, n = self._figure(values), len(values)
+        if value is None:
+            return Estimate(None, n, method="too few rows")
+        large = n > _RESAMPLED_ROWS
+        resample = intervals.jackknife if large else intervals.bootstrap
+        try:
+            found = resample(self._number, values, groups, seed=seed, confidence=confidence)
+        except UsageError as error:
+            return Estimate(value, n, method=f"no interval: on resampled rows {error}")
+        if found is None:
+            return Estimate(value, n, method="no interval: too few rows or groups")
+        how = "normal, jackknife of {} blocks" if large else "bootstrap, {:,} resamples"
+        method = how.format(found.resamples) + _clustered(groups)
+        return Estimate(value, n, found.stderr, found.low, found.high, method)
+
+    def _number(self, values: list[Any]) -> float:
+        value = self._figure(values)
+        return math.nan if value is None else value
+
+    def _figure(self, values: list[Any]) -> float | None:
+        """What the function says, checked: it may be somebody else's."""
+        try:
+            value = self.compute(values)
+            return None if value is None else float(value)
+        except Exception as error:  # told with the name of the metric; the others are still shown
+            raise UsageError(
+                f"the metric {self.name!r} failed on {len(values)} values: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+_RESAMPLED_ROWS = 50_000  # above, resampling takes seconds and the normal interval fits as well
+
+
+def reduced(rows: Rows) -> list[Any]:
+    """One value a row: the mean of its repeats; without repeats the value as it is."""
+    return [row[0] if len(row) == 1 else intervals.mean_of(row) for row in rows]
+
+
+def _not_a_number(n: int) -> Estimate:
+    return Estimate(math.nan, n, math.nan, math.nan, math.nan, "NaN among the values")
+
+
+def _clustered(groups: Groups) -> str:
+    return "" if groups is None else f", {len(set(groups))} groups"
+
+
+# --- mean and proportions ----------------------------------------------------------------------
+
+
+def _estimate_mean(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    values = reduced(rows)
+    n, mean = len(values), intervals.mean_of(values)
+    stderr = intervals.standard_error(values, groups)
+    if stderr is None:
+        return Estimate(mean, n, method=f"no interval: one {'row' if groups is None else 'group'}")
+    df = (n if groups is None else len(set(groups))) - 1
+    low, high = intervals.t_interval(mean, stderr, df, confidence)
+    return Estimate(mean, n, stderr, low, high, f"t{_clustered(groups)}")
+
+
+def _estimate_accuracy(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    if not all(value in (0, 1) for row in rows for value in row):
+        return _estimate_mean(rows, groups, confidence, seed)
+    trials = sum(map(len, rows))
+    return _estimate_share(reduced(rows), trials, groups, confidence)
+
+
+def _estimate_share(
+    values: Sequence[float], trials: int, groups: Groups, confidence: float
+) -> Estimate:
+    """A mean of proportions, one a row, that rest on so many true/false trials together."""
+    n, p = len(values), intervals.mean_of(values)
+    stderr = intervals.standard_error(values, groups)
+    if groups is None and trials == n:
+        low, high = intervals.wilson(sum(values), n, confidence)
+        return Estimate(p, n, stderr, low, high, "wilson")
+    count = None if groups is None else len(set(groups))
+    low, high = _effective_wilson(p, stderr, n, trials, confidence, count)
+    return Estimate(p, n, stderr, low, high, f"wilson, effective size{_clustered(groups)}")
+
+
+def _effective_wilson(
+    p: float, stderr: float | None, n: int, trials: int, confidence: float, groups: int | None
+) -> intervals.Interval:
+    if stderr is None:  # one row or group is one trial, however often it was repeated
+        return intervals.wilson(p, 1, confidence)
+    return intervals.wilson_effective(p, stderr, groups or n, trials, confidence)
+
+
+def _mean_from_moments(moments: Moments, confidence: float) -> Estimate | None:
+    if moments.n == 0:
+        return Estimate(None, 0, method="no data")
+    if moments.total != moments.total:
+        return _not_a_number(moments.n)
+    n, mean = moments.n, moments.total / moments.n
+    if n == 1:
+        return Estimate(mean, n, method="no interval: one row")
+    spread = _spread(moments)
+    if spread is None:
+        return None
+    stderr = spread / math.sqrt(n)
+    low, high = intervals.t_interval(mean, stderr, n - 1, confidence)
+    return Estimate(mean, n, stderr, low, high, "t")
+
+
+def _spread(moments: Moments) -> float | None:
+    """
+    The standard deviation from the sums of at least two rows; None where they lost its digits.
+
+    The subtraction cancels what mean and spread have in common: with values such as 1e9 ± 1
+    nothing but rounding would be left.
+    """
+    n = moments.n
+    if moments.low == moments.high:
+        return 0.0
+    deviations = moments.squares - moments.total * (moments.total / n)
+    if not deviations > 1e-8 * moments.squares:
+        return None
+    return math.sqrt(deviations / (n - 1))
+
+
+def _accuracy_from_moments(moments: Moments, confidence: float) -> Estimate | None:
+    """As from the rows; None for fractions that may be averages of who knows how many trials."""
+    found = _mean_from_moments(moments, confidence)
+    if moments.n == 0 or not moments.low >= 0 or not moments.high <= 1:
+        return found
+    n, p = moments.n, moments.total / moments.n
+    if moments.trials is not None and moments.trials > n:
+        if found is None:
+            return None
+        low, high = _effective_wilson(p, found.stderr, n, moments.trials, confidence, None)
+        return Estimate(p, n, found.stderr, low, high, "wilson, effective size")
+    if moments.total != moments.squares:  # among 0..1 only 0 and 1 equal their squares
+        return None
+    stderr = math.sqrt(p * (1 - p) / (n - 1)) if n > 1 else None
+    low, high = intervals.wilson(moments.total, n, confidence)
+    return Estimate(p, n, stderr, low, high, "wilson")
+
+
+def _mean(values: list[Any]) -> float | None:
+    return intervals.mean_of(values) if values else None
+
+
+# --- the rest of the built-in ones -------------------------------------------------------------
+
+
+def _median(values: list[Any]) -> float | None:
+    ordered, n = sorted(values), len(values)
+    if n == 0:
+        return None
+    return float(ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2)
+
+
+def _estimate_median(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    if groups is not None:
+        return median.resampled(rows, groups, confidence, seed)
+    ordered = sorted(reduced(rows))
+    value, n = _median(ordered), len(ordered)
+    found = intervals.median_interval(ordered, confidence)
+    if found is None:
+        return Estimate(value, n, method="no interval: too few rows")
+    low, high = map(float, found)
+    # McKean & Schrader (1984), Comm. Stat. B 13, p. 751.
+    stderr = (high - low) / (2 * intervals.quantile_for(confidence))
+    return Estimate(value, n, stderr, low, high, "ranks")
+
+
+def _std(values: list[Any]) -> float | None:
+    """The standard deviation that the sample suggests for where it came from (n - 1)."""
+    if len(values) < 2:
+        return None
+    centre = intervals.mean_of(values)
+    return math.sqrt(_deviations([value - centre for value in values]))
+
+
+def _deviations(centred: Sequence[float]) -> float:
+    """The variance of values around about 0; what they are off it is taken out again."""
+    n, off = len(centred), math.fsum(centred)
+    around = math.fsum(map(mul, centred, centred)) - off * off / n
+    return 0.0 if around < 0 else around / (n - 1)  # a NaN stays one
+
+
+def _estimate_std(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    if groups is not None:
+        return std.resampled(rows, groups, confidence, seed)
+    values = reduced(rows)
+    value, n = _std(values), len(values)
+    found = None if value is None else intervals.std_interval(values, confidence)
+    if found is None:
+        return Estimate(value, n, method="no interval: too few different rows")
+    stderr, (low, high) = found
+    return Estimate(value, n, stderr, low, high, "bonett")
+
+
+def _std_from_moments(moments: Moments, confidence: float) -> Estimate | None:
+    if moments.n < 2:
+        return Estimate(None, moments.n, method="too few rows" if moments.n else "no data")
+    if moments.total != moments.total:
+        return _not_a_number(moments.n)
+    spread = _spread(moments)
+    return None if spread is None else Estimate(spread, moments.n, method="no interval: from sums")
+
+
+def _extreme(name: str, pick: Callable[[list[Any]], Any]) -> Metric:
+    """
+    The smallest or largest value. It has no interval: the bootstrap is wrong for extremes (Bickel
+    & Freedman 1981, Ann. Stat. 9, p. 1196), and nothing is known of what was not seen.
+    """
+    method = "no interval: an extreme"
+
+    def compute(values: list[Any]) -> Any:
+        return pick(values) if values else None
+
+    def estimate(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+        return Estimate(float(pick(reduced(rows))), len(rows), method=method)
+
+    def from_moments(moments: Moments, confidence: float) -> Estimate:
+        if moments.n == 0:
+            return Estimate(None, 0, method="no data")
+        if moments.total != moments.total:
+            return _not_a_number(moments.n)
+        return Estimate(float(getattr(moments, attribute)), moments.n, method=method)
+
+    attribute = {"min": "low", "max": "high"}[name]
+    return Metric(name, compute, estimate, from_moments)
+
+
+def pass_at_k(k: int) -> Metric:
+    """
+    The chance that at least one of k answers to a row is right, from n >= k repeats of it.
+
+    Source: Chen et al. (2021), Evaluating Large Language Models Trained on Code, eq. 1: without
+    bias it is 1 - C(n - c, k) / C(n, k) for c right answers among n.
+    """
+    return _of_repeats("pass@", k, lambda n, c: 1 - math.comb(n - c, k) / math.comb(n, k))
+
+
+def pass_hat_k(k: int) -> Metric:
+    """
+    The chance that all of k answers to a row are right, from n >= k repeats of it.
+
+    Source: Yao et al. (2024), τ-bench, eq. 1: without bias it is C(c, k) / C(n, k).
+    """
+    return _of_repeats("pass^", k, lambda n, c: math.comb(c, k) / math.comb(n, k))
+
+
+def _of_repeats(prefix: str, k: int, chance: Callable[[int, int], float]) -> Metric:
+    name = f"{prefix}{k}"
+    if type(k) is not int or k < 1:
+        raise UsageError(f"{prefix}k: expected a whole number k of 1 or more, not {k!r}")
+
+    def compute(values: list[Any]) -> float | None:
+        """For the repeats of one row."""
+        if not all(value in (0, 1) for value in values):
+            raise UsageError(f"{name} needs scores that are true or false")
+        return chance(len(values), sum(map(bool, values))) if len(values) >= k else None
+
+    def estimate(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+        most = max(map(len, rows))
+        enough = [len(row) >= k for row in rows]
+        if not any(enough):
+            return Estimate(None, 0, method=f"needs {k} repeats; rows have at most {most}")
+        if groups is not None:
+            groups = [group for group, good in zip(groups, enough, strict=True) if good]
+        taken = [row for row, good in zip(rows, enough, strict=True) if good]
+        values = [value for row in taken if (value := compute(list(row))) is not None]
+        found = _estimate_share(values, sum(map(len, taken)), groups, confidence)
+        if len(taken) == len(rows):
+            return found
+        left_out = f"; {len(rows) - len(taken)} rows have fewer than {k} repeats"
+        return replace(found, method=found.method + left_out)
+
+    return Metric(name, compute, estimate)
+
+
+# --- by name -----------------------------------------------------------------------------------
+
+Metrics = Union[str, Metric, Callable[..., Any], Iterable[Union[str, Metric, Callable[..., Any]]]]
+
+_PASS = re.compile(r"pass([@^])([1-9][0-9]{0,5})")
+
+
+def find(name: str) -> Metric:
+    """
+    The metric that stored scores call by this name, plugins included.
+
+    Raises:
+        NotFound: nobody offers it; the message has the known names.
+        PluginError: a package offers it and it can not be loaded.
+    """
+    repeated = _PASS.fullmatch(name)
+    if repeated:
+        return (pass_at_k if repeated[1] == "@" else pass_hat_k)(int(repeated[2]))
+    thing = registry.get(name)
+    return thing if isinstance(thing, Metric) else _metric_of(thing, name)
+
+
+def names_of(metrics: Metrics) -> tuple[str, ...]:
+    """
+    The names that a score keeps of the metrics that somebody gave, one or several.
+
+    Raises:
+        NotFound: nobody offers a name.
+        UsageError: there is none, or something is no metric.
+    """
+    one = isinstance(metrics, str) or callable(metrics)
+    given: Iterable[Any] = [metrics] if one else metrics  # type: ignore[assignment]
+    if not isinstance(given, Iterable):
+        raise UsageError(f"metrics={metrics!r}: expected a metric, its name, or a list of them")
+    names = tuple(dict.fromkeys(map(_name_of, given)))
+    if not names:
+        raise UsageError("metrics: expected at least one; leave it out for the default")
+    return names
+
+
+def _name_of(given: Any) -> str:
+    if isinstance(given, str):
+        return find(given).name
+    if isinstance(given, Metric):
+        if not _PASS.fullmatch(given.name):  # these are found by their form
+            registry.register(given.name, given)
+        return given.name
+    if callable(given):
+        return metric(given).name
+    raise UsageError(f"metrics: {given!r} is no metric; expected one, its name, or a function")
+
+
+@overload
+def metric(function: Callable[..., Any], /) -> Metric: ...
+
+
+@overload
+def metric(*, name: str) -> Callable[[Callable[..., Any]], Metric]: ...
+
+
+def metric(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+    """
+    Make a metric of a function that takes the list of values, one a row, and returns a number.
+
+    ```python
+    @metric
+    def share_above_half(values):
+        return sum(value > 0.5 for value in values) / len(values)
+    ```
+
+    A function that needs no arguments is taken for a factory that returns such a function, as
+    in dotevals. The metric is registered under the function's name, or `name`, for this process;
+    stored scores hold only the name, so what several programs use belongs in a package with an
+    entry point.
+
+    Raises:
+        UsageError: it can not be called or has no name, or another metric has the name.
+    """
+    if function is None:
+        return lambda decorated: _registered(decorated, name)
+    return _registered(function, name)
+
+
+def _registered(function: Any, name: str | None) -> Metric:
+    if not callable(function):
+        raise UsageError(f"metric() takes a function of a list of values, not {function!r}")
+    name = name or getattr(function, "__name__", "")
+    if not name or name == "<lambda>":
+        raise UsageError(f"a metric is found by its name, and {function!r} has none; write a def")
+    made = _metric_of(function, name)
+    return registry.register(name, made)
+
+
+def _metric_of(function: Any, name: str) -> Metric:
+    if not callable(function):
+        raise PluginError(f"the metric {name!r} is {type(function).__name__}, not a function")
+    if not _is_factory(function):
+        return Metric(name, function)
+    made = function()
+    if isinstance(made, Metric):
+        return Metric(name, made.compute, made._estimator, made._from_moments)
+    return Metric(name, made, factory=function)
+
+
+def _is_factory(function: Callable[..., Any]) -> bool:
+    import inspect
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # a builtin that does not tell: it takes values
+        return False
+    takers = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.kind in takers and p.default is p.empty]
+    takes_any = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    return not needed and not takes_any
+
+
+accuracy = Metric("accuracy", _mean, _estimate_accuracy, _accuracy_from_moments)
+mean = Metric("mean", _mean, _estimate_mean, _mean_from_moments)
+median = Metric("median", _median, _estimate_median)
+std = Metric("std", _std, _estimate_std, _std_from_moments)
+minimum = _extreme("min", min)
+maximum = _extreme("max", max)
+
+for _built_in in (accuracy, mean, median, std, minimum, maximum):
+    registry.register(_built_in.name, _built_in)

@@ -1,0 +1,1002 @@
+"""Comparing to scores: what counts as right, and what raises instead of counting as wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+import time
+import types
+import warnings
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from doteval import evaluators
+from doteval.errors import NotFound, PluginError, ResultError, RowError, UsageError
+from doteval.evaluators import (
+    ast_evaluation,
+    brief,
+    choice_match,
+    contains,
+    evaluator,
+    exact_match,
+    f1,
+    judge,
+    numeric_match,
+    one_of,
+    regex_match,
+    similarity,
+    structure,
+    valid_json,
+)
+from doteval.metrics import accuracy, mean, registry
+from doteval.records import Score
+
+
+@pytest.fixture
+def metrics_of_this_test(monkeypatch):
+    """Metrics that a test registers are forgotten after it."""
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+
+
+# --- what a score keeps ----------------------------------------------------------------------
+
+
+def test_small_arguments_are_kept_as_they_are():
+    """Metadata are the arguments by name."""
+    arguments = {
+        "result": "a",
+        "n": 1,
+        "x": 0.5,
+        "yes": True,
+        "none": None,
+        "list": [1, "b", None, True],
+    }
+
+    assert brief(arguments) == arguments
+
+
+def test_long_texts_are_cut_and_say_so():
+    """A text keeps 1,000 characters and tells how many it had."""
+    kept = brief({"result": "x" * 1_234})["result"]
+
+    assert kept == "x" * 1_000 + "… (1,234 characters)"
+    assert brief({"result": "x" * 1_000})["result"] == "x" * 1_000
+
+
+def test_large_collections_are_cut_and_say_so():
+    """Lists and mappings keep their first 100 values, nested ones counted."""
+    kept = brief(
+        {
+            "list": list(range(1_000)),
+            "mapping": {n: n for n in range(1_000)},
+            "nested": [[n] for n in range(1_000)],
+        }
+    )
+
+    assert kept["list"] == [*range(100), "… (1,000 values)"]
+    assert kept["mapping"]["99"] == 99
+    assert kept["mapping"]["…"] == "(1,000 keys)"
+    assert len(kept["nested"]) == 51
+    assert len(json.dumps(kept)) < 5_000
+
+
+def test_many_texts_are_cut_together():
+    """The texts of one list keep 4,000 characters."""
+    kept = brief({"texts": ["x" * 900] * 50})["texts"]
+
+    assert sum(text.count("x") for text in kept) == 4_000
+    assert kept[-1] == "… (900 characters)"
+
+
+def test_metadata_do_not_change_with_their_source():
+    """Nothing mutable is shared with the caller."""
+    calls = [{"f": {"a": [1]}}]
+    kept = brief({"result": calls})
+    calls[0]["f"]["a"].append(2)
+
+    assert kept == {"result": [{"f": {"a": [1]}}]}
+
+
+def test_a_structure_that_holds_itself_ends():
+    """The values that may be kept run out before the stack does."""
+    loop = []
+    loop.append(loop)
+
+    assert len(json.dumps(brief({"result": loop}))) < 1_000
+
+
+def test_what_is_not_json_becomes_a_short_text():
+    """Objects, sets, subclasses of numbers and huge integers are made plain."""
+
+    class Text(str):
+        __slots__ = ()
+
+    class Real(float):
+        pass
+
+    class Loud:
+        def __str__(self):
+            return "!" * 10**6
+
+    kept = brief(
+        {
+            "decimal": Decimal("1.50"),
+            "set": {7},
+            "tuple": (1, b"x"),
+            "text": Text("a"),
+            "real": Real(0.5),
+            "huge": 10**5000,
+            "big": 10**100,
+            "loud": Loud(),
+            "keys": {(1, 2): 3},
+        }
+    )
+
+    assert kept["decimal"] == "1.50"
+    assert kept["set"] == [7]
+    assert kept["tuple"] == [1, "b'x'"]
+    assert kept["huge"] == "an integer of 16,610 bits"
+    assert kept["big"] == 10**100
+    assert len(kept["loud"]) < 300
+    assert kept["keys"] == {"(1, 2)": 3}
+    assert (type(kept["text"]), type(kept["real"])) == (str, float)
+
+
+# --- one's own -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", ["accuracy", accuracy, accuracy(), [accuracy()], ["accuracy"]])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_metrics_are_given_in_any_spelling(given, by_name):
+    """A metric, its name or a list, by keyword or as in dotevals by position."""
+    decorate = evaluator(metrics=given) if by_name else evaluator(given)
+
+    @decorate
+    def is_short(result):
+        """Whether it is."""
+        return len(result) < 5
+
+    assert is_short("abc") == Score("is_short", True, ("accuracy",), {"result": "abc"})
+    assert is_short.__doc__ == "Whether it is."
+
+
+def test_without_metrics_the_value_decides():
+    """True and false are summarised by accuracy, numbers by the mean."""
+
+    @evaluator
+    def flexible(value):
+        return value
+
+    assert flexible(True).metrics == ("accuracy",)
+    assert flexible(0.5).metrics == ("mean",)
+    assert evaluator()(lambda: 1)().metrics == ("mean",)
+
+
+def test_several_metrics_keep_their_order():
+    """Each name is kept once."""
+
+    @evaluator(metrics=[mean, "std", "mean"])
+    def size(result):
+        return len(result)
+
+    assert size("abc").metrics == ("mean", "std")
+
+
+def test_a_function_may_be_a_metric(metrics_of_this_test):
+    """By keyword a function of values is a metric, by position it is what is decorated."""
+
+    def worst(values):
+        return min(values)
+
+    @evaluator(metrics=worst)
+    def size(result):
+        return len(result)
+
+    assert size("abc").metrics == ("worst",)
+
+
+def test_an_unknown_metric_is_told_at_once():
+    """Before a single row is paid for."""
+    with pytest.raises(NotFound, match="did you mean 'accuracy'"):
+        evaluator(metrics="acuracy")
+
+
+def test_every_call_can_name_its_score():
+    """Two uses of one evaluator in one row are told apart."""
+
+    @evaluator(metrics=accuracy, name="polite")
+    def is_polite(result):
+        return "please" in result
+
+    assert is_polite("please").name == "polite"
+    assert is_polite("please", name="first").name == "first"
+    assert exact_match("a", "a", name="second").name == "second"
+
+
+def test_metadata_are_the_arguments_by_name():
+    """By position, by keyword, and the rest; defaults that were not given stay out."""
+
+    @evaluator
+    def compare(result, expected="x", *others, strict=False, **more):
+        return True
+
+    assert compare("a").metadata == {"result": "a"}
+    assert compare("a", "b", "c", "d", strict=True, extra=1).metadata == {
+        "result": "a",
+        "expected": "b",
+        "others": ["c", "d"],
+        "strict": True,
+        "extra": 1,
+    }
+
+
+def test_a_method_is_an_evaluator_too():
+    """The object that it belongs to is no argument."""
+
+    class Suite:
+        @evaluator
+        def check(self, result):
+            return True
+
+    assert Suite().check("a") == Score("check", True, ("accuracy",), {"result": "a"})
+
+
+def test_callable_objects_are_evaluators():
+    """Their scores are named after the class."""
+
+    class Long:
+        def __call__(self, result):
+            return len(result) > 3
+
+    assert evaluator(Long())("abcd") == Score("Long", True, ("accuracy",), {"result": "abcd"})
+
+
+def test_an_async_function_gives_an_async_evaluator():
+    """It is awaited, and takes `name=` too."""
+
+    @evaluator(metrics="accuracy")
+    async def ask(result):
+        await asyncio.sleep(0)
+        return result == "yes"
+
+    score = asyncio.run(ask("yes", name="asked"))
+
+    assert score == Score("asked", True, ("accuracy",), {"result": "yes"})
+
+
+def test_a_score_is_passed_on():
+    """An evaluator may make the score itself; the call may still rename it."""
+
+    @evaluator
+    def make(result):
+        return Score("made", 3, ("max",), {"why": "so"})
+
+    @evaluator(metrics="mean")
+    def plain(result):
+        return Score("made", 3, ("max",))
+
+    assert make("a") == Score("made", 3, ("max",), {"why": "so"})
+    assert make("a", name="own").name == "own"
+    assert plain("a") == Score("made", 3, ("mean",), {"result": "a"})
+
+
+class Scalar:
+    """A value of an array library."""
+
+    def __init__(self, value, shape=()):
+        self.value, self.shape = value, shape
+
+    def item(self):
+        return self.value
+
+
+def test_scalars_of_array_libraries_are_numbers():
+    """What has no dimension has one value."""
+
+    @evaluator
+    def passed(value):
+        return value
+
+    assert passed(Scalar(True)).value is True
+    assert passed(Scalar(0.5)).value == 0.5
+    assert passed(Scalar(0.5)).metrics == ("mean",)
+
+
+async def forgotten():
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "'returns' returned NoneType, expected True or False, a number or a Score"),
+        ("yes", "returned str"),
+        (Scalar("x"), "returned str"),
+        (Scalar(1.0, (3,)), "returned Scalar"),
+    ],
+    ids=str,
+)
+def test_what_is_no_score_is_refused(value, message):
+    """A mistake in an evaluator is no wrong answer."""
+
+    @evaluator
+    def returns():
+        return value
+
+    with pytest.raises(ResultError, match=message):
+        returns()
+
+
+def test_a_forgotten_await_is_told():
+    """A coroutine is no score, and the message asks the right question."""
+    pending = forgotten()
+
+    @evaluator
+    def returns():
+        return pending
+
+    with pytest.raises(ResultError, match="was an `await` forgotten"):
+        returns()
+    pending.close()
+
+
+def test_the_parameter_name_is_taken():
+    """Every evaluator takes `name=` for the name of the score."""
+    with pytest.raises(UsageError, match="'clash' has a parameter 'name'"):
+
+        @evaluator
+        def clash(result, name):
+            return True
+
+
+def test_only_functions_are_decorated():
+    """A value is no evaluator."""
+    with pytest.raises(UsageError, match="decorates a function, not int"):
+        evaluator(metrics="mean")(5)
+
+
+# --- texts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "same"),
+    [("a", "a", True), ("a", "A", False), ("a ", "a", False), (1, 1, True), (None, "", False)],
+)
+def test_exact_match(result, expected, same):
+    """Equal is equal, to the last blank."""
+    assert exact_match(result, expected) == Score(
+        "exact_match", same, ("accuracy",), {"result": result, "expected": expected}
+    )
+    assert type(exact_match(result, expected).value) is bool
+
+
+def test_exact_match_takes_microseconds():
+    """It runs at every row; ten microseconds leave room for a slow machine (about 1 measured)."""
+    best = math.inf
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(1_000):
+            exact_match("an answer", "another answer")
+        best = min(best, time.perf_counter() - start)
+
+    assert best / 1_000 < 10e-6
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "options", "found"),
+    [
+        ("The answer is 42.", "42", {}, True),
+        ("The Answer", "answer", {}, False),
+        ("The Answer", "answer", {"ignore_case": True}, True),
+        ("STRASSE", "straße", {"ignore_case": True}, True),
+        (None, "x", {}, False),
+    ],
+)
+def test_contains(result, expected, options, found):
+    """The expected text stands anywhere."""
+    assert contains(result, expected, **options).value is found
+
+
+@pytest.mark.parametrize("expected", ["", None, 5])
+def test_contains_needs_something_to_look_for(expected):
+    """An empty text would be found in every answer."""
+    with pytest.raises(UsageError, match="a text that is not empty"):
+        contains("anything", expected)
+
+
+def test_texts_are_compared_with_texts():
+    """A client's response object is a mistake, not a wrong answer."""
+    for compare in (contains, similarity, f1):
+        with pytest.raises(UsageError, match="compares texts, got dict; pass the text"):
+            compare({"content": "x"}, "x")
+
+
+@pytest.mark.parametrize(
+    ("result", "pattern", "flags", "found"),
+    [
+        ("a 12", r"\d+", 0, True),
+        ("a 12", r"^\d+$", 0, False),
+        ("AB", "b$", 2, True),
+        (None, "x", 0, False),
+    ],
+)
+def test_regex_match(result, pattern, flags, found):
+    """The pattern is searched, anchors bind it."""
+    assert regex_match(result, pattern, flags=flags).value is found
+
+
+@pytest.mark.parametrize("pattern", ["(", None])
+def test_a_broken_pattern_is_told(pattern):
+    """It is the evaluation that is wrong, not the answers."""
+    with pytest.raises(UsageError, match="is no regular expression"):
+        regex_match("x", pattern)
+
+
+def test_one_of():
+    """The answer equals one of the accepted ones."""
+    assert one_of("b", ["a", "b"]).value is True
+    assert one_of("c", {"a", "b"}).value is False
+    for expected in ("ab", b"ab", []):
+        with pytest.raises(UsageError, match="a list of accepted answers"):
+            one_of("a", expected)
+
+
+def test_similarity_is_the_ratio_of_difflib():
+    """Two times the matching characters over all of them: `abcd` and `bcde` share three."""
+    assert similarity("abcd", "bcde") == Score(
+        "similarity", 0.75, ("mean",), {"result": "abcd", "expected": "bcde"}
+    )
+    assert similarity(None, "").value == 1.0
+
+
+def test_similarity_refuses_what_would_stall_the_run():
+    """The time grows with the product of the lengths."""
+    with pytest.raises(UsageError, match="up to 4,000 characters, got 4,001"):
+        similarity("x", "x" * 4_001)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "value"),
+    [
+        ("The cat sat.", "a CAT sat", 1.0),
+        ("the cat", "dog", 0.0),
+        ("big cat", "cat", 2 / 3),
+        ("cat cat", "cat", 2 / 3),
+        ("", "", 1.0),
+        ("the", "a", 1.0),
+        ("", "cat", 0.0),
+        (None, "cat", 0.0),
+        ("cat", ["dog", "cat"], 1.0),
+    ],
+)
+def test_f1_is_that_of_squad(result, expected, value):
+    """Words without case, punctuation and articles; the best accepted answer counts."""
+    assert f1(result, expected).value == pytest.approx(value)
+    assert f1(result, expected).metrics == ("mean",)
+
+
+def test_f1_needs_an_accepted_answer():
+    """The best of none does not exist."""
+    with pytest.raises(UsageError, match="at least one"):
+        f1("x", [])
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("1234", "1,234"),
+        ("1234", "1 234"),
+        ("1234", "1.234e3"),
+        ("1234", 1234),
+        ("1234.50", 1234.5),
+        ("1 234 567.5", "1,234,567.50"),
+        ("1'234'567", "1_234_567"),
+        ("12,34,567", 1234567),
+        ("1\u202f234", "1\u00a0234"),
+        ("0.10", 0.1),
+        (".5", "0.5"),
+        ("5.", 5),
+        ("-5", "\u22125"),
+        ("+5", 5),
+        ("- 5", -5),
+        ("  42\n", 42),
+        ("45%", 0.45),
+        ("45 %", "0.45"),
+        ("1e2%", 1),
+        ("1E-3", 0.001),
+        ("1e\u22123", 0.001),
+        ("inf", math.inf),
+        ("-Infinity", -math.inf),
+        (Decimal("2.50"), "2.5"),
+        (3.0, 3),
+        (Scalar(3), "3"),
+        ("12345678901234567890", 12345678901234567890),
+        (10**50, "1e50"),
+    ],
+    ids=repr,
+)
+def test_numbers_match_however_they_are_written(result, expected):
+    """Separators, signs, exponents, percent: what counts is the number."""
+    assert numeric_match(result, expected).value is True
+    assert numeric_match(expected, result).value is True
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("12345678901234567890", "12345678901234567891"),
+        ("0.1", 0.1000000001),
+        ("", ""),
+        (None, None),
+        ("nan", "nan"),
+        (math.nan, math.nan),
+        ("abc", "abc"),
+        ("3,14", 3.14),
+        ("1,23", 123),
+        ("1,234 567", 1234567),
+        ("1.2.3", 1.2),
+        (".", 0),
+        ("-", 0),
+        ("%", 0),
+        ("e5", 0),
+        ("1e9999999", 1),
+        ("0x10", 16),
+        ("42 apples", 42),
+        (True, 1),
+        (Fraction(1, 2), 0.5),
+        ("inf", "-inf"),
+        ("1" * 2_000, "1" * 2_000),
+        ([1], 1),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_what_is_no_number_matches_nothing(result, expected):
+    """NaN, None, empty and unreadable texts are wrong answers, even to themselves."""
+    assert numeric_match(result, expected).value is False
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "options", "same"),
+    [
+        ("3.14", "3.1416", {"tolerance": 0.01}, True),
+        ("3.1", "3.1416", {"tolerance": 0.01}, False),
+        ("0.31", "0.3", {"tolerance": 0.01}, True),
+        (102, 100, {"relative": 0.02}, True),
+        (103, 100, {"relative": 0.02}, False),
+        (103, 100, {"relative": 0.02, "tolerance": 3}, True),
+        ("1e400", "1e400", {"tolerance": 1}, True),
+        ("inf", 5, {"tolerance": 1e300}, False),
+        ("inf", "inf", {"relative": 0.1}, True),
+        ("x", 5, {"tolerance": 1}, False),
+        (5, "x", {"tolerance": 1}, False),
+    ],
+)
+def test_numeric_tolerance(result, expected, options, same):
+    """Absolute or relative to the expected number, exact at the edge."""
+    assert numeric_match(result, expected, **options).value is same
+
+
+@pytest.mark.parametrize("options", [{"tolerance": -1}, {"relative": math.nan}])
+def test_a_tolerance_is_not_negative(options):
+    """A tolerance that nothing can meet is a mistake."""
+    with pytest.raises(UsageError, match="expected 0 or more"):
+        numeric_match(1, 1, **options)
+
+
+# --- JSON ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "valid"),
+    [
+        ('{"a": 1}', True),
+        ("[1, 2]", True),
+        ('"text"', True),
+        (b"[1]", True),
+        ({"a": [1]}, True),
+        (5, True),
+        ("", False),
+        (None, False),
+        ("{'a': 1}", False),
+        ("NaN", False),
+        ('{"a": 1} trailing', False),
+        ("[" * 100_000, False),
+        ({"a": {1, 2}}, False),
+        (math.nan, False),
+        (b"\xff\xff", False),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_valid_json(result, valid):
+    """Strict JSON, or a document that was parsed already."""
+    score = valid_json(result)
+
+    assert score.value is valid
+    assert ("problem" in score.metadata) is not valid
+
+
+@pytest.fixture
+def jsonschema(monkeypatch):
+    """The package, or where it is not installed what the evaluator needs of it."""
+    monkeypatch.setattr(structure, "_checked", [])
+    try:
+        import jsonschema
+    except ImportError:
+        jsonschema = stand_in()
+        monkeypatch.setitem(sys.modules, "jsonschema", jsonschema)
+    return jsonschema
+
+
+def stand_in():
+    """`jsonschema` for schemas that are `{"type": "object", "required": [...]}`."""
+
+    class SchemaError(Exception):
+        message = "'nonsense' is not valid"
+
+    class Validator:
+        def __init__(self, schema):
+            self.schema = schema
+
+        @staticmethod
+        def check_schema(schema):
+            if schema.get("type") == "nonsense":
+                raise SchemaError
+
+        def iter_errors(self, document):
+            for name in self.schema.get("required", ()):
+                if name not in document:
+                    message = f"{name!r} is a required property"
+                    yield types.SimpleNamespace(json_path="$", message=message)
+
+    package = types.ModuleType("jsonschema")
+    package.validators = types.SimpleNamespace(validator_for=lambda schema: Validator)
+    package.exceptions = types.SimpleNamespace(SchemaError=SchemaError)
+    return package
+
+
+def test_a_schema_is_checked(jsonschema):
+    """The metadata say what does not fit; a schema is prepared once."""
+    schema = {"type": "object", "required": ["a"]}
+
+    other = {"type": "object"}
+
+    valid_json("{}", schema)
+    valid_json("{}", other)
+    good, bad, broken = (valid_json(text, schema) for text in ('{"a": 1}', '{"b": 1}', "{"))
+
+    assert good.value is True
+    assert bad.value is False
+    assert bad.metadata["problem"] == "at $: 'a' is a required property"
+    assert broken.value is False
+    assert [known for known, _ in structure._checked] == [other, schema]
+
+
+def test_a_schema_that_is_none_is_told(jsonschema):
+    """A broken schema is no wrong answer."""
+    with pytest.raises(UsageError, match="the schema is no JSON schema: 'nonsense' is not valid"):
+        valid_json("{}", {"type": "nonsense"})
+
+
+def test_without_jsonschema_the_error_says_what_to_install(monkeypatch):
+    """An unchecked schema never counts as met."""
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+
+    with pytest.raises(PluginError, match="pip install jsonschema"):
+        valid_json("{}", {"type": "object"})
+    assert valid_json("{}").value is True
+
+
+# --- function calls --------------------------------------------------------------------------
+
+AREA = {
+    "name": "area",
+    "parameters": {
+        "properties": {"base": {"type": "integer"}, "height": {}, "unit": {}},
+        "required": ["base", "height"],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("f(a=1, b=2)", "f(b=2, a=1)"),
+        (" f(1, [2, {'x': (3,)}]) ", "f(1, [2, {'x': [3]}])"),
+        ("[f(1), g(2)]", "[g(2), f(1)]"),
+        ("f(1), f(1)", "[f(1), f(1)]"),
+        ("f(a=1.0)", "f(a=1)"),
+        ("f(a=-1, b=None)", "f(a=-1, b=None)"),
+        ("f(a=true, b=[null, {'x': false}])", "f(a=True, b=[None, {'x': False}])"),
+        ("math.sin(x=1)", "math.sin(x=1)"),
+        ("f(a={1, 2})", "f(a={2, 1})"),
+        (r"f(a='\d\n')", r"f(a='\\d\n')"),
+        ({"f": {"a": 1}}, "f(a=1)"),
+        ([{"f": {"a": 1}}, {"g": {}}], "[g(), f(a=1)]"),
+        ("f(a='x')", {"f": {"a": ["x", "y"]}}),
+        ("f(a='y')", [{"f": {"a": ["x", "y"], "b": ["", 2]}}]),
+        ({"f": {"a": [1, 2]}}, {"f": {"a": [[1, 2]]}}),
+        ({"f": {"a": 3}}, {"f": {"a": 3, "b": [""]}}),
+        ("f()", "f()"),
+        ("[f(a=1), f(a=2)]", [{"f": {"a": [1, 2]}}, {"f": {"a": [1]}}]),
+    ],
+    ids=repr,
+)
+def test_equal_function_calls(result, expected):
+    """Named arguments and calls in any order, nested literals, accepted values."""
+    assert ast_evaluation(result, expected).value is True
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ("f(a=1)", "g(a=1)"),
+        ("f(a=1)", "f(a=1, b=2)"),
+        ("f(a=1, b=2)", "f(a=1)"),
+        ("f(1, 2)", "f(2, 1)"),
+        ("f(1)", "f(a=1)"),
+        ("f(a=True)", "f(a=1)"),
+        ("f(a='1')", "f(a=1)"),
+        ("f(a={'x': 1})", "f(a={'y': 1})"),
+        ("f(1)", "[f(1), f(1)]"),
+        ("[f(1), f(2)]", "[f(1), f(1)]"),
+        ("[f(1), f(1)]", "[f(1), f(2)]"),
+        ("f(a=[1])", "f(a=[1, 2])"),
+        ("f(a='z')", {"f": {"a": ["x", "y"]}}),
+        ("f()", {"f": {"a": ["x"]}}),
+        ("", "f()"),
+        (None, "f()"),
+        (5, "f()"),
+        ([5], "f()"),
+        ({"f": 5}, "f()"),
+        ("f(", "f()"),
+        ("f(x)", "f()"),
+        ("f(**{'a': 1})", "f(a=1)"),
+        ("f(*[1])", "f(1)"),
+        ("f(g(1))", "f(1)"),
+        ("f(a={**{}})", "f(a={})"),
+        ("f(a={[1]: 2})", "f(a={})"),
+        ("1 + 1", "f()"),
+        ("f(a=" + "-" * 5_000 + "1)", "f(a=1)"),
+        ("f(a=" + "[" * 500 + "]" * 500 + ")", "f(a=1)"),
+        ("f('" + "x" * 30_000 + "')", "f('x')"),
+        ("f('\0')", "f()"),
+        ("__import__('os').system('true')", "f()"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_other_function_calls(result, expected):
+    """Whatever is not the expected call is wrong, hostile text included, and nothing is run."""
+    assert ast_evaluation(result, expected).value is False
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "right"),
+    [
+        ("area(3, 4)", "area(base=3, height=4)", True),
+        ("area(3, height=4)", "area(3, 4)", True),
+        ("area(3, base=3)", "area(base=3, height=4)", False),
+        ("area(1, 2, 3, 4)", "area(1, 2)", False),
+        ("area(base=3)", {"area": {"base": [3], "height": ["", 4]}}, False),
+        ("area(base=3, height=4, depth=5)", "area(base=3, height=4, depth=5)", False),
+        ({"area": {"base": 3, "height": 4}}, [{"area": {"base": [3], "height": [4]}}], True),
+        ("volume(1)", "volume(1)", False),
+    ],
+)
+def test_a_schema_names_positional_arguments(result, expected, right):
+    """With a description, positions become names, and required and unknown ones are checked."""
+    tool = {"type": "function", "function": AREA}
+
+    for schema in (AREA, [AREA], [tool]):
+        assert ast_evaluation(result, expected, schema).value is right
+
+
+@pytest.mark.parametrize("expected", ["", "not a call", "[]", [], {}, 5, {"f": 5}])
+def test_an_expectation_that_is_no_call_is_told(expected):
+    """A broken dataset does not make every answer wrong."""
+    with pytest.raises(UsageError, match="expected is no function call"):
+        ast_evaluation("f()", expected)
+
+
+def test_escapes_of_a_model_print_no_warnings():
+    """Python's parser complains about escapes that it does not know; models write them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        assert ast_evaluation(r"f(path='C:\data\x41')", r"f(path='C:\\data\x41')").value is True
+
+
+# --- choices ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "choice"),
+    [
+        ("B", "B"),
+        ("b", "B"),
+        ("(B)", "B"),
+        ("**B**", "B"),
+        ("B. Paris", "B"),
+        ("B) Paris", "B"),
+        ("B: Paris", "B"),
+        ("The answer is B.", "B"),
+        ("The answer is (B) because A is wrong.", "B"),
+        ("Answer: **B**", "B"),
+        ("answer is A ... no, the correct answer is: C", "C"),
+        ("I choose option D", "D"),
+        ("Paris", None),
+        ("A cat sat", None),
+        ("The answer is Berlin", None),
+        ("I don't know", None),
+        ("E", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_chosen_letter(result, choice):
+    """The last stated answer, else the label at the beginning, else none."""
+    score = choice_match(result, "B")
+
+    assert score.metadata["choice"] == choice
+    assert score.value is (choice == "B")
+
+
+def test_the_expected_choice_may_be_a_position():
+    """Datasets count choices from 0; other letters than A to D can be given."""
+    assert choice_match("C", 2).value is True
+    assert choice_match("e", "E", "abcde").value is True
+    for expected in ("E", 4, -1, "AB", "", None, True):
+        with pytest.raises(UsageError, match="expected one of A, B, C, D"):
+            choice_match("A", expected)
+
+
+# --- a model as the judge --------------------------------------------------------------------
+
+
+def test_a_judge_gives_a_score():
+    """The question holds the arguments and how to end; the verdict becomes the value."""
+    asked = []
+
+    def ask(question):
+        asked.append(question)
+        return "It says please.\n\n**Verdict: Yes.**\n"
+
+    polite = judge(ask, "Polite?\n{result}", name="polite")
+    score = polite("please {expected}")
+
+    assert asked == [
+        "Polite?\nplease {expected}\n\nEnd your answer with one line that says exactly one of:\n"
+        "Verdict: yes\nVerdict: no"
+    ]
+    assert score.value is True
+    assert (score.name, score.metrics) == ("polite", ("accuracy",))
+    assert score.metadata["verdict"] == "yes"
+    assert score.metadata["judgement"].startswith("It says please")
+    assert polite.__name__ == "polite"
+    assert polite("x", name="other").name == "other"
+
+
+@pytest.mark.parametrize("style", ["async def", "returns an awaitable"])
+def test_an_async_judge_is_awaited(style):
+    """Any callable will do: what it returns decides."""
+
+    async def ask(question):
+        await asyncio.sleep(0)
+        return "no"
+
+    judged = judge(ask if style == "async def" else lambda question: ask(question), "{result}")
+
+    assert asyncio.run(judged("x")).value is False
+
+
+def test_a_judge_may_give_marks():
+    """Verdicts are any texts with numbers; then the mean summarises."""
+    marks = {"poor": 0, "fair": 0.5, "good": 1}
+    graded = judge(
+        lambda question: "Verdict: FAIR", "{verdicts}\n{result} or {expected}?", verdicts=marks
+    )
+
+    score = graded("a", expected="b")
+
+    assert (score.value, score.metrics) == (0.5, ("mean",))
+    assert judge(len, "{result}", metrics=["std", "mean"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("", "no clear verdict"),
+        ("Yes, I think so.", "no clear verdict"),
+        ("Verdict: maybe", "no clear verdict"),
+        ("Verdict: yes\nbut one more thought", "no clear verdict"),
+        ("Verdict: yes\nOn reflection:\nVerdict: no", "contradicting verdicts"),
+        ("Reasons.\nyes", "no clear verdict"),
+        ("My verdict: yes", "no clear verdict"),
+    ],
+)
+def test_an_unclear_verdict_fails_the_row(answer, problem):
+    """It is neither a right nor a wrong answer."""
+    judged = judge(lambda question: answer, "{result}")
+
+    with pytest.raises(RowError, match=f"the judge gave {problem}.*one of yes, no"):
+        judged("x")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "yes",
+        " YES. ",
+        "Verdict: yes",
+        "> **Verdict**: yes",
+        "VERDICT = yes\n\n",
+        "# verdict: `yes`",
+    ],
+)
+def test_a_clear_verdict_may_be_decorated(answer):
+    """Case, markdown and a final stop do not matter."""
+    assert judge(lambda question: answer, "{result}")("x").value is True
+
+
+def test_a_judge_answers_with_text():
+    """A client's response object has to be unpacked by `ask`."""
+    with pytest.raises(ResultError, match="the judge answered with dict, expected its text"):
+        judge(lambda question: {"content": "yes"}, "{result}")("x")
+
+
+@pytest.mark.parametrize(
+    ("template", "verdicts", "message"),
+    [
+        ("Is it good?", {"yes": 1, "no": 0}, "no field such as"),
+        ("{verdicts}", {"yes": 1, "no": 0}, "no field such as"),
+        ("{result}", {"yes": 1}, "two different ones"),
+        ("{result}", {"yes": 1, "Yes!": 0}, "two different ones"),
+    ],
+)
+def test_a_judge_that_could_not_work_is_refused(template, verdicts, message):
+    """At the definition, not at the first row."""
+    with pytest.raises(UsageError, match=message):
+        judge(str, template, verdicts=verdicts)
+
+
+def test_a_judge_takes_the_fields_of_its_template():
+    """Missing and superfluous arguments are told, so a typing error asks no model."""
+    judged = judge(lambda question: "yes", '{result} for {question}, as {"json": 1}')
+
+    assert judged("a", question="b").value is True
+    for args, kwargs in ((("a",), {}), (("a",), {"qestion": "b"}), ((), {})):
+        with pytest.raises(UsageError, match="needs the fields of its template: result, question"):
+            judged(*args, **kwargs)
+    with pytest.raises(UsageError, match="takes 1 by position, got 2"):
+        judged("a", "b", question="c")
+
+
+# --- by name ---------------------------------------------------------------------------------
+
+
+def test_every_evaluator_is_registered():
+    """The built-in ones are found by name."""
+    names = evaluators.registry.names()
+
+    assert {"exact_match", "numeric_match", "valid_json", "ast_evaluation", "f1"} <= set(names)
+    assert evaluators.registry.get("exact_match") is exact_match
+
+
+def test_evaluators_of_packages_are_importable(monkeypatch):
+    """`from doteval.evaluators import theirs` finds what is registered or installed."""
+    monkeypatch.setitem(evaluators.registry._registered, "theirs", exact_match)
+
+    from doteval.evaluators import theirs
+
+    assert theirs is exact_match
+    with pytest.raises(ImportError):
+        from doteval.evaluators import exact_mach  # noqa: F401
+    with pytest.raises(AttributeError, match="did you mean 'exact_match'"):
+        evaluators.exact_mach  # noqa: B018
+    assert not hasattr(evaluators, "__wrapped__")

@@ -1,0 +1,597 @@
+"""From values to estimates: each method, its edges, and how metrics are found."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+import statistics
+
+import pytest
+
+from doteval import intervals, metrics
+from doteval.errors import NotFound, PluginError, UsageError
+from doteval.metrics import (
+    Estimate,
+    Metric,
+    Moments,
+    accuracy,
+    maximum,
+    mean,
+    median,
+    metric,
+    minimum,
+    names_of,
+    pass_at_k,
+    pass_hat_k,
+    std,
+)
+
+BUILT_IN = [accuracy, mean, median, std, minimum, maximum]
+
+
+def once(values):
+    """Rows that were run once."""
+    return [[value] for value in values]
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """The registry of metrics, as it was before the test when it is over."""
+    monkeypatch.setattr(metrics.registry, "_registered", dict(metrics.registry._registered))
+    return metrics.registry
+
+
+# --- what is known without much data ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", BUILT_IN, ids=str)
+def test_no_data_give_no_number(measure):
+    """An empty sample has no value, no error and no interval."""
+    assert measure.estimate([]) == Estimate(None, 0, method="no data")
+    assert measure.estimate([[], []]) == Estimate(None, 0, method="no data")
+    assert measure([]) is None
+
+
+@pytest.mark.parametrize("measure", BUILT_IN, ids=str)
+def test_one_row_has_no_standard_error(measure):
+    """One value says nothing of the spread, however often it was repeated."""
+    for rows in ([[1.0]], [[1.0, 1.0, 0.0]]):
+        found = measure.estimate(rows)
+
+        assert found.n == 1
+        assert found.stderr is None
+
+
+@pytest.mark.parametrize("measure", [*BUILT_IN, pass_at_k(1)], ids=str)
+def test_nan_makes_the_estimate_nan(measure):
+    """A score that is NaN is seen in the estimate, never left out."""
+    found = measure.estimate([[1.0], [math.nan], [0.0, 1.0]])
+
+    assert math.isnan(found.value)
+    assert math.isnan(found.low)
+    assert found.n == 3
+    assert "NaN" in found.method
+
+
+def test_an_estimate_is_plain_data():
+    """`to_dict` has every field, unrounded, and goes through JSON."""
+    found = accuracy.estimate(once([True, False, True]))
+
+    plain = found.to_dict()
+
+    assert json.loads(json.dumps(plain)) == plain
+    assert list(plain) == ["value", "n", "stderr", "low", "high", "method"]
+    assert plain["value"] == 2 / 3
+
+
+# --- accuracy and mean -----------------------------------------------------------------------
+
+
+def test_accuracy_has_wilsons_interval():
+    """81 of 263 is Newcombe's (1998) first example."""
+    found = accuracy.estimate(once([True] * 81 + [False] * 182))
+
+    p = 81 / 263
+    assert found.value == p
+    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+    assert found.stderr == pytest.approx(math.sqrt(p * (1 - p) / 262))
+    assert (found.n, found.method) == (263, "wilson")
+
+
+def test_accuracy_of_other_numbers_is_a_mean():
+    """Where scores are no truths, accuracy says so by its method."""
+    values = [0.2, 0.9, 1.0, 0.4]
+
+    assert accuracy.estimate(once(values)) == mean.estimate(once(values))
+    assert accuracy.estimate(once(values)).method == "t"
+
+
+def test_the_mean_has_students_interval():
+    """Three values: the interval reaches t(0.975; 2) = 4.303 standard errors to either side."""
+    found = mean.estimate(once([1, 2, 4]))
+
+    assert found.value == pytest.approx(7 / 3)
+    assert found.stderr == pytest.approx(math.sqrt(7 / 9))
+    assert found.high - found.value == pytest.approx(4.302652729749464 * found.stderr)
+    assert found.method == "t"
+
+
+def test_confidence_widens_the_interval():
+    """A gate at 99 % needs a wider interval than one at 95 %."""
+    rows = once([True] * 80 + [False] * 20)
+
+    wide, narrow = (accuracy.estimate(rows, confidence=level) for level in (0.99, 0.95))
+
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_repeats_are_not_rows():
+    """Equal answers to the same rows, five times each, are as uncertain as one each."""
+    answers = [True] * 70 + [False] * 30
+
+    five = accuracy.estimate([[answer] * 5 for answer in answers])
+    one = accuracy.estimate(once(answers))
+
+    assert five.n == 100
+    assert five.stderr == pytest.approx(one.stderr)
+    assert five.low == pytest.approx(one.low, abs=0.005)
+    assert five.method == "wilson, effective size"
+
+
+def test_repeats_that_differ_narrow_the_interval():
+    """Where the answers to a row vary, repeats average that variation out."""
+    draw = random.Random(3).random
+    rows = [[draw() < 0.6 for _ in range(10)] for _ in range(50)]
+
+    repeated, first = accuracy.estimate(rows), accuracy.estimate([row[:1] for row in rows])
+
+    assert repeated.high - repeated.low < 0.5 * (first.high - first.low)
+
+
+def test_rows_count_alike_however_often_they_were_repeated():
+    """Each row's mean counts once, so a row with more repeats has no more weight."""
+    assert mean.estimate([[1.0] * 9, [0.0]]).value == 0.5
+
+
+@pytest.mark.parametrize("measure", [accuracy, mean, median, std], ids=str)
+def test_groups_widen_the_interval(measure):
+    """Rows that belong together are not independent, and the interval shows it."""
+    draw = random.Random(1).random
+    values = [value for _ in range(40) for value in [float(draw() < 0.5)] * 10]
+    groups = [at // 10 for at in range(400)]
+
+    alone, together = measure.estimate(once(values)), measure.estimate(once(values), groups)
+
+    assert together.value == alone.value
+    if measure in (accuracy, mean):
+        assert together.stderr > 2.5 * alone.stderr
+        assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert "40 groups" in together.method
+
+
+def test_a_single_group_has_no_standard_error():
+    """All rows of one document say nothing about other documents."""
+    for measure in (mean, accuracy, median):
+        assert measure.estimate(once([1, 0, 1]), ["a"] * 3).stderr is None
+    assert accuracy.estimate(once([1, 0, 1]), ["a"] * 3).low < 0.2
+
+
+def test_groups_go_with_their_rows():
+    """A row without a score takes its group with it; a missing group is an error."""
+    rows, groups = [[1.0], [], [0.0], [1.0]], ["a", "b", "c", "d"]
+
+    assert mean.estimate(rows, groups).method == "t, 3 groups"
+    with pytest.raises(UsageError, match="3 groups for 4 rows"):
+        mean.estimate(rows, groups[:3])
+
+
+def test_infinite_values_are_seen():
+    """An infinity makes the mean infinite and its error NaN."""
+    found = mean.estimate(once([math.inf, 1.0]))
+
+    assert found.value == math.inf
+    assert math.isnan(found.stderr)
+    assert math.isnan(std.estimate(once([math.inf, 1.0])).value)
+
+
+# --- from sums -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", [accuracy, mean], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [[True, False, True, True], [1.0, 1.0], [3.5, -1.0, 7.25], [0], [1, 2, 3, 4, 5]],
+    ids=str,
+)
+def test_sums_give_the_same_estimate_as_rows(measure, values):
+    """What a database adds up is enough for the estimate that the rows would give."""
+    from_rows = measure.estimate(once(values))
+    from_sums = measure.from_moments(Moments.of(values))
+
+    assert from_sums.method == from_rows.method or len(values) == 1
+    for part in ("value", "n", "stderr", "low", "high"):
+        assert getattr(from_sums, part) == pytest.approx(getattr(from_rows, part)), part
+
+
+def test_sums_of_repeated_truths_give_the_same_estimate_as_rows():
+    """With the number of trials, accuracy over row means needs no rows."""
+    draw = random.Random(8).random
+    rows = [[draw() < 0.7 for _ in range(4)] for _ in range(30)]
+    means = metrics.reduced(rows)
+    sums = Moments.of(means)
+
+    found = accuracy.from_moments(
+        Moments(sums.n, sums.total, sums.squares, sums.low, sums.high, trials=120)
+    )
+
+    expected = accuracy.estimate(rows)
+    assert found.method == expected.method
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
+
+
+def test_accuracy_asks_for_the_rows_where_fractions_may_be_repeats():
+    """Row means between 0 and 1 may be averages of any number of trials."""
+    assert accuracy.from_moments(Moments.of([0.5, 1.0, 0.0])) is None
+
+
+@pytest.mark.parametrize("measure", [mean, std, accuracy], ids=str)
+def test_sums_that_lost_their_digits_are_refused(measure):
+    """With values such as 1e9 and 1e9 + 1 the sums hold only rounding, and the rows are needed."""
+    values = [1e9, 1e9 + 1, 1e9 + 3]
+
+    assert measure.from_moments(Moments.of(values)) is None
+    assert mean.estimate(once(values)).stderr == pytest.approx(0.8819, abs=1e-4)
+
+
+def test_repeats_that_all_but_agree_need_the_rows():
+    """Where the sums can not tell the spread of row means, accuracy asks for the rows."""
+    means = [0.75, 0.75 + 1e-9, 0.75]
+    sums = Moments.of(means)
+
+    moments = Moments(sums.n, sums.total, sums.squares, sums.low, sums.high, trials=12)
+
+    assert accuracy.from_moments(moments) is None
+
+
+def test_a_rare_failure_among_many_needs_no_rows():
+    """A share so close to 1 that its sums nearly cancel is still exact."""
+    found = accuracy.from_moments(Moments(10**9, 10**9 - 1, 10**9 - 1, 0, 1))
+
+    assert found.value == 1 - 1e-9
+    assert found.low < found.value < found.high
+
+
+def test_equal_values_have_no_spread():
+    """Sums of equal values say that there is none, whatever rounding left."""
+    found = mean.from_moments(Moments.of([0.1] * 10))
+
+    assert found.stderr == 0.0
+
+
+@pytest.mark.parametrize("measure", [accuracy, mean, std, minimum, maximum], ids=str)
+def test_sums_over_nothing(measure):
+    """What SQL gives for no rows at all is no data."""
+    nothing = Moments(0, 0.0, 0.0, None, None)
+
+    assert measure.takes_moments
+    assert measure.from_moments(nothing) == Estimate(None, 0, method="no data")
+
+
+@pytest.mark.parametrize("measure", [accuracy, mean, std, minimum, maximum], ids=str)
+def test_a_nan_in_the_sums_is_seen(measure):
+    """A NaN in the total makes the estimate NaN."""
+    found = measure.from_moments(Moments(3, math.nan, math.nan, math.nan, math.nan))
+
+    assert math.isnan(found.value)
+
+
+def test_some_metrics_need_every_value():
+    """A median can not be had from sums, and says so."""
+    for measure in (median, pass_at_k(2), Metric("own", sum)):
+        assert not measure.takes_moments
+        assert measure.from_moments(Moments.of([1.0, 2.0])) is None
+
+
+def test_standard_deviation_and_extremes_from_sums():
+    """Without the rows they have a value and no interval."""
+    sums = Moments.of([1.0, 2.0, 4.0])
+
+    assert std.from_moments(sums).value == pytest.approx(statistics.stdev([1, 2, 4]))
+    assert std.from_moments(sums).low is None
+    assert std.from_moments(Moments.of([1.0])).value is None
+    assert minimum.from_moments(sums).value == 1.0
+    assert maximum.from_moments(sums).value == 4.0
+
+
+# --- median, spread, extremes ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [[3, 1, 2], [4, 1, 3, 2], [1.5], list(range(11))])
+def test_the_median_is_that_of_the_statistics_module(values):
+    """Half of the values are below, half above."""
+    assert median(values) == statistics.median(values)
+
+
+def test_the_median_has_an_interval_of_ranks():
+    """Of ten values the second and the ninth hold the median with 97.9 %."""
+    found = median.estimate(once([5, 3, 8, 1, 9, 2, 7, 10, 6, 4]))
+
+    assert (found.value, found.low, found.high) == (5.5, 2.0, 9.0)
+    assert found.stderr == pytest.approx(7 / (2 * 1.959964), rel=1e-6)
+    assert found.method == "ranks"
+    assert median.estimate(once([1, 2, 3])).method == "no interval: too few rows"
+
+
+@pytest.mark.parametrize("values", [[1, 2, 4], [0.1] * 3, [1e9, 1e9 + 1, 1e9 + 3]])
+def test_the_standard_deviation_is_that_of_the_statistics_module(values):
+    """Divided by n - 1, and without cancelling."""
+    assert std(values) == pytest.approx(statistics.stdev(values), abs=1e-12)
+
+
+def test_the_standard_deviation_has_bonetts_interval():
+    """For normal values it is about as wide as that from the chi-squared distribution."""
+    draw = random.Random(9).gauss
+    values = [draw(0, 2) for _ in range(500)]
+
+    found = std.estimate(once(values))
+
+    assert found.low < 2 < found.high
+    assert found.stderr == pytest.approx(2 / math.sqrt(2 * 500), rel=0.2)
+    assert found.method == "bonett"
+    assert std.estimate(once([1, 2])).method == "no interval: too few different rows"
+
+
+def test_extremes_have_no_interval():
+    """Nothing is known of values that were not seen."""
+    for measure, value in ((minimum, 1.0), (maximum, 4.0)):
+        assert measure.estimate(once([4, 1, 2])) == Estimate(
+            value, 3, method="no interval: an extreme"
+        )
+
+
+# --- pass@k ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(5, 2, 3), (5, 0, 1), (5, 5, 5), (6, 1, 2), (4, 3, 4)])
+def test_pass_estimators_count_all_draws(n, c, k):
+    """They are the share of the k-subsets of the repeats with any, or with only right answers."""
+    repeats = [True] * c + [False] * (n - c)
+    draws = list(itertools.combinations(repeats, k))
+
+    any_right, all_right = pass_at_k(k).estimate([repeats]), pass_hat_k(k).estimate([repeats])
+
+    assert any_right.value == pytest.approx(sum(map(any, draws)) / len(draws))
+    assert all_right.value == pytest.approx(sum(map(all, draws)) / len(draws))
+
+
+def test_pass_at_one_is_accuracy():
+    """With k = 1 both estimators are the mean of the row means."""
+    rows = [[True, False, True], [False, False, False], [True, True, True]]
+
+    expected = accuracy.estimate(rows)
+    for measure in (pass_at_k(1), pass_hat_k(1)):
+        found = measure.estimate(rows)
+        assert (found.value, found.low, found.high) == pytest.approx(
+            (expected.value, expected.low, expected.high)
+        )
+
+
+def test_rows_with_too_few_repeats_are_told():
+    """pass@k of fewer than k repeats is not known; such rows are left out and counted."""
+    rows = [[True, False], [True], [False, False]]
+
+    found = pass_at_k(2).estimate(rows, ["a", "b", "c"])
+    none = pass_at_k(3).estimate(rows)
+
+    assert (found.value, found.n) == (0.5, 2)
+    assert found.method.endswith("; 1 rows have fewer than 2 repeats")
+    assert none == Estimate(None, 0, method="needs 3 repeats; rows have at most 2")
+    assert pass_at_k(3)([True, True]) is None
+
+
+def test_pass_needs_truths():
+    """A number between 0 and 1 is neither passed nor failed."""
+    with pytest.raises(UsageError, match="pass@2 needs scores that are true or false"):
+        pass_at_k(2).estimate([[0.5, 1.0]])
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, "3", True])
+def test_k_is_a_whole_number(k):
+    """At least one answer is drawn."""
+    with pytest.raises(UsageError, match="whole number"):
+        pass_at_k(k)
+
+
+# --- one's own -------------------------------------------------------------------------------
+
+
+def test_a_function_of_values_is_a_metric(registered):
+    """It is found by its name, gets the row means, and its interval from resampling."""
+
+    @metric
+    def share_above_half(values):
+        """How many."""
+        return sum(value > 0.5 for value in values) / len(values)
+
+    found = share_above_half.estimate([[0.2], [0.9], [0.4, 1.0], [0.8]])
+
+    assert metrics.find("share_above_half") is share_above_half
+    assert share_above_half.__doc__ == "How many."
+    assert share_above_half([1, 0]) == 0.5
+    assert found.value == 0.75
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.method == "bootstrap, 1,999 resamples"
+    assert repr(share_above_half) == "<metric share_above_half>"
+
+
+def test_a_factory_as_in_dotevals_is_a_metric(registered):
+    """A function without arguments that returns the function is called for it."""
+
+    @metric
+    def trimmed(share=0.0):
+        def compute(values):
+            cut = int(share * len(values))
+            return intervals.mean_of(sorted(values)[cut : len(values) - cut])
+
+        return compute
+
+    quarter = trimmed(share=0.25)
+
+    assert trimmed()([0, 0, 0, 4]) == 1.0
+    assert quarter([0, 0, 0, 4]) == 0.0
+    assert metrics.find("trimmed(share=0.25)") is quarter
+    with pytest.raises(UsageError, match="has no options, got k"):
+        accuracy(k=3)
+
+
+def test_a_factory_may_return_a_metric(registered):
+    """A built-in metric under another name keeps its method."""
+
+    @metric(name="hits")
+    def renamed():
+        return accuracy
+
+    assert metrics.find("hits").estimate(once([1, 0])).method == "wilson"
+    assert renamed.name == "hits"
+
+
+def test_a_builtin_function_is_a_metric(registered):
+    """A function that does not tell its arguments takes the values."""
+    assert metric(name="largest")(max)([1, 2]) == 2
+    assert metrics.find("largest").estimate(once([1, 2])).value == 2.0
+
+
+def test_a_custom_metric_that_raises_is_told(registered):
+    """Its name and its error are in the message, so that the others can still be shown."""
+
+    @metric
+    def ratio(values):
+        return 1 / sum(values)
+
+    with pytest.raises(UsageError, match=r"'ratio' failed on 2 values: ZeroDivisionError"):
+        ratio.estimate(once([0, 0]))
+
+
+def test_a_custom_metric_that_fails_on_resamples_has_no_interval(registered):
+    """The value stands; the interval is missing with the reason."""
+
+    @metric
+    def inverse(values):
+        return 1 / sum(values)
+
+    found = inverse.estimate(once([0, 1]))
+
+    assert found.value == 1.0
+    assert found.low is None
+    assert "on resampled rows" in found.method
+
+
+def test_a_custom_metric_may_not_know(registered):
+    """None stands for too few rows, also on resamples."""
+
+    @metric
+    def needs_two(values):
+        return sum(values) if len(set(values)) > 1 else None
+
+    assert needs_two.estimate(once([1, 1])) == Estimate(None, 2, method="too few rows")
+    assert math.isnan(needs_two.estimate(once([1, 2])).low)
+    assert needs_two.estimate([[1], [2]], ["a", "a"]).low is None
+
+
+def test_many_rows_take_the_normal_interval(registered):
+    """Above 50,000 rows resampling gives way to the normal interval, and the method says so."""
+
+    @metric
+    def total(values):
+        return sum(values)
+
+    at_most, above = (total.estimate(once([0.0, 1.0] * half)) for half in (25_000, 25_001))
+
+    assert at_most.method == "bootstrap, 199 resamples"
+    assert above.method == "normal, jackknife of 100 blocks"
+
+
+def test_seeds_decide_the_interval(registered):
+    """The same rows give the same interval, unless another seed is asked for."""
+
+    @metric
+    def spread(values):
+        return max(values) - min(values)
+
+    rows = once(range(20))
+
+    assert spread.estimate(rows) == spread.estimate(rows)
+    assert spread.estimate(rows, seed=1) != spread.estimate(rows)
+
+
+def test_a_metric_needs_a_name(registered):
+    """Stored scores hold only names, so a lambda can not be found again."""
+    with pytest.raises(UsageError, match="write a def"):
+        metric(lambda values: 0)
+    with pytest.raises(UsageError, match="takes a function"):
+        metric(5)
+
+
+def test_two_metrics_of_one_name_are_refused(registered):
+    """A name of a built-in metric never means something else."""
+    with pytest.raises(
+        UsageError, match=r"already a metric 'accuracy' \(doteval\.metrics\._mean\)"
+    ):
+
+        @metric
+        def accuracy(values):
+            return 1.0
+
+
+# --- by name ---------------------------------------------------------------------------------
+
+
+def test_every_built_in_metric_is_found_by_name():
+    """Stored names lead back to the metrics."""
+    for name in ("accuracy", "mean", "median", "std", "min", "max", "pass@5", "pass^2"):
+        assert metrics.find(name).name == name
+
+
+@pytest.mark.parametrize("name", ["acuracy", "pass@0", "pass@", "pass@x", ""])
+def test_unknown_names_are_told(name):
+    """A name that nobody knows is NotFound, with the known ones."""
+    with pytest.raises(NotFound, match="known: accuracy, .*max, mean"):
+        metrics.find(name)
+
+
+def test_a_metric_has_many_spellings(registered):
+    """The metric, its call, its name, a function, and lists of these name the same."""
+
+    def own(values):
+        return 0.0
+
+    assert names_of(accuracy) == names_of("accuracy") == names_of([accuracy()]) == ("accuracy",)
+    assert names_of([mean, "pass@2", pass_hat_k(3), mean]) == ("mean", "pass@2", "pass^3")
+    assert names_of(own) == names_of([own]) == ("own",)
+    assert metrics.find("own")([1]) == 0.0
+    assert names_of(Metric("made", sum)) == ("made",)
+    assert metrics.find("made")([1, 2]) == 3
+
+
+def test_what_is_no_metric_is_refused():
+    """An empty list, a number, and a list with a number name no metric."""
+    with pytest.raises(UsageError, match="at least one"):
+        names_of([])
+    with pytest.raises(UsageError, match="expected a metric, its name, or a list"):
+        names_of(5)
+    with pytest.raises(UsageError, match="5 is no metric"):
+        names_of([5])
+
+
+def test_metrics_of_packages_may_be_plain_functions(registered):
+    """An entry point may hold a Metric or a function; anything else is a broken plugin."""
+    registered.register("from elsewhere", statistics.fmean)
+    registered.register("broken", "not callable")
+
+    assert metrics.find("from elsewhere").estimate(once([1, 2])).value == 1.5
+    with pytest.raises(PluginError, match="'broken' is str, not a function"):
+        metrics.find("broken")
