@@ -1,0 +1,212 @@
+"""
+One connection to a store: its transactions, its pages, its errors.
+
+Every write is one BEGIN IMMEDIATE. Whoever reads holds no transaction while it prints or
+computes: what is read is fetched whole, and what must fit together is read in one go.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError
+from .schema import BUSY, connect, explain, undo
+
+# Values that one statement may bind: SQLite's own default. 3.31 and older stop at 999.
+_MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
+_MOST_ROWS = 512  # in one statement
+_MOST_TEXT = 2**20  # characters in one statement: sqlite3 copies what it binds
+_CLOSING = 1.0  # seconds that closing waits for another thread's statement
+
+
+class Database:
+    """
+    A connection that turns SQLite's errors into ours.
+
+    One thread at a time uses it; a lock sees to it even when an interrupted run closes it under
+    the writer's hands.
+
+    Args:
+        path: of the file, which exists; None: in memory.
+        busy: seconds to wait for other processes before giving up.
+        connection: the class of the connection.
+
+    Raises:
+        StoreError: it can not be opened, is not a store, or is newer than this doteval.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        busy: float = BUSY,
+        connection: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
+        self.path = path
+        self.name = ":memory:" if path is None else str(path)
+        self._busy = busy
+        self._mutex = threading.RLock()
+        self._sql: dict[tuple[str, int], str] = {}
+        self._identity: tuple[int, int] | None = None
+        self._db = connect(path, busy=busy, connection=connection)
+        self._identity = self._where()
+
+    def close(self) -> None:
+        """Close the connection."""
+        # Where another thread is stuck in a statement, the file stays open for it: closing it
+        # under its hands crashes the interpreter, and nothing depends on it.
+        if self._mutex.acquire(timeout=_CLOSING):
+            try:
+                self._db.close()
+            finally:
+                self._mutex.release()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """
+        One transaction: durable when the block is left, or undone by whatever is raised.
+
+        Raises:
+            StoreError: the disk, the file or another process prevents it.
+        """
+        with self._transaction("BEGIN IMMEDIATE") as db:
+            yield db
+        if self.is_moved():
+            raise StoreError(
+                f"the store {self.name} was deleted or replaced while it was in use; "
+                "what was written last is lost with it"
+            )
+
+    def reading(self) -> Any:
+        """One moment of the store, for what must fit together; keep the block short."""
+        return self._transaction("BEGIN")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        db = self._db
+        with self._mutex:
+            try:
+                db.execute(begin)
+                yield db
+                db.execute("COMMIT")
+            except sqlite3.Error as error:
+                undo(db)  # a COMMIT that failed leaves it open as well
+                raise self._told(error) from error
+            except BaseException:
+                undo(db)
+                raise
+
+    def all(self, query: str, *arguments: Any) -> list[Any]:
+        """All rows of a query."""
+        with self._cursor(query, arguments) as cursor:
+            return cursor.fetchall()
+
+    def page(self, query: str, *arguments: Any, size: Callable[[Any], int], most: int) -> list[Any]:
+        """
+        The first rows of a query, at least one where there is any, until their sizes add up to
+        `most`: a page of long texts is a short page.
+        """
+        rows, total = [], 0
+        with self._cursor(query, arguments) as cursor:
+            for row in cursor:
+                rows.append(row)
+                total += size(row)
+                if total >= most:
+                    break
+        return rows
+
+    @contextmanager
+    def _cursor(self, query: str, arguments: tuple[Any, ...]) -> Iterator[sqlite3.Cursor]:
+        """A query that reads no longer than the block, even where a traceback keeps its cursor."""
+        with self._mutex:
+            try:
+                cursor = self._db.execute(query, arguments)
+                try:
+                    yield cursor
+                finally:
+                    cursor.close()
+            except sqlite3.Error as error:
+                raise self._told(error) from error
+
+    def at_once(self, query: str, *arguments: Any) -> bool:
+        """
+        Write something that is worth no waiting.
+
+        Returns:
+            whether it was written; not where somebody else is writing, or nothing may be.
+        """
+        with self._mutex:
+            try:
+                self._db.execute("PRAGMA busy_timeout = 0")
+                self._db.execute(query, arguments)
+            except sqlite3.Error:
+                return False
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {round(self._busy * 1000)}")
+        return True
+
+    def insert(self, target: str, width: int, rows: Sequence[Sequence[Any]], text: int = 0) -> None:
+        """
+        Insert rows with few statements, inside `writing()`. sqlite3 gives up the interpreter's
+        lock at each one, and getting it back beside a busy loop takes up to 5 ms: `executemany`
+        starved for seconds.
+
+        Args:
+            target: "table (columns)".
+            width: the number of columns.
+            text: characters in all rows together, where they may be long.
+        """
+        at, chunk = 0, _MOST_ROWS
+        while chunk > 1 and (chunk * width > _MOST_VALUES or chunk * text > _MOST_TEXT * len(rows)):
+            chunk //= 2
+        while at < len(rows):
+            if len(rows) - at < chunk:  # halves, so that few different statements are prepared
+                chunk //= 2
+                continue
+            self._db.execute(
+                self._statement(target, width, chunk),
+                list(chain.from_iterable(rows[at : at + chunk])),
+            )
+            at += chunk
+
+    def _statement(self, target: str, width: int, rows: int) -> str:
+        found = self._sql.get((target, rows))
+        if found is None:
+            marks = f"({', '.join('?' * width)})"
+            found = f"INSERT INTO {target} VALUES {', '.join([marks] * rows)}"
+            self._sql[target, rows] = found
+        return found
+
+    def update(self, statement: str, ids: Sequence[int]) -> None:
+        """Do `statement`, which ends in "id IN", for many ids with few statements."""
+        for at in range(0, len(ids), _MOST_ROWS):
+            some = ids[at : at + _MOST_ROWS]
+            self._db.execute(f"{statement} ({', '.join('?' * len(some))})", some)
+
+    def is_moved(self) -> bool:
+        """Whether the file is no longer the one that was opened."""
+        return self._where() != self._identity
+
+    def _where(self) -> tuple[int, int] | None:
+        if self.path is None:
+            return None
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _told(self, error: sqlite3.Error) -> StoreError:
+        if self._identity is not None and self.is_moved():
+            return StoreError(
+                f"the store {self.name} was deleted or replaced while it was in use ({error}); "
+                "what was durable is where it went"
+            )
+        return explain(error, self.name)

@@ -1,0 +1,269 @@
+"""
+The database file: its tables, its version, and how a connection to it is opened.
+
+`records` is narrow: what `list` and `show` add up stands there and in `scores`. Texts (the row,
+prompt, answer, traceback, metadata) are one JSON document a record, in `bodies`. Both grow at
+their end only; there is no index over the keys, because random insertions would make every
+commit rewrite pages all over the file once there are a million rows.
+
+Measured before: rollback journal (PERSIST) with synchronous=FULL. WAL with NORMAL loses
+acknowledged rows at a power cut, and SQLite before 3.51.3 can corrupt a WAL with several
+writers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import StoreError
+
+APPLICATION_ID = 0x646F7465  # "dote"
+VERSION = 1
+
+# Version 1: the first.
+_DDL = """
+CREATE TABLE experiments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a reader may still hold it
+    name TEXT NOT NULL UNIQUE,
+    created REAL NOT NULL               -- Unix seconds
+);
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    experiment INTEGER NOT NULL,        -- experiments.id
+    name TEXT NOT NULL,                 -- path from the store's anchor :: function [parameters]
+    total INTEGER,                      -- rows x repeats of the dataset; NULL: its end is unknown
+    revision INTEGER NOT NULL DEFAULT 0,-- counts the commits that touched its records
+    tally TEXT,                         -- JSON: aggregates, valid for tally_revision
+    tally_revision INTEGER,
+    UNIQUE (experiment, name)
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    uid TEXT NOT NULL UNIQUE,           -- 128 random bits, hex
+    part TEXT NOT NULL,                 -- which shard, as "1/4"; empty: all rows
+    evaluation INTEGER NOT NULL,        -- evaluations.id
+    started REAL NOT NULL,              -- Unix seconds
+    finished REAL,                      -- Unix seconds; NULL while it works, or after a crash
+    duration REAL NOT NULL DEFAULT 0,   -- seconds on a monotonic clock
+    status TEXT NOT NULL,               -- running complete incomplete interrupted stalled failed
+    pid INTEGER NOT NULL,
+    header TEXT NOT NULL,               -- JSON: versions, commit, strategy, source digest
+    history TEXT,                       -- JSON: how the limit of concurrency moved
+    error TEXT                          -- why it did not complete
+);
+CREATE INDEX runs_of ON runs (evaluation);
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY,
+    evaluation INTEGER NOT NULL,        -- evaluations.id
+    run INTEGER NOT NULL,               -- runs.id
+    key BLOB NOT NULL,                  -- identity of the row, 16 bytes
+    digest BLOB,                        -- of the other columns of a row that has an id
+    repeat INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    state INTEGER NOT NULL,             -- 0 live, 1 stale (not in the dataset), 2 superseded
+    error TEXT,                         -- type of the failure; NULL: it has scores
+    attempts INTEGER NOT NULL,
+    started REAL NOT NULL,              -- Unix seconds, of the last attempt
+    duration REAL NOT NULL,             -- seconds, of the last attempt
+    waited REAL NOT NULL,               -- seconds between attempts
+    concurrency INTEGER NOT NULL,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cost REAL
+);
+CREATE INDEX records_of ON records (evaluation, state); -- and id: SQLite appends it
+CREATE INDEX records_failed ON records (evaluation, state, id, error) WHERE error IS NOT NULL;
+CREATE TABLE bodies (
+    record INTEGER PRIMARY KEY,         -- records.id
+    body TEXT NOT NULL                  -- JSON, ASCII only
+);
+CREATE TABLE score_names (
+    id INTEGER PRIMARY KEY,
+    evaluation INTEGER NOT NULL,        -- evaluations.id
+    name TEXT NOT NULL,
+    metrics TEXT NOT NULL,              -- JSON: names
+    UNIQUE (evaluation, name)
+);
+CREATE TABLE scores (
+    record INTEGER NOT NULL,            -- records.id
+    name INTEGER NOT NULL,              -- score_names.id
+    value,                              -- number; NULL: NaN; text: an integer beyond 63 bits
+    boolean INTEGER NOT NULL,           -- 1: the value is True or False
+    PRIMARY KEY (record, name)
+) WITHOUT ROWID;
+CREATE TABLE attempts (                 -- the ledger: failed attempts, paid and without scores
+    id INTEGER PRIMARY KEY,
+    evaluation INTEGER NOT NULL,        -- evaluations.id
+    run INTEGER NOT NULL,               -- runs.id
+    key BLOB NOT NULL,
+    repeat INTEGER NOT NULL,
+    number INTEGER NOT NULL,            -- from 1 within the run
+    started REAL NOT NULL,              -- Unix seconds
+    duration REAL NOT NULL,             -- seconds
+    outcome TEXT NOT NULL,              -- congestion trouble ignored
+    error TEXT NOT NULL,                -- type
+    message TEXT NOT NULL
+);
+CREATE INDEX attempts_of ON attempts (evaluation);
+"""
+BUSY = 60.0  # seconds to wait for other processes; the worst wait measured with 8 writers was 17
+
+
+def statements() -> Iterator[str]:
+    """The statements that make the tables; `executescript` would commit an open transaction."""
+    statement = ""
+    for line in _DDL.splitlines():
+        statement += f"{line}\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def connect(
+    path: Path | None,
+    *,
+    busy: float = BUSY,
+    connection: type[sqlite3.Connection] = sqlite3.Connection,
+) -> sqlite3.Connection:
+    """
+    Open a store's database, making or migrating its tables where needed.
+
+    Args:
+        path: of the file, which exists; in an empty one the tables are made. None: in memory.
+        busy: seconds to wait for other processes before giving up.
+        connection: the class of the connection; the tests have one that fails.
+
+    Raises:
+        StoreError: it can not be opened, is not a store, or is newer than this doteval.
+    """
+    name = ":memory:" if path is None else str(path)
+    # A URI, because it alone can say "rw": never make a file, which would be world-readable.
+    address = name if path is None else f"{path.absolute().as_uri()}?mode=rw"
+    try:
+        db = sqlite3.connect(
+            address,
+            uri=path is not None,
+            timeout=busy,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=connection,
+        )
+    except sqlite3.Error as error:
+        raise explain(error, name) from error
+    try:
+        _prepare(db, name)
+    except sqlite3.Error as error:
+        db.close()
+        raise explain(error, name) from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, name: str) -> None:
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("PRAGMA cache_size = -4000")  # KiB: a commit of 1,000 rows of 1 KB stays inside
+    version = _version(db, name)  # before anything is changed: it may be another program's
+    _choose_journal(db)
+    if version == 0:
+        _make(db, name)
+
+
+def _choose_journal(db: sqlite3.Connection) -> None:
+    """Never a journal that is deleted: after a power cut it could come back and undo a commit."""
+    try:
+        db.execute("PRAGMA journal_mode = PERSIST").fetchone()
+        db.execute("PRAGMA journal_size_limit = 16777216").fetchone()
+    except sqlite3.OperationalError:
+        # Another tool made it a WAL, and has it open or forbids us to write: with FULL that is
+        # durable too, so it stays. Any other trouble shows at the next statement.
+        pass
+
+
+def _make(db: sqlite3.Connection, name: str) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if version_in(db, name) == 0:  # again, now that nobody else can be making it
+            for statement in statements():
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        undo(db)
+        raise
+
+
+def _version(db: sqlite3.Connection, name: str) -> int:
+    """The version of the tables, 0 for an empty file; read at one moment."""
+    db.execute("BEGIN")  # else another process could make the tables between two of the reads
+    try:
+        version = version_in(db, name)
+        db.execute("COMMIT")
+    except BaseException:
+        undo(db)
+        raise
+    return version
+
+
+def version_in(db: sqlite3.Connection, name: str) -> int:
+    """
+    The version of the tables, 0 for an empty file.
+
+    Raises:
+        StoreError: it is not a store, or is newer than this doteval.
+    """
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if application == APPLICATION_ID:
+        if version > VERSION:
+            raise StoreError(
+                f"{name} was written by a newer doteval (schema {version}, this one knows "
+                f"{VERSION}); upgrade doteval, or name another store with --storage"
+            )
+        return version
+    if application or version or db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise StoreError(
+            f"{name} is a database of another program, not a doteval store; "
+            "name another file with --storage"
+        )
+    return 0
+
+
+def undo(db: sqlite3.Connection) -> None:
+    """
+    End a transaction without keeping anything of it.
+
+    A disk that refused to write may refuse this too. The error that led here says more, and
+    whoever opens the file next undoes what is left, from the journal.
+    """
+    try:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    except sqlite3.Error:
+        pass
+
+
+_REASONS = (  # part of SQLite's message, what it means, what to do
+    ("disk is full", "the disk is full", "make room and run the same command again"),
+    ("disk i/o error", "the disk refused to read or write", "check the disk and its quota"),
+    ("not a database", "the file is not a database", "name another file with --storage"),
+    ("malformed", "the file is damaged", "see `doteval doctor`"),
+    ("readonly", "the file may not be written", "check its permissions and its folder's"),
+    ("locked", "another process keeps it locked", "end that process, or wait for it"),
+    ("unable to open", "the file can not be opened", "check that its folder exists and is yours"),
+)
+
+
+def explain(error: sqlite3.Error, name: str) -> StoreError:
+    """What an error of SQLite means for the person who reads it."""
+    said = str(error)
+    for part, meaning, remedy in _REASONS:
+        if part in said.lower():
+            return StoreError(f"the store {name}: {meaning} ({said}); {remedy}")
+    return StoreError(f"the store {name} can not be used: {said}")

@@ -1,0 +1,637 @@
+"""
+The store: experiments, runs, records and scores in one SQLite file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import Busy, NotFound, StoreError, UsageError
+from ..keys import shard_of
+from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Score, Stored
+from .archive import RECORD_COLUMNS, Adopted, Fact, adopt, facts
+from .claims import Claim, Claims
+from .database import Database
+from .encoding import Entry, attempt_columns, decode, dump, load, load_body, storable, value_to
+from .place import make_room
+from .schema import BUSY
+from .tally import Tally, tally
+
+_PAGE = 500  # records read at a time
+_PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
+_WORTH_KEEPING = 2_000  # records from which adding up takes longer than a commit
+VANISHED = "its process ended without a word"
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """
+    What is being run through this object.
+
+    Attributes:
+        evaluation: its number.
+        scores: the numbers of the names of its scores.
+    """
+
+    evaluation: int
+    claim: Claim
+    scores: dict[str, int] = field(default_factory=dict)
+
+
+class SqliteStore:
+    """
+    A store in a file, or in memory.
+
+    Args:
+        path: of the database; None: in memory, gone with the object.
+        anchor: the folder that evaluations are named from.
+        create: make the file where there is none.
+        busy: seconds to wait for other processes before giving up.
+        connection: the class of the connection.
+
+    Raises:
+        StoreError: it can not be opened, is not a store, or is newer than this doteval.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        anchor: Path,
+        create: bool = True,
+        *,
+        busy: float = BUSY,
+        connection: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
+        self.path = path
+        self.anchor = anchor
+        if path is not None and create:
+            make_room(path)
+        self._db = Database(path, busy=busy, connection=connection)
+        self._claims = Claims(None if path is None else path.with_name(path.name + ".lock"))
+        self._runs: dict[int, _Running] = {}
+
+    @property
+    def inline(self) -> bool:
+        """Whether writing is so cheap that it needs no thread."""
+        return self.path is None
+
+    @property
+    def database(self) -> Database:
+        """The connection, for who looks after the file."""
+        return self._db
+
+    def __str__(self) -> str:
+        return self._db.name
+
+    def close(self) -> None:
+        """Close the file; what was added is durable already."""
+        self._claims.close()
+        self._db.close()
+
+    # --------------------------------------------------------------------- a run
+
+    def begin(self, run: Run, *, fresh: bool = False, part: str = "") -> int:
+        """
+        Register a run and take the lock of its evaluation.
+
+        Args:
+            run: its header; status "running".
+            fresh: supersede what earlier runs recorded, of this part's rows.
+            part: names the shard, "1/4" to "4/4"; runs of different shards do not exclude each
+                other, a run of all rows excludes them all.
+
+        Returns:
+            the number that the other methods know the run by.
+
+        Raises:
+            Busy: another run is working on this evaluation; names its process.
+        """
+        run = replace(run, experiment=storable(run.experiment), evaluation=storable(run.evaluation))
+        claim = self._claims.make(run, part)
+        if claim is None:
+            raise self._busy(run, part)
+        try:
+            with self._db.writing() as db:
+                evaluation = self._evaluation_of(db, run)
+                db.execute(  # whoever has the lock is the only one: the others are dead
+                    "UPDATE runs SET status = 'interrupted', error = coalesce(error, ?) "
+                    "WHERE evaluation = ? AND part = ? AND status = 'running'",
+                    (VANISHED, evaluation, part),
+                )
+                self._refuse_other_division(db, evaluation, run, part)
+                if fresh:
+                    self._supersede(db, evaluation, part)
+                number = db.execute(
+                    "INSERT INTO runs (uid, part, evaluation, started, status, pid, header) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (run.uid, part, evaluation, run.started, run.status, run.pid,
+                     dump(dict(run.header))),
+                ).lastrowid  # fmt: skip
+        except BaseException:
+            self._claims.give_back(claim)
+            raise
+        assert number is not None
+        self._runs[number] = _Running(evaluation, claim)
+        return number
+
+    def _busy(self, run: Run, part: str) -> Busy:
+        owner = self._db.all(
+            "SELECT pid FROM runs WHERE evaluation = (SELECT evaluations.id FROM evaluations "
+            "JOIN experiments ON experiments.id = experiment "
+            "WHERE experiments.name = ? AND evaluations.name = ?) AND status = 'running' "
+            "AND (part = '' OR ? IN ('', part)) ORDER BY id DESC LIMIT 1",
+            run.experiment, run.evaluation, part,
+        )  # fmt: skip
+        who = f"process {owner[0][0]}" if owner else "another process"
+        return Busy(
+            f"{run.evaluation} of experiment {run.experiment!r} is being run by {who}; "
+            "wait for it, or give this run another --experiment name"
+        )
+
+    def _refuse_other_division(
+        self, db: sqlite3.Connection, evaluation: int, run: Run, part: str
+    ) -> None:
+        """Halves and thirds of an evaluation have rows in common, which both would pay for."""
+        for other, pid in db.execute(
+            "SELECT part, pid FROM runs "
+            "WHERE evaluation = ? AND status = 'running' AND part NOT IN ('', ?)",
+            (evaluation, part),
+        ).fetchall():
+            same = other.partition("/")[2] == part.partition("/")[2]
+            if not same and self._claims.is_running(run, other):
+                raise Busy(
+                    f"part {other} of {run.evaluation} of experiment {run.experiment!r} is being "
+                    f"run by process {pid}; its parts must be of one number, not also {part}"
+                )
+
+    def _evaluation_of(self, db: sqlite3.Connection, run: Run) -> int:
+        db.execute(
+            "INSERT OR IGNORE INTO experiments (name, created) VALUES (?, ?)",
+            (run.experiment, run.started),
+        )
+        db.execute(
+            "INSERT OR IGNORE INTO evaluations (experiment, name) "
+            "SELECT id, ? FROM experiments WHERE name = ?",
+            (run.evaluation, run.experiment),
+        )
+        found: int = db.execute(
+            "SELECT evaluations.id FROM evaluations JOIN experiments "
+            "ON experiments.id = experiment WHERE experiments.name = ? AND evaluations.name = ?",
+            (run.experiment, run.evaluation),
+        ).fetchone()[0]
+        return found
+
+    def _supersede(self, db: sqlite3.Connection, evaluation: int, part: str) -> None:
+        if part:
+            at, _, shards = part.partition("/")
+            theirs = db.execute(
+                "SELECT id, key FROM records WHERE evaluation = ? AND state < 2", (evaluation,)
+            ).fetchall()
+            ids = [id for id, key in theirs if shard_of(key, int(shards)) == int(at) - 1]
+            self._db.update("UPDATE records SET state = 2 WHERE id IN", ids)
+        else:
+            db.execute(
+                "UPDATE records SET state = 2 WHERE evaluation = ? AND state < 2", (evaluation,)
+            )
+        _touch(db, evaluation)
+
+    def stored(self, number: int, after: int = 0, limit: int = 2_000) -> list[Stored]:
+        """
+        A page of what is stored of a run's evaluation: live and stale records, by id.
+
+        Args:
+            after: the last id of the page before.
+        """
+        one = (
+            "SELECT id, key, digest, repeat, error, state FROM records "
+            "WHERE id > ? AND evaluation = ? AND state = {}"
+        )
+        of = (after, self._runs[number].evaluation)
+        return [
+            Stored(id, key, digest, repeat, error is not None, state)
+            for id, key, digest, repeat, error, state in self._db.all(
+                f"{one.format(LIVE)} UNION ALL {one.format(STALE)} ORDER BY id LIMIT ?",
+                *of, *of, limit,
+            )
+        ]  # fmt: skip
+
+    def add(self, number: int, entries: Iterable[Entry | Attempt]) -> None:
+        """
+        Write records and failed attempts of a run: durable when this returns, or not at all.
+
+        Raises:
+            StoreError: the disk, the file or another process prevents it.
+        """
+        run = self._runs[number]
+        records: list[Entry] = []
+        attempts: list[tuple[Any, ...]] = []
+        for entry in entries:
+            if isinstance(entry, Entry):
+                records.append(entry)
+            else:
+                attempts.append((run.evaluation, number, *attempt_columns(entry)))
+        try:
+            with self._db.writing() as db:
+                self._add_records(db, number, run, records)
+                self._db.insert(
+                    "attempts (evaluation, run, key, repeat, number, started, duration, "
+                    "outcome, error, message)",
+                    10,
+                    attempts,
+                )
+                _touch(db, run.evaluation)
+        except BaseException:
+            run.scores.clear()  # some may be names that were undone with the rest
+            raise
+
+    def _add_records(
+        self, db: sqlite3.Connection, number: int, run: _Running, entries: list[Entry]
+    ) -> None:
+        last = db.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
+        records, bodies, scores, replaced = [], [], [], []
+        text = 0
+        for id, entry in enumerate(entries, last + 1):
+            records.append((id, run.evaluation, number, LIVE, *entry.columns))
+            bodies.append((id, entry.body))
+            text += len(entry.body)
+            if entry.replaces is not None:
+                replaced.append(entry.replaces)
+            for score in entry.scores:
+                name = run.scores.get(score.name)
+                if name is None:
+                    name = run.scores[score.name] = _score_name(db, run.evaluation, score)
+                scores.append((id, name, value_to(score.value), isinstance(score.value, bool)))
+        # A result whose row was changed is stale: it counts again when the row is as it was.
+        self._db.update(
+            f"UPDATE records SET state = CASE WHEN error IS NULL THEN {STALE} ELSE {SUPERSEDED} "
+            "END WHERE id IN",
+            replaced,
+        )
+        self._db.insert(f"records (id, evaluation, run, state, {RECORD_COLUMNS})", 17, records)
+        self._db.insert("bodies (record, body)", 2, bodies, text)
+        self._db.insert("scores (record, name, value, boolean)", 4, scores)
+
+    def mark(self, number: int, ids: Iterable[int], state: int) -> None:
+        """Say of stored records whether the dataset still has their rows (LIVE, STALE)."""
+        with self._db.writing() as db:
+            self._db.update(f"UPDATE records SET state = {int(state)} WHERE id IN", list(ids))
+            _touch(db, self._runs[number].evaluation)
+
+    def total(self, number: int, total: int) -> None:
+        """Note how many records the evaluation has when it is complete."""
+        with self._db.writing() as db:
+            db.execute(
+                "UPDATE evaluations SET total = ? WHERE id = ?",
+                (total, self._runs[number].evaluation),
+            )
+
+    def end(self, number: int, run: Run) -> None:
+        """Close a run: its last status, times and history. Gives its lock back."""
+        running = self._runs.pop(number)
+        try:
+            with self._db.writing() as db:
+                db.execute(
+                    "UPDATE runs SET finished = ?, duration = ?, status = ?, history = ?, "
+                    "error = ? WHERE id = ?",
+                    (run.finished, run.duration, run.status, dump(list(run.history)),
+                     None if run.error is None else storable(run.error), number),
+                )  # fmt: skip
+        finally:
+            self._claims.give_back(running.claim)
+
+    # -------------------------------------------------------------------- reading
+
+    def experiments(self) -> list[tuple[str, float]]:
+        """Names of the experiments and when each was made (Unix seconds), oldest first."""
+        return self._db.all("SELECT name, created FROM experiments ORDER BY id")
+
+    def evaluations(self, experiment: str) -> list[str]:
+        """
+        Names of an experiment's evaluations, in the order in which they were first run.
+
+        Raises:
+            NotFound: there is no such experiment; names those that look alike.
+        """
+        rows = self._db.all(
+            "SELECT name FROM evaluations WHERE experiment = ? ORDER BY id",
+            self._experiment(experiment),
+        )
+        return [name for (name,) in rows]
+
+    def runs(self, experiment: str, evaluation: str | None = None) -> list[Run]:
+        """
+        Runs of an experiment, or of one of its evaluations; oldest first.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
+        name = None if evaluation is None else storable(evaluation)
+        rows = self._db.all(
+            "SELECT uid, evaluations.name, started, finished, duration, status, pid, header, "
+            "history, error, part FROM runs JOIN evaluations ON evaluations.id = evaluation "
+            "WHERE experiment = ? AND (? IS NULL OR evaluations.name = ?) ORDER BY runs.id",
+            self._experiment(experiment), name, name,
+        )  # fmt: skip
+        found = []
+        for (
+            uid,
+            name,
+            started,
+            finished,
+            duration,
+            status,
+            pid,
+            header,
+            history,
+            error,
+            part,
+        ) in rows:
+            run = Run(
+                uid, storable(experiment), name, started, finished, duration, status, pid,
+                load(header), tuple(load(history)) if history else (), error,
+            )  # fmt: skip
+            if status == "running" and not self._claims.is_running(run, part):
+                run = replace(run, status="interrupted", error=VANISHED)
+            found.append(run)
+        return found
+
+    def records(
+        self,
+        experiment: str,
+        evaluation: str,
+        *,
+        failed: bool | None = None,
+        state: int = LIVE,
+    ) -> Iterator[Record]:
+        """
+        The records of an evaluation, in the order in which they became durable.
+
+        They are read in pages, so a run may go on writing meanwhile.
+
+        Args:
+            failed: True: failures only; False: successes only; None: both.
+            state: LIVE, STALE or SUPERSEDED.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number = self._evaluation(experiment, evaluation)
+        table = "records INDEXED BY records_failed" if failed else "records"
+        condition = {None: "", True: "AND error IS NOT NULL", False: "AND error IS NULL"}[failed]
+        last = 0
+        while True:
+            with self._db.reading():
+                rows = self._db.page(
+                    f"SELECT id, body, {RECORD_COLUMNS} FROM {table} JOIN bodies ON record = id "
+                    f"WHERE evaluation = ? AND state = ? AND id > ? {condition} "
+                    "ORDER BY id LIMIT ?",
+                    number, state, last, _PAGE, size=_text_of, most=_PAGE_TEXT,
+                )  # fmt: skip
+                if not rows:
+                    return
+                scores = self._scores(number, state, rows[0][0], rows[-1][0])
+            last = rows[-1][0]
+            for id, body, *columns in rows:
+                try:
+                    record = decode(tuple(columns), load_body(body), scores.get(id, []))
+                except ValueError as error:
+                    raise StoreError(
+                        f"the store {self}: record {id} is damaged ({error}); see `doteval doctor`"
+                    ) from error
+                yield record
+
+    def _scores(self, evaluation: int, state: int, first: int, last: int) -> dict[int, list[Any]]:
+        names = {
+            id: (name, load(metrics))
+            for id, name, metrics in self._db.all(
+                "SELECT id, name, metrics FROM score_names WHERE evaluation = ?", evaluation
+            )
+        }
+        scores: dict[int, list[Any]] = {}
+        for record, id, value, boolean in self._db.all(
+            "SELECT record, scores.name, value, boolean FROM records "
+            "JOIN scores ON record = records.id "
+            "WHERE evaluation = ? AND state = ? AND records.id BETWEEN ? AND ?",
+            evaluation, state, first, last,
+        ):  # fmt: skip
+            name, metrics = names[id]
+            scores.setdefault(record, []).append((name, value, boolean, metrics))
+        return scores
+
+    def attempts(self, experiment: str, evaluation: str) -> list[Attempt]:
+        """
+        The ledger: failed attempts of an evaluation's runs, oldest first.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        return [
+            Attempt(*row)
+            for row in self._db.all(
+                "SELECT key, repeat, number, started, duration, outcome, error, message "
+                "FROM attempts WHERE evaluation = ? ORDER BY id",
+                self._evaluation(experiment, evaluation),
+            )
+        ]
+
+    def tally(self, experiment: str, evaluation: str) -> Tally:
+        """
+        Aggregates of an evaluation's records, from the cache where nothing has changed.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number = self._evaluation(experiment, evaluation)
+        with self._db.reading():
+            revision, cached, valid = self._db.all(
+                "SELECT revision, tally, tally_revision FROM evaluations WHERE id = ?", number
+            )[0]
+            known = Tally.of(load(cached)) if valid == revision else None
+            found = known or tally(self._db.all, number)
+        if known is None and found.scored + found.failed >= _WORTH_KEEPING:
+            # For the next reader. Where it can not be written, that one adds up again.
+            self._db.at_once(
+                "UPDATE evaluations SET tally = ?, tally_revision = ? WHERE id = ?",
+                dump(found.as_mapping()), revision, number,
+            )  # fmt: skip
+        return found
+
+    def values(self, experiment: str, evaluation: str, score: str) -> Iterator[tuple[bytes, Any]]:
+        """
+        The values of one score over the live records: (key of the row, number; NaN is None).
+        The repeats of a row have the same key.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number = self._evaluation(experiment, evaluation)
+        last = 0
+        while rows := self._db.all(
+            "SELECT records.id, key, value FROM score_names "
+            "JOIN records ON records.evaluation = score_names.evaluation "
+            "JOIN scores ON record = records.id AND scores.name = score_names.id "
+            "WHERE score_names.evaluation = ? AND score_names.name = ? "
+            "AND state = 0 AND records.id > ? ORDER BY records.id LIMIT 5000",
+            number, storable(score), last,
+        ):  # fmt: skip
+            last = rows[-1][0]
+            for _, key, value in rows:
+                yield key, float(value) if isinstance(value, str) else value
+
+    def total_of(self, experiment: str, evaluation: str) -> int | None:
+        """
+        How many records the evaluation has when it is complete; None while unknown.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number = self._evaluation(experiment, evaluation)
+        total: int | None = self._db.all("SELECT total FROM evaluations WHERE id = ?", number)[0][0]
+        return total
+
+    # ------------------------------------------------------------------- changing
+
+    def rename(self, old: str, new: str) -> None:
+        """
+        Give an experiment another name.
+
+        Raises:
+            NotFound: there is no experiment `old`.
+            UsageError: the new name is empty or taken.
+            Busy: one of its evaluations is being run.
+        """
+        self._experiment(old)
+        new = storable(new)
+        if not new.strip():
+            raise UsageError("an experiment needs a name that is not blank")
+        with self._db.writing() as db:
+            number = self._idle(old)
+            if db.execute("SELECT 1 FROM experiments WHERE name = ?", (new,)).fetchone():
+                raise UsageError(f"there is an experiment {new!r} already")
+            db.execute("UPDATE experiments SET name = ? WHERE id = ?", (new, number))
+
+    def delete(self, experiment: str) -> int:
+        """
+        Delete an experiment and all it holds.
+
+        Returns:
+            how many records went.
+
+        Raises:
+            NotFound: there is no such experiment.
+            Busy: one of its evaluations is being run.
+        """
+        self._experiment(experiment)
+        of = "(SELECT id FROM evaluations WHERE experiment = ?)"
+        records = f"(SELECT id FROM records WHERE evaluation IN {of})"
+        with self._db.writing() as db:
+            number = self._idle(experiment)
+            db.execute(f"DELETE FROM bodies WHERE record IN {records}", (number,))
+            db.execute(f"DELETE FROM scores WHERE record IN {records}", (number,))
+            gone = db.execute(f"DELETE FROM records WHERE evaluation IN {of}", (number,)).rowcount
+            for table in ("score_names", "attempts", "runs"):
+                db.execute(f"DELETE FROM {table} WHERE evaluation IN {of}", (number,))
+            db.execute("DELETE FROM evaluations WHERE experiment = ?", (number,))
+            db.execute("DELETE FROM experiments WHERE id = ?", (number,))
+        return gone
+
+    def _idle(self, experiment: str) -> int:
+        """
+        The number of an experiment that nobody runs. Asked inside a transaction, in which no run
+        can begin.
+        """
+        number = self._experiment(experiment)
+        for run in self.runs(experiment):
+            if run.status == "running":
+                raise Busy(
+                    f"experiment {experiment!r} is being run by process {run.pid}; "
+                    "wait for it, or end it"
+                )
+        return number
+
+    # -------------------------------------------------------------- handing it on
+
+    def facts(self, experiment: str) -> Iterator[Fact]:
+        """
+        All that is stored of an experiment, as `adopt` of another store takes it.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
+        number = self._experiment(experiment)
+        return facts(self._db, number, lambda evaluation: self.runs(experiment, evaluation))
+
+    def adopt(self, experiment: str, created: float, facts: Iterable[Fact]) -> Adopted:
+        """
+        Make an experiment from its facts: as a whole, or not at all.
+
+        Args:
+            created: Unix seconds.
+
+        Raises:
+            UsageError: the name is blank or taken, or a fact does not fit those before it.
+        """
+        return adopt(self._db, experiment, created, facts)
+
+    # ---------------------------------------------------------------------- names
+
+    def _experiment(self, name: str) -> int:
+        found = self._db.all("SELECT id FROM experiments WHERE name = ?", storable(name))
+        if not found:
+            raise NotFound(
+                f"there is no experiment {name!r} in {self}"
+                + _similar(name, [other for other, _ in self.experiments()])
+            )
+        number: int = found[0][0]
+        return number
+
+    def _evaluation(self, experiment: str, name: str) -> int:
+        found = self._db.all(
+            "SELECT id FROM evaluations WHERE experiment = ? AND name = ?",
+            self._experiment(experiment), storable(name),
+        )  # fmt: skip
+        if not found:
+            raise NotFound(
+                f"experiment {experiment!r} has no evaluation {name!r}"
+                + _similar(name, self.evaluations(experiment))
+            )
+        number: int = found[0][0]
+        return number
+
+
+def _text_of(row: Any) -> int:
+    return len(row[1])
+
+
+def _score_name(db: sqlite3.Connection, evaluation: int, score: Score) -> int:
+    """The number of a score's name, with the metrics that it has now."""
+    name = storable(score.name)
+    db.execute(
+        "INSERT INTO score_names (evaluation, name, metrics) VALUES (?, ?, ?) "
+        "ON CONFLICT (evaluation, name) DO UPDATE SET metrics = excluded.metrics",
+        (evaluation, name, dump(list(score.metrics))),
+    )
+    found: int = db.execute(
+        "SELECT id FROM score_names WHERE evaluation = ? AND name = ?", (evaluation, name)
+    ).fetchone()[0]
+    return found
+
+
+def _touch(db: sqlite3.Connection, evaluation: int) -> None:
+    db.execute("UPDATE evaluations SET revision = revision + 1 WHERE id = ?", (evaluation,))
+
+
+def _similar(name: str, others: list[str]) -> str:
+    """The end of a sentence: what may have been meant, or what there is."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, others, n=3, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    if not others:
+        return "; there is none yet"
+    return f"; there are: {', '.join(map(repr, others[-5:]))}"

@@ -1,0 +1,180 @@
+"""
+The one writer of a process: group commit in a thread that owns the store's connection.
+
+While a commit waits for the disk, entries gather; the next commit takes them all. At an idle
+loop that makes a record durable in one or two syncs, and under load it makes thousands of
+records share one. A record counts once its commit has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from threading import Event, Thread
+from typing import Any, Protocol, TypeVar
+
+from .encoding import Entry
+
+Value = TypeVar("Value")
+_MOST = 1_000  # entries in one commit
+_MOST_TEXT = 8 * 2**20  # characters in one commit: the first of them would wait for the last
+
+
+class Writer(Protocol):
+    """Takes entries in order, and says when they are durable."""
+
+    def put(self, entry: Any) -> None:
+        """Write an entry soon; `on_durable` hears of it."""
+        ...
+
+    async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
+        """
+        Call a function where the connection lives, after everything that was put before.
+
+        Raises what the function raises; or what writing raised before it, and is not called.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Write what was put, and end."""
+        ...
+
+
+class Inline:
+    """A writer for a store in memory: no thread, so that a virtual clock can drive a whole run."""
+
+    def __init__(
+        self, write: Callable[[list[Any]], None], on_durable: Callable[[list[Any]], None]
+    ) -> None:
+        self._write = write
+        self._on_durable = on_durable
+
+    def put(self, entry: Any) -> None:
+        self._write([entry])
+        self._on_durable([entry])
+
+    async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
+        return function(*arguments)
+
+    async def close(self) -> None:
+        pass
+
+
+class Grouped:
+    """
+    A writer with a thread of its own.
+
+    Args:
+        write: makes a list of entries durable in one transaction, or raises.
+        on_durable: called on the loop's thread with the entries of each commit.
+        on_error: called on the loop's thread, once, with what `write` raised. Nothing is
+            written after that.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[list[Any]], None],
+        on_durable: Callable[[list[Any]], None],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._write = write
+        self._on_durable = on_durable
+        self._on_error = on_error
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # listeners see the caller's variables
+        self._queue: deque[Any] = deque()
+        self._wake = Event()
+        self._broken: BaseException | None = None
+        self._thread = Thread(target=self._work, name="doteval-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, entry: Any) -> None:
+        self._queue.append(entry)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
+        future: asyncio.Future[Value] = self._loop.create_future()
+        self.put(_Call(future, function, arguments))
+        return await future
+
+    async def close(self) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self.put(_Call(future, None, ()))
+        await future
+
+    def _work(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                if not isinstance(self._queue[0], _Call):
+                    self._commit(self._batch())
+                elif not self._answer(self._queue.popleft()):
+                    return
+
+    def _batch(self) -> list[Any]:
+        """What goes into the next commit: all that waits, up to a call or to what is too much."""
+        batch: list[Any] = []
+        text = 0
+        queue = self._queue
+        while queue and len(batch) < _MOST and text < _MOST_TEXT:
+            if isinstance(queue[0], _Call):
+                break
+            entry = queue.popleft()
+            if isinstance(entry, Entry):
+                text += len(entry.body)
+            batch.append(entry)
+        return batch
+
+    def _commit(self, batch: list[Any]) -> None:
+        if self._broken is not None:
+            return
+        try:
+            self._write(batch)
+        except BaseException as error:
+            self._broken = error
+            self._tell(self._on_error, error)
+        else:
+            self._tell(self._on_durable, batch)
+
+    def _answer(self, call: _Call) -> bool:
+        """Do a call; False when it was the last."""
+        if call.function is None:
+            self._tell(call.settle, None, None)
+            return False
+        value, error = None, self._broken
+        if error is None:
+            try:
+                value = call.function(*call.arguments)
+            except BaseException as raised:
+                error = raised
+        self._tell(call.settle, error, value)
+        return True
+
+    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
+        except RuntimeError:
+            pass  # the loop is closed: whoever asked was interrupted and has gone
+
+
+class _Call:
+    """A function to be called between two commits."""
+
+    def __init__(
+        self, future: asyncio.Future[Any], function: Callable[..., Any] | None, arguments: Any
+    ) -> None:
+        self._future = future
+        self.function = function
+        self.arguments = arguments
+
+    def settle(self, error: BaseException | None, value: Any) -> None:
+        if self._future.done():
+            return
+        if error is not None:
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(value)

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+
+import pytest
+
+from doteval.records import STALE, Result, Score, Usage
+from doteval.storage import tally as module
+from doteval.storage.memory import MemoryStore
+from doteval.storage.tally import Tally
+
+from .made import a_failure, a_run, an_entry, key_of
+
+V = "f.py::v"
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = MemoryStore(tmp_path)
+    yield store
+    store.close()
+
+
+def naive(records, repeated):
+    """What the tally says, computed from the records themselves."""
+    scored = [record for record in records if not record.failed]
+    durations = sorted(record.duration for record in scored or records)
+    values = defaultdict(lambda: defaultdict(list))
+    for record in scored:
+        for score in record.outcome.scores:
+            values[score.name][record.key].append(float(score.value))
+    rows = {
+        name: [math.fsum(of) / len(of) for of in by_key.values()] for name, by_key in values.items()
+    }
+    return {
+        "scored": len(scored),
+        "failed": len(records) - len(scored),
+        "errors": dict(Counter(record.outcome.type for record in records if record.failed)),
+        "attempts": sum(record.attempts for record in records),
+        "waited": pytest.approx(sum(record.waited for record in records)),
+        "mean": pytest.approx(math.fsum(durations) / len(durations)),
+        "p50": durations[round(0.5 * (len(durations) - 1))],
+        "p95": durations[round(0.95 * (len(durations) - 1))],
+        "most": durations[-1],
+        "began": min(record.started for record in records),
+        "ended": max(record.started + record.duration for record in records),
+        "scores": {
+            name: {
+                "n": len(of),
+                "trials": sum(map(len, values[name].values())),
+                "total": pytest.approx(math.fsum(of)),
+                "squares": pytest.approx(math.fsum(value * value for value in of)),
+                "low": pytest.approx(min(of)),
+                "high": pytest.approx(max(of)),
+                "nans": 0,
+            }
+            for name, of in rows.items()
+        },
+    }
+
+
+def flat(tally):
+    return {
+        "scored": tally.scored,
+        "failed": tally.failed,
+        "errors": tally.errors,
+        "attempts": tally.attempts,
+        "waited": tally.waited,
+        **tally.duration,
+        "began": tally.began,
+        "ended": tally.ended,
+        "scores": {
+            name: {key: facts[key] for key in facts if key not in ("metrics", "boolean")}
+            for name, facts in tally.scores.items()
+        },
+    }
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_it_adds_up_what_a_loop_over_the_records_adds_up(store, repeats, seed):
+    """For any mixture of results, failures, scores, repeats and states."""
+    chance = random.Random(seed)
+    number = store.begin(a_run())
+    other = store.begin(a_run(evaluation="other"))
+    for position in range(60):
+        for repeat in range(repeats):
+            outcome = Result(
+                Score("accuracy", chance.random() < 0.7, ("accuracy",)),
+                *([Score("length", chance.choice([3, 0.25, -7, 1e6]))] * chance.choice([0, 1])),
+            )
+            if chance.random() < 0.2:
+                outcome = a_failure(chance.choice(["KeyError", "Timeout"]))
+            times = {
+                "attempts": chance.randint(1, 5),
+                "started": chance.random() * 100,
+                "duration": chance.random(),
+                "waited": chance.random(),
+            }
+            entry = an_entry(position, outcome, repeat=repeat, position=position, **times)
+            store.add(number, [entry])
+            store.add(other, [an_entry(position, outcome, repeat=repeat)])
+    store.mark(number, chance.sample(range(1, 100), 5), STALE)
+    live = list(store.records("e", V))
+
+    tally = store.tally("e", V)
+
+    assert flat(tally) == naive(live, repeats > 1)
+    assert tally.stale == len(list(store.records("e", V, state=STALE)))
+    assert tally.repeats == max(record.repeat for record in live) + 1
+
+
+def test_an_evaluation_without_records_has_nothing(store):
+    """And no figure is invented for it."""
+    store.begin(a_run())
+
+    tally = store.tally("e", V)
+
+    assert (tally.scored, tally.failed, tally.attempts, tally.waited) == (0, 0, 0, 0.0)
+    assert tally.duration == {"mean": None, "p50": None, "p95": None, "most": None}
+    assert (tally.began, tally.ended, tally.scores, tally.errors) == (None, None, {}, {})
+    assert (tally.input_tokens, tally.output_tokens, tally.cost) == (None, None, None)
+
+
+def test_latency_is_that_of_the_scored_where_there_are_any(store):
+    """A call that is refused at once says nothing about how long an answer takes."""
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a", a_failure(), duration=9.0)])
+    failures = store.tally("e", V)
+    store.add(number, [an_entry("b", duration=2.0)])
+
+    assert failures.duration["most"] == 9.0
+    assert store.tally("e", V).duration["most"] == 2.0
+
+
+def test_tokens_are_summed_where_somebody_reported_any(store):
+    """Nothing reported is not zero."""
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a", usage=Usage(10, None, None))])
+    store.add(number, [an_entry("b", usage=Usage(5, 7, None)), an_entry("c")])
+
+    tally = store.tally("e", V)
+
+    assert (tally.input_tokens, tally.output_tokens, tally.cost) == (15, 7, None)
+
+
+def test_the_most_frequent_error_comes_first(store):
+    """Whoever reads one line reads the one that matters."""
+    number = store.begin(a_run())
+    kinds = ["B", "A", "C", "C"]
+    store.add(number, [an_entry(n, a_failure(kind)) for n, kind in enumerate(kinds)])
+
+    assert list(store.tally("e", V).errors.items()) == [("C", 2), ("A", 1), ("B", 1)]
+
+
+def facts_of(store, *values, repeats=1):
+    number = store.begin(a_run())
+    store.add(
+        number,
+        [
+            an_entry(n // repeats, Result(Score("s", value)), repeat=n % repeats)
+            for n, value in enumerate(values)
+        ],
+    )
+    return store.tally("e", V).scores["s"]
+
+
+def test_integers_that_overflow_are_summed_as_floats(store):
+    """SQLite's own sum of integers would raise."""
+    facts = facts_of(store, 2**62, 2**62, 2**62, 2**70)
+
+    assert facts["total"] == float(3 * 2**62 + 2**70)
+    assert facts["high"] == float(2**70)
+
+
+def test_scores_that_are_nan_are_counted(store):
+    """They are in n, and in no sum."""
+    facts = facts_of(store, float("nan"), 1.0, float("nan"))
+
+    assert (facts["n"], facts["nans"], facts["total"]) == (3, 2, 1.0)
+
+
+def test_a_row_with_a_repeat_that_is_nan_is_nan(store):
+    """The mean of what is left would hide it."""
+    facts = facts_of(store, 1.0, float("nan"), 1.0, 0.0, repeats=2)
+
+    assert (facts["n"], facts["trials"], facts["nans"], facts["total"]) == (2, 4, 1, 0.5)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_infinities_are_summed(store, repeats):
+    """They are scores, if odd ones."""
+    facts = facts_of(store, math.inf, 1.0, repeats=repeats)
+
+    assert facts["total"] == math.inf
+    assert facts["high"] == math.inf
+
+
+def test_infinities_that_cancel_each_other_leave_no_number(store):
+    """Their sum is NaN, which SQLite makes NULL of."""
+    facts = facts_of(store, math.inf, -math.inf)
+
+    assert math.isnan(facts["total"])
+    assert (facts["low"], facts["high"], facts["nans"]) == (-math.inf, math.inf, 0)
+
+
+def test_true_and_false_are_told_from_numbers(store):
+    """Only where all values are."""
+    assert facts_of(store, True, False)["boolean"]
+    number = store.begin(a_run("other"))
+    store.add(
+        number, [an_entry("a", Result(Score("s", True))), an_entry("b", Result(Score("s", 1)))]
+    )
+    assert not store.tally("other", V).scores["s"]["boolean"]
+
+
+def test_a_score_that_no_live_record_has_is_left_out(store):
+    """Its name is still known to the store."""
+    number = store.begin(a_run())
+    store.add(
+        number, [an_entry("a", Result(Score("old", 1))), an_entry("b", Result(Score("s", 1)))]
+    )
+    store.mark(number, [1], STALE)
+
+    assert list(store.tally("e", V).scores) == ["s"]
+
+
+def test_the_last_metrics_of_a_score_count(store):
+    """Who adds a metric to an evaluation sees it for the stored rows too."""
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a", Result(Score("s", 1, ("mean",))))])
+    store.end(number, a_run(status="complete"))
+    number = store.begin(a_run())
+    store.add(number, [an_entry("b", Result(Score("s", 1, ("mean", "std"))))])
+
+    assert store.tally("e", V).scores["s"]["metrics"] == ["mean", "std"]
+
+
+def test_it_is_plain_data_and_back(store):
+    """That is how it is kept."""
+    facts_of(store, 1.0, 2.0)
+    tally = store.tally("e", V)
+
+    assert Tally.of(tally.as_mapping()) == tally
+    assert Tally.of({**tally.as_mapping(), "more": 1}) is None
+    assert Tally.of({}) is None
+
+
+def test_keys_are_what_tells_rows_from_repeats(store):
+    """Two rows at one position are two."""
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a", Result(Score("s", 1))), an_entry("b", Result(Score("s", 0)))])
+    store.add(number, [an_entry("a", Result(Score("s", 1)), repeat=1)])
+
+    facts = store.tally("e", V).scores["s"]
+
+    assert (facts["n"], facts["trials"], facts["total"]) == (2, 3, 1.0)
+    assert [key for key, _ in store.values("e", V, "s")] == [key_of("a"), key_of("b"), key_of("a")]
+
+
+def test_tokens_of_any_number_are_summed(store):
+    """Sums of integers beyond 63 bits would be an error of SQLite's."""
+    number = store.begin(a_run())
+    store.add(number, [an_entry(n, usage=Usage(2**62, 1, 0.0)) for n in range(4)])
+
+    tally = store.tally("e", V)
+
+    assert (tally.input_tokens, tally.output_tokens) == (2**64, 4)
+    assert type(tally.output_tokens) is int
+
+
+def test_percentiles_of_very_many_durations_are_those_of_a_sample(store, monkeypatch):
+    """It is taken from everywhere, also where two evaluations take turns."""
+    monkeypatch.setattr(module, "_SAMPLE", 500)
+    first, second = store.begin(a_run()), store.begin(a_run(evaluation="other"))
+    for n in range(0, 6_000, 1_000):
+        for m in range(n, n + 1_000, 10):
+            store.add(first, [an_entry(k, duration=k / 6_000) for k in range(m, m + 10)])
+            store.add(second, [an_entry(k) for k in range(10)])
+
+    found = store.tally("e", V).duration
+
+    assert found["p50"] == pytest.approx(0.50, abs=0.05)
+    assert found["p95"] == pytest.approx(0.95, abs=0.05)
+    assert found["most"] == 5_999 / 6_000
+    assert found["mean"] == pytest.approx(0.49991667)
