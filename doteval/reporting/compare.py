@@ -1,0 +1,500 @@
+"""
+Two experiments on the same rows: what changed, how sure that is, and whether it is a regression.
+
+    values of A ─┐ by key
+                 ├▶ Pairs ─▶ Difference per metric ─▶ Holm over all ─▶ verdict
+    values of B ─┘
+
+Rows are paired by their identity, so an easier sample never looks like a better model. The
+repeats of a row are reduced before rows are compared. Only values are read; texts are looked up for
+the few examples that are shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Union
+
+from .. import intervals, metrics
+from ..errors import DotevalError, NotFound, UsageError
+from ..records import Record
+from ..storage import Place, Store, open_store
+from .pairs import (
+    NONE,
+    REGRESSION,
+    UNJUDGED,
+    UNSURE,
+    Difference,
+    Pairs,
+    Question,
+    Side,
+    Source,
+    difference_of,
+)
+from .summary import Summary
+from .views import short_name
+
+Named = Union[str, Summary]
+Address = Union[str, "os.PathLike[str]", Place, Store, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """
+    A row whose score changed.
+
+    Attributes:
+        a, b: its score in either.
+        before, after: its records, with their texts; None where they were not found again.
+        worse: whether it got worse.
+    """
+
+    a: float
+    b: float
+    before: Record | None
+    after: Record | None
+    worse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """
+    One score in both experiments.
+
+    Attributes:
+        name: of the score.
+        boolean: whether it is true or false.
+        paired: rows that have it in both.
+        only_a, only_b: rows that have it in one of them alone.
+        failed_b: of the rows that only A has, those that failed in B.
+        better, worse: paired rows whose score rose and fell in B; the other way round where
+            lower is better.
+        differences: by metric.
+        examples: some of the rows that got worse, then some that got better.
+    """
+
+    name: str
+    boolean: bool
+    paired: int
+    only_a: int
+    only_b: int
+    failed_b: int
+    better: int
+    worse: int
+    differences: tuple[Difference, ...]
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """
+    One evaluation in both experiments.
+
+    Attributes:
+        a, b: where it is stored; the names of the evaluation may differ.
+        failed_a, failed_b: records without scores.
+        scores: what both have.
+        notes: what a reader should know.
+    """
+
+    a: Source
+    b: Source
+    failed_a: int
+    failed_b: int
+    scores: tuple[ScoreChange, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The worst of its differences; "cannot tell" where no rows could be paired."""
+        judged = [each.verdict for score in self.scores for each in score.differences]
+        return next((each for each in (REGRESSION, UNSURE, NONE) if each in judged), UNSURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """
+    Two experiments, evaluation by evaluation.
+
+    Attributes:
+        a, b: their names.
+        confidence: of the intervals; 1 - confidence is the level of the tests.
+        margin: the loss that would be accepted; None where any significant loss is a regression.
+        evaluations: that both have.
+        gone: evaluations that only A has; B can not be said to be as good there.
+        new: evaluations that only B has.
+    """
+
+    a: str
+    b: str
+    confidence: float
+    margin: float | None
+    evaluations: tuple[Contrast, ...]
+    gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """ "regression" if anything got worse, else "cannot tell" if anything is in doubt."""
+        found = {each.verdict for each in self.evaluations} | ({UNSURE} if self.gone else set())
+        return next(each for each in (REGRESSION, UNSURE, NONE) if each in found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, unrounded; what `doteval compare --json` prints."""
+        from .details import record_dict
+
+        def example(each: Example) -> dict[str, Any]:
+            return {
+                "a": each.a,
+                "b": each.b,
+                "worse": each.worse,
+                "record_a": None if each.before is None else record_dict(each.before),
+                "record_b": None if each.after is None else record_dict(each.after),
+            }
+
+        def score(each: ScoreChange) -> dict[str, Any]:
+            return {
+                **_plain(each),
+                "differences": [_plain(difference) for difference in each.differences],
+                "examples": list(map(example, each.examples)),
+            }
+
+        return {
+            "a": self.a,
+            "b": self.b,
+            "verdict": self.verdict,
+            "confidence": self.confidence,
+            "margin": self.margin,
+            "evaluations": [
+                {
+                    **_plain(each),
+                    "a": each.a.evaluation,
+                    "b": each.b.evaluation,
+                    "verdict": each.verdict,
+                    "scores": list(map(score, each.scores)),
+                    "notes": list(each.notes),
+                }
+                for each in self.evaluations
+            ],
+            "only_in_a": list(self.gone),
+            "only_in_b": list(self.new),
+        }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+# --- comparing --------------------------------------------------------------------------------
+
+
+def compare(
+    a: Named,
+    b: Named,
+    *,
+    evaluation: str | None = None,
+    other: str | None = None,
+    storage: Address = None,
+    only: Collection[str] = (),
+    lower_is_better: Collection[str] = (),
+    margin: float | None = None,
+    confidence: float = 0.95,
+    examples: int = 3,
+    seed: int = 0,
+) -> Comparison:
+    """
+    Is B better or worse than A, on the rows that both have?
+
+    Without a margin the question is whether B lost anything: a significant loss is a regression,
+    a loss that may be chance can not be told, no loss is no regression. With a margin it is
+    whether B is worse by more than that: no regression if the interval lies above -margin, a
+    regression if B is significantly below it, else it can not be told.
+
+    Args:
+        a, b: experiments, by name, or Summaries of them; B is the newer one.
+        evaluation: only this one, by its full or short name; of A, where `other` is given.
+        other: the evaluation of B to pair it with, where it has another name (another model as
+            a parameter, say). A and B may be the same experiment then.
+        storage: the address of the store, or an open one.
+        only: scores, or "score.metric", to look at; all by default. The fewer are asked, the
+            less each has to be corrected for the others.
+        lower_is_better: scores, or "score.metric", where less is better.
+        margin: the loss to accept, in the unit of the metric (0.01 is one percentage point).
+        confidence: of the intervals, in (0, 1).
+        examples: rows to show of those that got worse, and of those that got better.
+        seed: of what is resampled.
+
+    Raises:
+        NotFound: an experiment or evaluation is not there, or they have no row or score in
+            common.
+        UsageError: an argument makes no sense, or a name fits several evaluations.
+    """
+    if margin is not None and not 0 <= margin < float("inf"):
+        raise UsageError(f"margin={margin!r}: expected 0 or more; it is the loss to accept")
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence={confidence!r}: expected a number between 0 and 1")
+    before, after = (each if isinstance(each, str) else each.experiment for each in (a, b))
+    asked = Question(
+        frozenset(only), frozenset(lower_is_better), margin, confidence, examples, seed
+    )
+    with _opened(storage) as store:
+        chosen = evaluations_of(store, before, after, evaluation, other)
+        found = [_contrast(store, *sources, asked) for sources in chosen.pairs]
+    _check_names(asked, found)
+    if not any(score.paired for each in found for score in each.scores):
+        raise NotFound(_nothing_in_common(before, after, found))
+    judged = _judged(found, margin, confidence)
+    return Comparison(before, after, confidence, margin, judged, chosen.gone, chosen.new)
+
+
+@contextmanager
+def _opened(storage: Address) -> Iterator[Store]:
+    """A store that was given is left open; one by its address is closed in the end."""
+    if storage is not None and hasattr(storage, "tally"):
+        yield storage  # type: ignore[misc]
+        return
+    store = open_store(storage, create=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _check_names(asked: Question, found: Sequence[Contrast]) -> None:
+    """Refuse names that fit nothing: a typing error must not change a verdict."""
+    scores = [score for each in found for score in each.scores]
+    known = {score.name for score in scores}
+    known |= {f"{score.name}.{each.metric}" for score in scores for each in score.differences}
+    for name in sorted((asked.only | asked.lower) - known):
+        raise NotFound(f"no score {name!r} in both; there are: {', '.join(sorted(known))}")
+
+
+def _nothing_in_common(a: str, b: str, found: Sequence[Contrast]) -> str:
+    names = ", ".join(each.a.evaluation for each in found)
+    if not any(each.scores for each in found):
+        return f"{a!r} and {b!r} have no score in common in {names}"
+    return (
+        f"{a!r} and {b!r} have no row in common in {names}: rows are the same when their id, or "
+        "else all their columns, are equal"
+    )
+
+
+# --- which evaluations ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Evaluations to compare, and those that only one of the experiments has."""
+
+    pairs: tuple[tuple[Source, Source], ...]
+    gone: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+
+
+def evaluations_of(
+    store: Store, a: str, b: str, evaluation: str | None = None, other: str | None = None
+) -> _Chosen:
+    """
+    Pair the evaluations of two experiments: by full name, else by a short name that is unique.
+
+    Raises:
+        NotFound: there is no such experiment or evaluation, or none in common.
+        UsageError: a name fits several evaluations, or `other` stands alone.
+    """
+    if other is not None and evaluation is None:
+        raise UsageError("`other` is the evaluation of B to pair with `evaluation`: give both")
+    theirs, ours = store.evaluations(a), store.evaluations(b)
+    if evaluation is not None:
+        first = one_of(theirs, evaluation, a)
+        second = one_of(ours, other or (first if first in ours else evaluation), b)
+        return _Chosen(((Source(a, first), Source(b, second)),))
+    if a == b:
+        raise UsageError(
+            f"{a!r} compared with itself: name another experiment, or two of its evaluations "
+            "(--evaluation X --other Y)"
+        )
+    pairs = []
+    for name in theirs:
+        partner = _partner(name, theirs, ours)
+        if partner is not None:
+            pairs.append((Source(a, name), Source(b, partner)))
+    if not pairs:
+        raise NotFound(
+            f"{a!r} and {b!r} have no evaluation in common; {a!r} has {', '.join(theirs)}; {b!r} "
+            f"has {', '.join(ours)}; name one of each with --evaluation and --other"
+        )
+    gone = set(theirs) - {before.evaluation for before, _ in pairs}
+    new = set(ours) - {after.evaluation for _, after in pairs}
+    return _Chosen(
+        tuple(pairs),
+        tuple(name for name in theirs if name in gone),
+        tuple(name for name in ours if name in new),
+    )
+
+
+def _partner(name: str, theirs: Sequence[str], ours: Sequence[str]) -> str | None:
+    """The evaluation of the same full name; else, where a file was moved, of the same short one."""
+    if name in ours:
+        return name
+    short = short_name(name)
+    fitting = [each for each in ours if short_name(each) == short and each not in theirs]
+    rivals = [each for each in theirs if short_name(each) == short and each not in ours]
+    return fitting[0] if len(fitting) == len(rivals) == 1 else None
+
+
+def one_of(names: Sequence[str], wanted: str, experiment: str) -> str:
+    """
+    The evaluation that is meant by its full name, or by its short one.
+
+    Raises:
+        NotFound: there is none. UsageError: there are several.
+    """
+    fitting = (
+        [wanted] if wanted in names else [n for n in names if short_name(n) == short_name(wanted)]
+    )
+    if not fitting:
+        raise NotFound(
+            f"experiment {experiment!r} has no evaluation {wanted!r}; there are: {', '.join(names)}"
+        )
+    if len(fitting) > 1:
+        raise UsageError(
+            f"several evaluations of {experiment!r} are called {wanted!r}; name one of them as a "
+            f"whole: {', '.join(fitting)}"
+        )
+    return fitting[0]
+
+
+# --- one evaluation ---------------------------------------------------------------------------
+
+
+def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
+    before, after = Side(store, a), Side(store, b)
+    scores = []
+    notes = []
+    for name, facts in after.tally.scores.items():
+        known = before.tally.scores.get(name)
+        titles = [title for title in facts["metrics"] if asked.asks(name, title)]
+        if known is None:
+            notes.append(f"{name} has no scores in {a.experiment!r}")
+        elif titles:
+            boolean = bool(known["boolean"] and facts["boolean"])
+            scores.append(_change(before, after, name, titles, boolean, asked, notes))
+    for name in before.tally.scores.keys() - after.tally.scores.keys():
+        notes.append(f"{name} has no scores in {b.experiment!r}")
+    failed = before.tally.failed, after.tally.failed
+    return Contrast(a, b, *failed, tuple(scores), tuple(notes))
+
+
+def _change(
+    a: Side,
+    b: Side,
+    name: str,
+    titles: Sequence[str],
+    boolean: bool,
+    asked: Question,
+    notes: list[str],
+) -> ScoreChange:
+    pairs = Pairs(a, b, name, asked.examples)
+    differences = []
+    for title in titles:
+        try:
+            found = difference_of(pairs, name, metrics.find(title), boolean, asked)
+        except DotevalError as error:  # a metric that is not installed here; the rest is told
+            notes.append(f"{name}.{title}: {error}")
+        else:
+            differences.append(found)
+    less = all(asked.prefers_less(name, title) for title in titles)
+    worse, better = (pairs.better, pairs.worse) if less else (pairs.worse, pairs.better)
+    picked = [*worse, *better]
+    keys = {key for key, _, _ in picked}
+    befores, afters = a.found(keys), b.found(keys)
+    return ScoreChange(
+        name=name,
+        boolean=boolean,
+        paired=len(pairs.xs),
+        only_a=pairs.only_a,
+        only_b=pairs.only_b,
+        failed_b=len(pairs.lost),
+        better=pairs.fallen if less else pairs.risen,
+        worse=pairs.risen if less else pairs.fallen,
+        differences=tuple(differences),
+        examples=tuple(
+            Example(x, y, befores.get(key), afters.get(key), (y < x) != less)
+            for key, x, y in picked
+        ),
+    )
+
+
+# --- verdicts ---------------------------------------------------------------------------------
+
+
+def _judged(
+    found: Sequence[Contrast], margin: float | None, confidence: float
+) -> tuple[Contrast, ...]:
+    """The same with p-values corrected for each other, and verdicts."""
+    every = [each for it in found for score in it.scores for each in score.differences]
+    adjusted = _holm([each.p for each in every])
+    beyond = adjusted if margin is None else _holm([_p_beyond(each, margin) for each in every])
+    judged = iter(
+        [
+            _with_verdict(each, p, q, margin, 1 - confidence)
+            for each, p, q in zip(every, adjusted, beyond, strict=True)
+        ]
+    )
+    return tuple(
+        replace(
+            it,
+            scores=tuple(
+                replace(score, differences=tuple(next(judged) for _ in score.differences))
+                for score in it.scores
+            ),
+        )
+        for it in found
+    )
+
+
+def _holm(values: Sequence[float | None]) -> list[float | None]:
+    """Corrected for those that there are; None stays None."""
+    there = iter(intervals.holm([value for value in values if value is not None]))
+    return [None if value is None else next(there) for value in values]
+
+
+def _p_beyond(each: Difference, margin: float) -> float | None:
+    """Two-sided p-value of "B is worse by exactly the margin"."""
+    if each.low is None or each.high is None or not each.stderr:
+        return None
+    centre = (each.low + each.high) / 2
+    gain = -centre if each.lower_is_better else centre
+    return 2 * intervals.normal_tail(abs(gain + margin) / each.stderr)
+
+
+def _with_verdict(
+    each: Difference, adjusted: float | None, p: float | None, margin: float | None, level: float
+) -> Difference:
+    verdict, reason = _verdict(each, p, margin, level)
+    return replace(each, adjusted=adjusted, verdict=verdict, reason=reason)
+
+
+def _verdict(
+    each: Difference, p: float | None, margin: float | None, level: float
+) -> tuple[str, str]:
+    """The verdict and, where the figures do not tell, its reason."""
+    if each.verdict == UNJUDGED:
+        return UNJUDGED, ""
+    gain = each.gain
+    if gain is None or gain != gain:
+        return UNSURE, each.reason or each.method
+    if margin is None:
+        lost = gain < 0
+        sure = p is not None and p < level
+    else:
+        lost = each.worst is None or each.worst < -margin
+        best = each.low if each.lower_is_better else each.high
+        sure = best is not None and (-best if each.lower_is_better else best) < -margin
+        sure = sure and (p is None or p < level)
+    if lost:
+        return (REGRESSION if sure else UNSURE), ""
+    return (UNSURE if each.reason else NONE), each.reason

@@ -1,0 +1,321 @@
+"""
+A comparison as lines for a terminal, and as Markdown for a pull request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import islice
+
+from .. import text
+from ..records import Record, Result
+from .compare import Comparison, Contrast, Example, ScoreChange
+from .details import wrapped
+from .pairs import NONE, REGRESSION, UNJUDGED, UNSURE, Difference
+from .tables import Cell, Column, Terminal, table
+from .views import LONGEST_NAME, Piece, flow, plural, score_figure, short_name
+
+VERDICT_STYLES = {REGRESSION: "bad", UNSURE: "warn", NONE: "good", UNJUDGED: "dim"}
+_LINES = 2  # of a text of an example
+_LONGEST_TEXT = 400  # characters of a row or an answer that are looked at for an example
+
+
+# --- for a terminal ---------------------------------------------------------------------------
+
+
+def comparison_lines(comparison: Comparison, terminal: Terminal) -> list[str]:
+    """A block for each evaluation: rows, differences with verdicts, and what changed."""
+    lines = _head(comparison, terminal)
+    for contrast in comparison.evaluations:
+        lines += ["", *_contrast(comparison, contrast, terminal)]
+    for names, where in ((comparison.gone, comparison.a), (comparison.new, comparison.b)):
+        for name in names:
+            said = f"{short_name(name)} is in {where} alone"
+            lines += ["", terminal.paint(terminal.shown(said), "warn")]
+    return lines
+
+
+def _head(comparison: Comparison, terminal: Terminal) -> list[str]:
+    arrow = "→" if terminal.unicode else "->"
+    names = f"{terminal.shown(comparison.a)} {arrow} {terminal.shown(comparison.b)}"
+    pieces = [Piece(names, "strong"), _verdict(comparison.verdict)]
+    if comparison.margin is not None:
+        pieces.append(Piece(f"a loss of {comparison.margin!r} is accepted", "dim"))
+    return flow(pieces, terminal)
+
+
+def _verdict(verdict: str) -> Piece:
+    return Piece(verdict, VERDICT_STYLES[verdict])
+
+
+def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) -> list[str]:
+    names = list(dict.fromkeys((contrast.a.evaluation, contrast.b.evaluation)))
+    if len({short_name(name) for name in names}) == 1:
+        names = [short_name(names[0])]
+    arrow = " → " if terminal.unicode else " -> "
+    title = terminal.shown(arrow.join(names))
+    lines = flow([Piece(title, "strong"), _verdict(contrast.verdict)], terminal)
+    for said in _rows(comparison, contrast):
+        lines += flow([Piece(terminal.shown(each)) for each in said], terminal, "  ", 2)
+    cells = [_cells(each, terminal) for score in contrast.scores for each in score.differences]
+    if cells:
+        layout = [
+            Column("score", style="strong", least=8),
+            Column("metric"),
+            Column(comparison.a, "right", least=6),
+            Column(comparison.b, "right", least=6),
+            Column("change", "right"),
+            Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=2),
+            Column("p", "right", drop=3),
+            Column("verdict", drop=1),
+        ]
+        inside = terminal if terminal.width is None else _narrower(terminal)
+        lines += [f"  {line}" for line in table(layout, cells, inside).splitlines()]
+    for score in contrast.scores:
+        lines += _notes(score, terminal)
+    for note in contrast.notes:
+        lines += _sentence(note, terminal)
+    shown: set[bytes] = set()
+    for score in contrast.scores:
+        for example in score.examples:
+            record = example.after or example.before
+            # Of the rows that got better there are enough in JSON.
+            if record is not None and example.worse and record.key not in shown:
+                shown.add(record.key)
+                lines += _example(comparison, score, example, record, terminal)
+    return lines
+
+
+def _narrower(terminal: Terminal) -> Terminal:
+    from dataclasses import replace
+
+    return replace(terminal, width=max((terminal.width or 0) - 2, 1))
+
+
+def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
+    """How many rows could be paired; score by score, where that differs."""
+    told: dict[tuple[int, int, int], list[str]] = {}
+    for score in contrast.scores:
+        told.setdefault((score.paired, score.only_a, score.only_b), []).append(score.name)
+    lines = []
+    for (paired, only_a, only_b), names in told.items():
+        line = [f"{plural(paired, 'row')} paired"]
+        if len(told) > 1:
+            line[0] += f" in {', '.join(names)}"
+        if only_a:
+            line.append(f"{text.count(only_a)} only in {comparison.a}")
+        if only_b:
+            line.append(f"{text.count(only_b)} only in {comparison.b}")
+        lines.append(line)
+    failed = [
+        f"{text.count(n)} failed in {name}"
+        for n, name in ((contrast.failed_a, comparison.a), (contrast.failed_b, comparison.b))
+        if n
+    ]
+    return [*lines, failed] if failed else lines
+
+
+def _cells(each: Difference, terminal: Terminal) -> list[object]:
+    return [
+        each.score,
+        each.metric,
+        score_figure(each.metric, each.a),
+        score_figure(each.metric, each.b),
+        Cell(change(each.metric, each.value), "strong"),
+        _interval(each, terminal.unicode),
+        p_value(each.adjusted),
+        Cell(each.verdict, VERDICT_STYLES[each.verdict]),
+    ]
+
+
+def _interval(each: Difference, unicode: bool = True) -> str:
+    """ "-2.1 to +0.3"; "-" where there is none."""
+    if each.low is None or each.high is None:
+        return text.NOTHING
+    low, high = (change(each.metric, end) for end in (each.low, each.high))
+    return f"{low.removesuffix(' pp')} to {high}"
+
+
+def change(metric: str, value: float | None) -> str:
+    """A difference with its sign: of shares in percentage points, "+1.2 pp"."""
+    if value is None:
+        return text.NOTHING
+    if value != value:
+        return "NaN"
+    if metric == "accuracy" or metric.startswith("pass"):
+        points = 100 * value
+        return f"{points:+.1f} pp" if abs(points) >= 0.05 or not points else f"{points:+.1g} pp"
+    return f"{value:+.4g}"
+
+
+def p_value(p: float | None) -> str:
+    """ "0.032", "<0.001"; "-" where there was no test."""
+    if p is None:
+        return text.NOTHING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _notes(score: ScoreChange, terminal: Terminal) -> Iterator[str]:
+    pieces = [
+        Piece(terminal.shown(score.name, LONGEST_NAME)),
+        Piece(f"{plural(score.worse, 'row')} worse", "bad" if score.worse else ""),
+        Piece(f"{text.count(score.better)} better", "good" if score.better else ""),
+    ]
+    for each in score.differences:
+        if each.detectable is not None:
+            seen = change(each.metric, each.detectable).removeprefix("+")
+            which = f"{each.metric} " if len(score.differences) > 1 else ""
+            pieces.append(Piece(f"{which}could see a change of {seen}", "dim"))
+    yield from flow(pieces, terminal, "  ", 2)
+    for each in score.differences:
+        if each.reason:
+            yield from _sentence(each.reason, terminal)
+
+
+def _sentence(sentence: str, terminal: Terminal) -> list[str]:
+    words = [Piece(word, "warn") for word in terminal.shown(sentence).split()]
+    return flow(words, terminal, "  ", 2, " ")
+
+
+def _example(
+    comparison: Comparison, score: ScoreChange, example: Example, record: Record, terminal: Terminal
+) -> Iterator[str]:
+    name = terminal.shown(score.name, LONGEST_NAME)
+    values = f"{_value(score, example.a)} to {_value(score, example.b)}"
+    yield ""
+    yield from flow([Piece(f"row {record.position}"), Piece(f"{name} {values}")], terminal, "  ", 2)
+    for label, said in _texts(comparison, example, record):
+        for line in islice(wrapped(terminal, f"{label}: {said}", 4), _LINES):
+            yield f"    {terminal.paint(line, 'dim')}"
+
+
+def _texts(comparison: Comparison, example: Example, record: Record) -> list[tuple[str, str]]:
+    """The row in brief, and what was answered."""
+    row = ", ".join(f"{name}={_brief(value)}" for name, value in record.row.items())
+    found = [("row", row)]
+    for name, each in ((comparison.a, example.before), (comparison.b, example.after)):
+        answer = _answer(each)
+        if answer is not None:
+            found.append((name, _brief(answer)))
+    return found
+
+
+def _answer(record: Record | None) -> object:
+    outcome = None if record is None else record.outcome
+    return outcome.model_response if isinstance(outcome, Result) else None
+
+
+def _brief(value: object) -> str:
+    return text.safe(value, _LONGEST_TEXT)
+
+
+def _value(score: ScoreChange, value: float) -> str:
+    if score.boolean and value in (0, 1):
+        return str(bool(value))
+    return "NaN" if value != value else f"{value:.4g}"
+
+
+# --- Markdown ---------------------------------------------------------------------------------
+
+
+def comparison_markdown(comparison: Comparison) -> str:
+    """
+    For a pull request: the verdict, a table, and examples that can be unfolded.
+
+    Whatever comes from experiments stands in code, where it can neither format nor mention.
+    """
+    sign = {REGRESSION: "❌", UNSURE: "❔", NONE: "✅"}[comparison.verdict]
+    head = f"### {sign} {code(comparison.a)} → {code(comparison.b)}: {comparison.verdict}"
+    lines = [head, ""]
+    if comparison.margin is not None:
+        lines += [f"A loss of {comparison.margin!r} is accepted.", ""]
+    a, b = (_cell(code(name)) for name in (comparison.a, comparison.b))
+    lines += [
+        f"| evaluation | score | {a} | {b} | change | "
+        f"{100 * comparison.confidence:.10g} % CI | p | rows | worse | better | verdict |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for contrast in comparison.evaluations:
+        lines += _markdown_rows(contrast)
+    notes = [f"- {said}" for said in _markdown_notes(comparison)]
+    lines += ["", *notes] if notes else []
+    for contrast in comparison.evaluations:
+        for score in contrast.scores:
+            lines += _markdown_examples(comparison, contrast, score)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_rows(contrast: Contrast) -> Iterator[str]:
+    name = code(short_name(contrast.b.evaluation))
+    for score in contrast.scores:
+        for each in score.differences:
+            cells: Sequence[object] = (
+                name,
+                code(f"{each.score}.{each.metric}"),
+                score_figure(each.metric, each.a),
+                score_figure(each.metric, each.b),
+                change(each.metric, each.value),
+                _interval(each),
+                p_value(each.adjusted).replace("<", "&lt;"),
+                text.count(each.n),
+                text.count(score.worse),
+                text.count(score.better),
+                f"**{each.verdict}**" if each.verdict == REGRESSION else each.verdict,
+            )
+            yield f"| {' | '.join(_cell(each) for each in cells)} |"
+
+
+def _cell(value: object) -> str:
+    """In a cell even a bar inside code ends it (GFM 4.10)."""
+    return str(value).replace("|", "\\|")
+
+
+def _markdown_notes(comparison: Comparison) -> Iterator[str]:
+    for contrast in comparison.evaluations:
+        where = code(short_name(contrast.b.evaluation))
+        for said in _rows(comparison, contrast):
+            if len(said) > 1 or "failed" in said[0]:
+                yield f"{where}: {escape(text.safe(', '.join(said)))}"
+        for note in contrast.notes:
+            yield f"{where}: {code(note)}"
+        for score in contrast.scores:
+            for each in score.differences:
+                if each.reason:
+                    yield f"{where} {code(each.score)}: {escape(text.safe(each.reason))}"
+    for names, where in ((comparison.gone, comparison.a), (comparison.new, comparison.b)):
+        for name in names:
+            yield f"{code(short_name(name))} is in {code(where)} alone"
+
+
+def _markdown_examples(
+    comparison: Comparison, contrast: Contrast, score: ScoreChange
+) -> Iterator[str]:
+    shown = [(each, record) for each in score.examples if (record := each.after or each.before)]
+    if not shown:
+        return
+    yield ""
+    title = f"{short_name(contrast.b.evaluation)} · {score.name}"
+    yield f"<details><summary>Examples: {escape(text.safe(title, 200))}</summary>"
+    yield ""
+    for example, record in shown:
+        values = f"{_value(score, example.a)} to {_value(score, example.b)}"
+        yield f"- row {record.position}: {values}"
+        for label, said in _texts(comparison, example, record):
+            yield f"  - {code(label)} {code(said)}"
+    yield ""
+    yield "</details>"
+
+
+def code(value: object) -> str:
+    """
+    Any text as a code span of GitHub's Markdown.
+
+    Source: GFM 6.3: the fence is longer than any run of backticks inside.
+    """
+    shown = text.safe(value, _LONGEST_TEXT) or " "
+    runs = re.findall("`+", shown)
+    fence = "`" * (max(map(len, runs), default=0) + 1)
+    pad = " " if runs else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"

@@ -1,0 +1,251 @@
+"""
+Records as lines of text, and the limit of concurrency over time.
+
+What is long is made line by line, so that it can be printed while it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import text
+from ..records import Failure, Record, Result, Run, Score
+from .tables import Column, Terminal, sparkline, table
+from .views import LONGEST_NAME, Piece, figure, flow
+
+# --- records ----------------------------------------------------------------------------------
+
+_WIDEST_LABEL = 16  # columns of a column's name beside its value
+
+
+def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
+    """A record with all its texts: the row, prompt, answer, scores or error."""
+    yield from _record_head(record, terminal)
+    fields = [(name, value) for name, value in record.row.items()]
+    outcome = record.outcome
+    result = outcome.result if isinstance(outcome, Failure) else outcome
+    if result is not None:
+        fields += [("prompt", result.prompt), ("answer", result.model_response)]
+        fields += [("metadata", result.metadata or None)]
+    if isinstance(outcome, Failure):
+        fields += [("error", outcome.message), ("traceback", outcome.traceback or None)]
+    shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
+    widest = min(max((text.display_width(name) for name, _ in shown), default=0), _WIDEST_LABEL)
+    for name, value in shown:
+        style = "bad" if name == "error" else ""
+        yield from _field(name, _as_text(value), widest, terminal, style)
+
+
+def failure_lines(record: Record, terminal: Terminal) -> Iterator[str]:
+    """A failed record in brief: what went wrong, and with which row."""
+    assert isinstance(record.outcome, Failure)
+    yield from _record_head(record, terminal)
+    for line in wrapped(terminal, record.outcome.message, 2):
+        yield f"  {terminal.paint(line, 'bad')}"
+    row = ", ".join(f"{name}={_as_text(value)[:400]}" for name, value in record.row.items())
+    room = None if terminal.width is None else terminal.width - 2
+    yield f"  {terminal.paint(_preview(row, room, terminal), 'dim')}"
+
+
+def _record_head(record: Record, terminal: Terminal) -> list[str]:
+    repeat = f" repeat {record.repeat}" if record.repeat else ""
+    pieces = [Piece(f"row {record.position}{repeat}", "strong")]
+    outcome = record.outcome
+    if isinstance(outcome, Failure):
+        pieces.append(Piece(terminal.shown(outcome.type, LONGEST_NAME), "bad"))
+    else:
+        pieces += [_score(score, terminal) for score in outcome.scores if isinstance(score, Score)]
+    pieces.append(Piece(text.duration(record.duration), "dim"))
+    if record.attempts > 1:
+        pieces.append(Piece(f"{record.attempts} attempts", "warn"))
+    if record.waited > 0:
+        pieces.append(Piece(f"waiting {text.duration(record.waited)}", "dim"))
+    if isinstance(outcome, Result) and outcome.usage is not None:
+        tokens = (outcome.usage.input_tokens or 0) + (outcome.usage.output_tokens or 0)
+        pieces += [Piece(f"{text.count(tokens)} tokens", "dim")] if tokens else []
+    return flow(pieces, terminal)
+
+
+def _score(score: Score, terminal: Terminal) -> Piece:
+    value = score.value
+    name = terminal.shown(score.name, LONGEST_NAME)
+    if isinstance(value, bool):
+        return Piece(f"{name} {value}", "good" if value else "warn")
+    return Piece(f"{name} {'NaN' if value != value else figure(value)}")
+
+
+def _field(name: str, value: str, widest: int, terminal: Terminal, style: str) -> Iterator[str]:
+    """A value beside its name; its further lines stand below its first."""
+    label = text.fit(name, widest, mark=terminal.mark)
+    padding = " " * (widest - text.display_width(label))
+    head = f"  {terminal.paint(label, 'dim')}{padding}  "
+    for line in wrapped(terminal, value, widest + 4):
+        yield f"{head}{terminal.paint(line, style)}".rstrip()
+        head = " " * (widest + 4)
+
+
+def _as_text(value: object) -> str:
+    """A text as it is, anything else as JSON; what was stored is always JSON-like."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _preview(value: str, width: int | None, terminal: Terminal) -> str:
+    return text.encodable(text.one_line(value, width, mark=terminal.mark), terminal.encoding)
+
+
+def wrapped(terminal: Terminal, value: str, indent: int) -> Iterator[str]:
+    """
+    The lines of a text, made safe and broken at blanks to what the terminal has left.
+
+    Args:
+        indent: columns that are taken already. Where fewer than 20 are left, nothing is broken.
+    """
+    shown = text.encodable(text.safe(value, newlines=True), terminal.encoding).expandtabs(4)
+    room = None if terminal.width is None else terminal.width - indent
+    for line in shown.split("\n"):
+        if room is None or room < 20:
+            yield line
+        else:
+            yield from _broken(line, room)
+
+
+def _broken(line: str, room: int) -> Iterator[str]:
+    at = 0
+    while True:
+        # A slice bounds the work: an answer may be one line of 10 MB.
+        rest = line[at : at + 5 * room]
+        part = text.fit(rest, room, mark="")
+        if at + len(part) >= len(line) or not part:
+            yield part or rest
+            return
+        cut = part.rfind(" ", len(part) // 2) + 1 or len(part)
+        if line[at + len(part)] == " ":  # a word ends exactly at the edge
+            cut = len(part)
+        yield part[:cut].rstrip()
+        at += cut
+        at += line[at : at + 1] == " "
+
+
+def record_dict(record: Record) -> dict[str, Any]:
+    """A record as plain data, unrounded; what `doteval show --json --full` prints of it."""
+    outcome = record.outcome
+    result = outcome.result if isinstance(outcome, Failure) else outcome
+    told: dict[str, Any] = {
+        "position": record.position,
+        "repeat": record.repeat,
+        "row": dict(record.row),
+        "scores": {},
+        "error": None,
+        "prompt": None if result is None else result.prompt,
+        "model_response": None if result is None else result.model_response,
+        "metadata": None if result is None else result.metadata,
+        "attempts": record.attempts,
+        "started": record.started,
+        "duration": record.duration,
+        "waited": record.waited,
+        "concurrency": record.concurrency,
+    }
+    if isinstance(outcome, Failure):
+        named = {"type": outcome.type, "message": outcome.message, "traceback": outcome.traceback}
+        return {**told, "error": named}
+    scores = {each.name: each.value for each in outcome.scores if isinstance(each, Score)}
+    return {**told, "scores": scores}
+
+
+# --- the limit of concurrency over time -------------------------------------------------------
+
+_CHART_HEIGHT = 6  # lines
+_CHART_WIDTH = 72  # columns at most, and in a pipe
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def limit_lines(run: Run, terminal: Terminal) -> list[str]:
+    """How the limit of a run moved: a chart, and a table with the reasons."""
+    changes = run.history
+    if not changes:
+        return [terminal.paint("  the limit did not move: only Adaptive's does", "dim")]
+    end = max(run.duration, *(float(change["at"]) for change in changes))
+    rows = [
+        [
+            text.duration(change["at"]),
+            change["limit"],
+            None if change.get("throughput") is None else text.rate(change["throughput"], "rows"),
+            change.get("reason"),
+        ]
+        for change in changes
+    ]
+    columns = (
+        Column("at", "right"),
+        Column("limit", "right"),
+        Column("throughput", "right", drop=1),
+        Column("reason", least=10),
+    )
+    narrower = terminal if terminal.width is None else _narrowed(terminal, 2)
+    listed = table(columns, rows, narrower).split("\n")
+    return [*_chart(changes, end, terminal), "", *(f"  {line}" for line in listed)]
+
+
+def _narrowed(terminal: Terminal, columns: int) -> Terminal:
+    return replace(terminal, width=max((terminal.width or 0) - columns, 1))
+
+
+def _chart(changes: Sequence[Mapping[str, Any]], end: float, terminal: Terminal) -> list[str]:
+    """The limit over time as a surface: as many columns as fit, six lines high."""
+    top = max(change["limit"] for change in changes)
+    margin = max(len(f"{top:,}"), len("limit")) + 3
+    width = min(_CHART_WIDTH, (terminal.width or 1_000) - margin - 1)
+    if width < 10:
+        return []
+    heights = _heights(changes, end, width)
+    lines = [terminal.paint("limit".rjust(margin - 1), "dim")]
+    for level in reversed(range(_CHART_HEIGHT)):
+        said = f"{top:,}" if level == _CHART_HEIGHT - 1 else ""
+        bars = "".join(_block(height * _CHART_HEIGHT / top - level, terminal) for height in heights)
+        lines.append(f"{said.rjust(margin - 1)} {terminal.paint(bars.rstrip(), 'accent')}")
+    rule = ("─" if terminal.unicode else "-") * width
+    lines.append(f"{'0'.rjust(margin - 1)} {terminal.paint(rule, 'dim')}")
+    last = text.duration(end)
+    lines.append(terminal.paint(f"{' ' * margin}0 s{last.rjust(width - 3)}", "dim"))
+    return [*lines, *_throughput(changes, end, margin, width, terminal)]
+
+
+def _throughput(
+    changes: Sequence[Mapping[str, Any]], end: float, margin: int, width: int, terminal: Terminal
+) -> list[str]:
+    """The throughput below the limit, on the same axis: what it was last known to be."""
+    known = [change for change in changes if change.get("throughput") is not None]
+    if not known:
+        return []
+    values: list[float | None] = []
+    for column in range(width):
+        moment = end * (column + 0.5) / width
+        before = [change["throughput"] for change in known if change["at"] <= moment]
+        values.append(before[-1] if before else None)
+    top = text.rate(max(change["throughput"] for change in known), "rows")
+    line = sparkline(values, width, terminal.unicode)
+    return [
+        terminal.paint(f"{' ' * margin}throughput, at most {top}", "dim"),
+        f"{' ' * margin}{terminal.paint(line.rstrip(), 'accent')}",
+    ]
+
+
+def _heights(changes: Sequence[Mapping[str, Any]], end: float, width: int) -> list[int]:
+    """The limit at the middle of each of so many stretches of time."""
+    heights, at = [], 0
+    for column in range(width):
+        moment = end * (column + 0.5) / width
+        while at + 1 < len(changes) and changes[at + 1]["at"] <= moment:
+            at += 1
+        heights.append(int(changes[at]["limit"]))
+    return heights
+
+
+def _block(part: float, terminal: Terminal) -> str:
+    """One place of the chart: full, partly filled, or empty."""
+    part = min(max(part, 0.0), 1.0)
+    if not terminal.unicode:
+        return "#" if part >= 0.5 else " "
+    return _BLOCKS[round(part * 8)]

@@ -1,0 +1,390 @@
+"""
+An experiment as a document for other programs: CSV, JSON, JUnit's XML, Markdown.
+
+Each is a function that yields pieces of text while it reads the store, so that millions of records
+are no problem. Texts are made harmless for where they are opened; who needs them to the letter
+takes JSON Lines, which `storage.exchange` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
+from typing import Any
+
+from .. import text
+from ..records import Failure, Record, Result, Score, Usage
+from ..storage import Store
+from .compared import code
+from .details import record_dict
+from .embedded import WRONG, as_text, verdict
+from .summary import Summary, summarise
+from .tables import Terminal
+from .views import interval, plural, score_figure, short_name
+
+_TOGETHER = 200  # records in a piece
+_PLAIN = Terminal()
+
+
+# --- CSV --------------------------------------------------------------------------------------
+
+_FIRST = ("evaluation", "position", "repeat", "verdict")
+_VERDICTS = ("right", "wrong", "failed", "scored")
+_LAST = (
+    "error",
+    "message",
+    "prompt",
+    "model_response",
+    "metadata",
+    "attempts",
+    "started",
+    "duration",
+    "waited",
+    "concurrency",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "other",
+)
+# What a spreadsheet takes for a formula, also behind blanks and in full width; a tab or a line end
+# at the beginning is swallowed by some, which then see what follows.
+_FORMULA = re.compile(r"[\t\n]|\s*[=+@\-\uff0b\uff0d\uff1d\uff20]")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
+
+
+def csv_pieces(store: Store, experiment: str) -> Iterator[str]:
+    """
+    A line for each live record, under a header.
+
+    `row.NAME` are the columns of the datasets and `score.NAME` the scores, of all evaluations;
+    `other` has what a row holds beside these columns, as JSON. Text that a spreadsheet could take
+    for a formula has an apostrophe before it, and controls are escaped.
+
+    Raises:
+        NotFound: there is no such experiment.
+    """
+    evaluations = store.evaluations(experiment)
+    columns = _row_columns(store, experiment, evaluations)
+    scores = list(
+        dict.fromkeys(name for each in evaluations for name in store.tally(experiment, each).scores)
+    )
+    names = (*_FIRST, *(f"score.{name}" for name in scores), *(f"row.{name}" for name in columns))
+    gathered = [",".join(map(_cell, (*names, *_LAST)))]
+    for evaluation in evaluations:
+        called = _cell(evaluation)
+        for record in store.records(experiment, evaluation):
+            gathered.append(_csv_line(record, called, scores, columns))
+            if len(gathered) >= _TOGETHER:
+                yield "\n".join(gathered) + "\n"
+                gathered = []
+    if gathered:
+        yield "\n".join(gathered) + "\n"
+
+
+def _row_columns(store: Store, experiment: str, evaluations: Sequence[str]) -> list[str]:
+    """The columns of the datasets as the runs noted them, and those of each first record."""
+    found: dict[str, None] = {}
+    for evaluation in evaluations:
+        for run in store.runs(experiment, evaluation):
+            found.update(dict.fromkeys(map(str, run.header.get("columns", ()))))
+        for record in store.records(experiment, evaluation):
+            found.update(dict.fromkeys(record.row))
+            break
+    return list(found)
+
+
+def _csv_line(
+    record: Record, evaluation: str, scores: Sequence[str], columns: Sequence[str]
+) -> str:
+    outcome = record.outcome
+    error = message = None
+    result: Result | None
+    values: dict[str, Any] = {}
+    if isinstance(outcome, Failure):
+        result, error, message = outcome.result, outcome.type, outcome.message
+    else:
+        result = outcome
+        values = {each.name: each.value for each in outcome.scores}  # type: ignore[union-attr]
+    row = dict(record.row)
+    cells = [values.get(name) for name in scores]
+    cells += [row.pop(name, None) for name in columns]
+    cells += [error, message]
+    usage = _NO_USAGE
+    if result is None:
+        cells += [None, None, None]
+    else:
+        cells += [result.prompt, result.model_response, result.metadata]
+        if isinstance(result.usage, Usage):
+            usage = result.usage
+    cells += [record.attempts, record.started, record.duration, record.waited, record.concurrency]
+    cells += [usage.input_tokens, usage.output_tokens, usage.cost, row or None]
+    head = f"{evaluation},{record.position},{record.repeat},{_VERDICTS[verdict(record)]},"
+    return head + ",".join(map(_cell, cells))
+
+
+_NO_USAGE = Usage()
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def _cell(value: Any) -> str:
+    """A value as a spreadsheet may open it (RFC 4180)."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        shown = value
+    elif isinstance(value, (bool, int, float)):
+        return "NaN" if value != value else repr(value)
+    else:
+        shown = _encode(value)
+    if not (shown.isascii() and shown.isprintable()):
+        shown = text.safe(shown, newlines=True)
+    if _FORMULA.match(shown) and not _NUMBER.match(shown):
+        shown = f"'{shown}"
+    if '"' in shown:
+        return '"' + shown.replace('"', '""') + '"'
+    return f'"{shown}"' if "," in shown or "\n" in shown else shown
+
+
+# --- JSON -------------------------------------------------------------------------------------
+
+
+def json_pieces(store: Store, experiment: str) -> Iterator[str]:
+    """
+    One document, `{"experiment", "runs", "evaluations"}`, as `show --json --full` prints it.
+
+    Each evaluation is its summary with its live records. Figures are not rounded; NaN and the
+    infinities, which JSON does not know, are null.
+
+    Raises:
+        NotFound: there is no such experiment.
+    """
+    evaluations = store.evaluations(experiment)
+    runs = [asdict(run) for run in store.runs(experiment)]
+    yield f'{{"experiment": {_json(experiment)},\n"runs": {_json(runs)},\n"evaluations": ['
+    for at, evaluation in enumerate(evaluations):
+        summary = _json(summarise(store, experiment, evaluation).to_dict())
+        yield f'{"," if at else ""}\n{summary[:-1]}, "records": ['
+        between = "\n"
+        gathered = []
+        for record in store.records(experiment, evaluation):
+            gathered.append(_json(record_dict(record)))
+            if len(gathered) >= _TOGETHER:
+                yield between + ",\n".join(gathered)
+                between, gathered = ",\n", []
+        if gathered:
+            yield between + ",\n".join(gathered)
+        yield "]}"
+    yield "]}\n"
+
+
+def _json(value: Any) -> str:
+    try:
+        told = json.dumps(value, default=str, allow_nan=False)
+    except ValueError:  # rare, so only then it is copied
+        told = json.dumps(_finite(value), default=str, allow_nan=False)
+    return told.replace("\x7f", "\\u007f")  # the one control character that json leaves alone
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+# --- JUnit ------------------------------------------------------------------------------------
+
+_LONGEST = 4_000  # characters of a text in a case
+_NO_XML = re.compile("[\ufffe\uffff]")  # characters that XML 1.0 can not hold, beside controls
+
+
+def junit_pieces(store: Store, experiment: str) -> Iterator[str]:
+    """
+    A suite for each evaluation and a case for each live record: an error where it failed, a failure
+    where it is wrong.
+
+    Reads the records twice, because a suite begins with its counts.
+
+    Raises:
+        NotFound: there is no such experiment.
+    """
+    yield '<?xml version="1.0" encoding="utf-8"?>\n'
+    yield f"<testsuites name={_attribute(experiment)}>\n"
+    for evaluation in store.evaluations(experiment):
+        tally = store.tally(experiment, evaluation)
+        wrong = sum(verdict(each) == WRONG for each in store.records(experiment, evaluation))
+        runs = store.runs(experiment, evaluation)
+        yield (
+            f'<testsuite name={_attribute(evaluation)} tests="{tally.scored + tally.failed}" '
+            f'failures="{wrong}" errors="{tally.failed}" skipped="0" '
+            f'time="{sum(run.duration for run in runs):.3f}"{_timestamp(tally.began)}>\n'
+        )
+        classname, name = _test_names(evaluation)
+        gathered = []
+        for record in store.records(experiment, evaluation):
+            gathered.append(_case(record, classname, name))
+            if len(gathered) >= _TOGETHER:
+                yield "".join(gathered)
+                gathered = []
+        yield "".join(gathered) + "</testsuite>\n"
+    yield "</testsuites>\n"
+
+
+def _timestamp(seconds: float | None) -> str:
+    import time
+
+    if seconds is None:
+        return ""
+    try:
+        return f' timestamp="{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))}"'
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+def _test_names(evaluation: str) -> tuple[str, str]:
+    """As pytest's own: "tests/eval_x.py::eval_y[gpt]" is in class tests.eval_x."""
+    name = short_name(evaluation)
+    file = evaluation[: -len(name)].removesuffix("::").removesuffix(".py")
+    return file.replace("/", "."), name
+
+
+def _case(record: Record, classname: str, name: str) -> str:
+    which = f"row {record.position}" + (f" repeat {record.repeat}" if record.repeat else "")
+    seconds = record.duration if math.isfinite(record.duration) else 0.0
+    head = (
+        f"<testcase classname={_attribute(classname)} name={_attribute(f'{name} {which}')} "
+        f'time="{seconds:.3f}"'
+    )
+    outcome = record.outcome
+    if isinstance(outcome, Failure):
+        told = (outcome.traceback or outcome.message)[-_LONGEST:]
+        kind, said = "error", outcome.message
+        head += f"><error type={_attribute(outcome.type)} message={_attribute(said)}>"
+    elif verdict(record) == WRONG:
+        kind, told = "failure", ""
+        scores = (each for each in outcome.scores if isinstance(each, Score))
+        said = ", ".join(f"{each.name} is {each.value}" for each in scores)
+        head += f"><failure message={_attribute(said)}>"
+    else:
+        return f"{head}/>\n"
+    body = _xml("\n".join(chain([told] if told else [], _context(record))))
+    return f"{head}{body}</{kind}></testcase>\n"
+
+
+def _context(record: Record) -> Iterator[str]:
+    """The row, the prompt and the answer, each in brief."""
+    outcome = record.outcome
+    result = outcome.result if isinstance(outcome, Failure) else outcome
+    parts = [(name, value) for name, value in list(record.row.items())[:20]]
+    if result is not None:
+        parts += [("prompt", result.prompt), ("answer", result.model_response)]
+    for name, value in parts:
+        if value is not None:
+            yield f"{name}: {as_text(value)[:_LONGEST]}"
+
+
+def _attribute(value: str) -> str:
+    shown = _xml(value[:_LONGEST]).replace('"', "&quot;")
+    return '"' + shown.replace("\n", "&#10;").replace("\t", "&#9;") + '"'
+
+
+def _xml(value: str) -> str:
+    shown = text.safe(value, newlines=True)
+    shown = _NO_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", shown)
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+# --- Markdown ---------------------------------------------------------------------------------
+
+_EVALUATIONS = 200  # in a table: GitHub takes 1 MiB a step
+_SCORES = 10  # of an evaluation
+_FAILED = 10  # rows that are shown
+
+
+def markdown_pieces(store: Store, experiment: str) -> Iterator[str]:
+    """
+    A summary for people: scores, counts, and some of the rows that failed. Small, so that it fits
+    where GitHub shows it. Whatever comes from the experiment stands in code.
+
+    Raises:
+        NotFound: there is no such experiment.
+    """
+    names = store.evaluations(experiment)
+    summaries = [summarise(store, experiment, each) for each in names[:_EVALUATIONS]]
+    yield f"### {code(experiment)}\n\n"
+    if not summaries:
+        yield "No evaluations.\n"
+        return
+    confidence = f"{100 * summaries[0].confidence:g}"
+    yield (
+        f"| evaluation | status | rows | failed | score | value | {confidence}% CI | took |\n"
+        "|---|---|--:|--:|---|--:|--:|--:|\n"
+    )
+    for summary in summaries:
+        yield from _markdown_lines(summary)
+    if len(names) > len(summaries):
+        yield f"\nand {plural(len(names) - len(summaries), 'more evaluation')}\n"
+    yield from _markdown_failures(store, experiment, summaries)
+
+
+def _markdown_lines(summary: Summary) -> Iterator[str]:
+    of = "" if summary.total is None else f" of {text.count(summary.total)}"
+    first = [
+        code(short_name(summary.evaluation)),
+        summary.status,
+        f"{text.count(summary.done)}{of}",
+        text.count(summary.failed),
+    ]
+    last = text.duration(summary.duration)
+    metrics = [
+        (name, metric, estimate)
+        for name, by_metric in summary.scores.items()
+        for metric, estimate in by_metric.items()
+    ]
+    if not metrics:
+        yield _markdown_row([*first, "", "", "", last])
+    for name, metric, estimate in metrics[:_SCORES]:
+        called = name if metric in ("accuracy", "mean") else f"{name} {metric}"
+        value = f"**{score_figure(metric, estimate.value)}**"
+        span = interval(metric, estimate, _PLAIN)
+        yield _markdown_row([*first, code(called), value, span or text.NOTHING, last])
+        first, last = [""] * len(first), ""
+    if len(metrics) > _SCORES:
+        more = plural(len(metrics) - _SCORES, "more score")
+        yield _markdown_row([*first, more, "", "", ""])
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    # In a cell even a bar inside code ends it (GFM 4.10).
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _markdown_failures(
+    store: Store, experiment: str, summaries: Sequence[Summary]
+) -> Iterator[str]:
+    failed = sum(summary.failed for summary in summaries)
+    if not failed:
+        return
+    yield f"\n<details><summary>{plural(failed, 'row')} failed</summary>\n\n"
+    shown = 0
+    for summary in summaries:
+        if not summary.failed or shown >= _FAILED:
+            continue
+        for record in store.records(experiment, summary.evaluation, failed=True):
+            if shown >= _FAILED:
+                break
+            shown += 1
+            assert isinstance(record.outcome, Failure)
+            name = f"{short_name(summary.evaluation)} row {record.position}"
+            said = f"{record.outcome.type}: {record.outcome.message}"
+            yield f"- {code(name)} {code(said)}\n"
+    if failed > shown:
+        yield f"- and {plural(failed - shown, 'other')}\n"
+    yield "\n</details>\n"

@@ -1,0 +1,469 @@
+"""
+Gates judged: what was asked of an evaluation, against what came out of it.
+
+    Gate ─────┐
+    Evidence ─┴judge─▶ Verdicts: pass, fail or undecided, with the figures in full
+
+NaN passes no gate, and neither does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from .. import intervals
+from ..errors import DotevalError, NotFound, UsageError
+from ..metrics import Estimate
+from ..storage import Store
+from .compare import evaluations_of
+from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
+from .pairs import Difference, Source, difference
+from .summary import Summary, summarise
+from .views import short_name
+
+__all__ = [
+    "FAIL",
+    "PASS",
+    "UNDECIDED",
+    "AtHand",
+    "Evidence",
+    "Gate",
+    "GateError",
+    "Stored",
+    "Verdict",
+    "from_project",
+    "judge",
+    "outcome_of",
+    "parse",
+]
+
+PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
+
+
+class Evidence(Protocol):
+    """What gates are judged by."""
+
+    def summaries(self, confidence: float) -> Sequence[Summary]:
+        """Of the evaluations to judge, with intervals of this confidence."""
+        ...
+
+    def baseline(self, experiment: str, evaluation: str) -> Summary:
+        """
+        Of the same evaluation in another experiment.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    def difference(
+        self, experiment: str, evaluation: str, score: str, metric: str, confidence: float
+    ) -> Difference:
+        """From another experiment to the one that is judged, over the rows that both have."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What became of a gate in one evaluation.
+
+    Attributes:
+        gate: the gate.
+        evaluation: its name; "" where there was none to judge.
+        outcome: "pass", "fail" or "undecided".
+        value: the figure; against a baseline, the difference. None where there is none.
+        threshold: what it was compared with.
+        low, high: the interval that had to hold; None where none was asked for.
+        n: rows that the figure rests on.
+        needed: how many rows would decide, if things stay as they are; None where it is decided
+            or can not be told.
+        message: the figures in full precision, or why there are none.
+        note: what a reader should know although it is decided; "" for nothing.
+    """
+
+    gate: Gate
+    evaluation: str
+    outcome: str
+    value: float | None = None
+    threshold: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    needed: int | None = None
+    message: str = ""
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, unrounded; what `doteval gate --json` prints."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "gate": self.gate.text}
+
+
+def judge(gates: Iterable[Gate], evidence: Evidence, *, partial: bool = False) -> list[Verdict]:
+    """
+    Judge gates, in their order, each by every evaluation that it concerns.
+
+    A gate that concerns no evaluation, or whose figure does not exist, fails. One about an
+    evaluation of which shards are missing is undecided, unless it is about what is missing.
+
+    Args:
+        partial: judge the shards that are there.
+    """
+    verdicts = []
+    for gate in gates:
+        summaries = evidence.summaries(gate.confidence or 0.95)
+        concerned = [each for each in summaries if gate.concerns(each.evaluation)]
+        for each in concerned:
+            lacking = None if partial else _lacking(gate, each)
+            verdicts.append(lacking or _judged(gate, each, evidence))
+        if not concerned:
+            names = ", ".join(short_name(each.evaluation) for each in summaries)
+            verdicts.append(
+                Verdict(gate, "", FAIL, message=f"it is about no evaluation; there is {names}")
+                if names
+                else Verdict(gate, "", FAIL, message="there is no evaluation")
+            )
+    return verdicts
+
+
+def outcome_of(verdicts: Iterable[Verdict]) -> str:
+    """ "fail" if any failed or there is none, else "undecided" if any is, else "pass"."""
+    found = {each.outcome for each in verdicts} or {FAIL}
+    return next(each for each in (FAIL, UNDECIDED, PASS) if each in found)
+
+
+def _lacking(gate: Gate, summary: Summary) -> Verdict | None:
+    """The verdict where shards are not all there, or not complete; None where they are."""
+    lacking = [f"{part} {said}" for part, said in summary.shards.items() if said != "complete"]
+    asked = not gate.is_score and gate.subject in ("missing", "coverage")
+    if not summary.shards or summary.missing == 0 or asked:
+        return None
+    said = "rows" if summary.missing is None else f"{summary.missing:,} records"
+    shards = f" (shard {', '.join(lacking)})" if lacking else ""
+    return Verdict(
+        gate,
+        summary.evaluation,
+        UNDECIDED,
+        message=f"{said} of other shards are missing{shards}: merge them first, or judge what is "
+        "there with --partial",
+    )
+
+
+def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
+    try:
+        figure = None if gate.is_score else FIGURES.get(gate.subject)
+        if figure is not None:
+            return _by_figure(gate, figure, summary, evidence)
+        metric, estimate = _estimate(gate, summary)
+        if isinstance(gate.threshold, Baseline):
+            return _by_difference(gate, gate.threshold, summary, metric, evidence)
+        return _by_estimate(gate, gate.threshold, summary, metric, estimate)
+    except DotevalError as error:  # a figure that does not exist fails its gate, not the others
+        return Verdict(gate, summary.evaluation, FAIL, message=str(error))
+
+
+def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
+    """
+    The metric that is meant, and its estimate.
+
+    Raises:
+        NotFound: there is none; names those that there are.
+    """
+    known = [f"{score}.{metric}" for score, found in summary.scores.items() for metric in found]
+    there = f"; there are: {', '.join([*known, *FIGURES])}"
+    by_metric = summary.scores.get(gate.subject)
+    if not by_metric:
+        why = "" if summary.scored else ": no row has scores"
+        raise NotFound(f"there is no score {gate.subject!r}{why}{there}")
+    if gate.metric is None and len(by_metric) > 1:
+        raise NotFound(
+            f"{gate.subject!r} has several metrics, say which: "
+            + " or ".join(f"{gate.subject}.{metric}" for metric in by_metric)
+        )
+    metric = next(iter(by_metric)) if gate.metric is None else gate.metric
+    if metric not in by_metric:
+        told = [each for each in summary.unknown if each.startswith(f"{gate.subject}.{metric}:")]
+        raise NotFound(told[0] if told else f"there is no {gate.subject}.{metric}{there}")
+    return metric, by_metric[metric]
+
+
+def _by_estimate(
+    gate: Gate, threshold: float, summary: Summary, metric: str, estimate: Estimate
+) -> Verdict:
+    verdict = _decided(gate, summary, threshold, estimate, _share_like(metric))
+    note = "" if verdict.outcome != PASS else _if_failures_counted(gate, threshold, summary, metric)
+    return replace(verdict, note=note)
+
+
+def _share_like(metric: str) -> bool:
+    return metric == "accuracy" or metric.startswith(("pass@", "pass^"))
+
+
+def _if_failures_counted(gate: Gate, threshold: float, summary: Summary, metric: str) -> str:
+    """What the failed rows could change about a gate that passes."""
+    pair = summary.bounds.get(gate.subject, {}).get(metric)
+    if not summary.failed or pair is None:
+        return ""
+    for value, word in zip(pair, ("wrong", "right"), strict=True):
+        if not gate.holds(value, threshold):
+            return f"{summary.failed:,} rows failed; were they {word}, it would be {value!r}"
+    return ""
+
+
+def _by_difference(
+    gate: Gate, baseline: Baseline, summary: Summary, metric: str, evidence: Evidence
+) -> Verdict:
+    """Against a baseline, over the rows that both have: another sample is no better model."""
+    found = evidence.difference(
+        baseline.experiment, summary.evaluation, gate.subject, metric, gate.confidence or 0.95
+    )
+    if found.n == 0:
+        raise NotFound(f"no row has {gate.subject} both here and in {baseline.experiment!r}")
+    estimate = Estimate(found.value, found.n, found.stderr, found.low, found.high, found.method)
+    verdict = _decided(gate, summary, baseline.offset, estimate, False)
+    paired = (
+        f"{found.b!r} here, {found.a!r} in {baseline.experiment}, on {found.n:,} rows of both; "
+        f"the difference is {verdict.message}"
+    )
+    return replace(verdict, message=paired)
+
+
+def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence) -> Verdict:
+    if not summary.done:
+        raise NotFound("no row has an outcome yet")
+    value, n = _figure(gate, figure, summary)
+    if isinstance(gate.threshold, Baseline):
+        other = evidence.baseline(gate.threshold.experiment, summary.evaluation)
+        before, _ = _figure(gate, figure, other)
+        return _decided(
+            gate, summary, before + gate.threshold.offset, Estimate(value, n), figure.is_share
+        )
+    estimate = Estimate(value, n)
+    if gate.confidence is not None:
+        low, high = intervals.wilson(value * n, n, gate.confidence)
+        estimate = Estimate(value, n, None, low, high, "wilson")
+    return _decided(gate, summary, gate.threshold, estimate, True)
+
+
+def _figure(gate: Gate, figure: Figure, summary: Summary) -> tuple[float, int]:
+    """
+    The figure, as a share where percent are asked for, and the rows it rests on.
+
+    Raises:
+        NotFound: it is unknown.
+    """
+    value = figure.read(summary)
+    whole = figure.of(summary) if figure.of and gate.percent else None
+    if value is None or (figure.of and gate.percent and not whole):
+        why = "the end of the dataset is unknown" if gate.subject == "missing" else "unknown"
+        if gate.subject in summary.scores:
+            why += f"; to mean the score of this name, put it in quotes: '{gate.subject}'"
+        raise NotFound(f"{gate.subject}: {why}")
+    return (value, summary.done) if whole is None else (value / whole, round(whole))
+
+
+def _decided(
+    gate: Gate, summary: Summary, threshold: float, estimate: Estimate, share: bool
+) -> Verdict:
+    """A figure, or its interval, against a number."""
+    value = estimate.value
+    if value is None:
+        raise NotFound(f"{gate.subject}: {estimate.method or 'no data'}")
+    found = Verdict(
+        gate, summary.evaluation, FAIL, value, threshold, n=estimate.n, message=_plain(value)
+    )
+    if gate.confidence is None or value != value:
+        holds = gate.holds(value, threshold)
+        return replace(
+            found,
+            outcome=PASS if holds else FAIL,
+            message=_compared(gate, value, threshold, holds),
+        )
+    if estimate.low is None or estimate.high is None:
+        why = f"{_plain(value)}, and no interval: {estimate.method}"
+        return replace(found, outcome=UNDECIDED, message=why)
+    return _by_interval(found, estimate, gate.confidence, share)
+
+
+def _by_interval(found: Verdict, estimate: Estimate, confidence: float, share: bool) -> Verdict:
+    """Passes where all of the interval does, fails where none of it does."""
+    gate, threshold = found.gate, found.threshold
+    assert threshold is not None and estimate.low is not None and estimate.high is not None
+    ends = [gate.holds(end, threshold) for end in (estimate.low, estimate.high)]
+    outcome = PASS if all(ends) else UNDECIDED if any(ends) else FAIL
+    span = f"{_plain(found.value)}, {_percent(confidence)} interval {estimate.low!r} to "
+    span += f"{estimate.high!r}, n = {estimate.n:,}"
+    told = {
+        PASS: f"{span}: all of it is {gate.sign} {_plain(threshold)}",
+        FAIL: f"{span}: none of it is {gate.sign} {_plain(threshold)}",
+        UNDECIDED: f"{span}: {_plain(threshold)} lies within",
+    }[outcome]
+    needed = None
+    if outcome == UNDECIDED:
+        needed = _rows_needed(found, estimate, confidence, share)
+        told += (
+            f"; about {needed:,} rows would decide, if the figure stays"
+            if needed
+            else "; no number of rows would decide, if the figure stays"
+        )
+    return replace(
+        found,
+        outcome=outcome,
+        low=estimate.low,
+        high=estimate.high,
+        needed=needed,
+        message=told,
+    )
+
+
+def _rows_needed(found: Verdict, estimate: Estimate, confidence: float, share: bool) -> int | None:
+    """How many rows the interval needs to leave the threshold out; None where none would do."""
+    value, threshold = found.value, found.threshold
+    assert value is not None and threshold is not None
+    if share and estimate.method == "wilson":
+        needed = intervals.rows_to_decide_share(value, threshold, confidence)
+    elif estimate.stderr:
+        needed = intervals.rows_to_decide_mean(
+            value, threshold, estimate.n, estimate.stderr, confidence
+        )
+    else:
+        return None
+    return None if needed is None else max(needed, estimate.n + 1)
+
+
+def _compared(gate: Gate, value: float, threshold: float, holds: bool) -> str:
+    """ "0.81 >= 0.8", or "0.79 is not >= 0.8"."""
+    if value != value:
+        return "NaN, which passes no gate"
+    return f"{_plain(value)} {'' if holds else 'is not '}{gate.sign} {_plain(threshold)}"
+
+
+def _plain(value: float | None) -> str:
+    """A number with all its digits."""
+    return f"{value:,}" if isinstance(value, int) else repr(value)
+
+
+def _percent(confidence: float) -> str:
+    return f"{100 * confidence:.10g}%"
+
+
+# --- evidence from a store --------------------------------------------------------------------
+
+
+class Stored:
+    """
+    Evidence from a store; what was read once is kept.
+
+    Args:
+        experiment: the one to judge.
+        only: full names of its evaluations to judge; None: all.
+    """
+
+    def __init__(self, store: Store, experiment: str, only: Sequence[str] | None = None) -> None:
+        self._store = store
+        self._experiment = experiment
+        self._names = store.evaluations(experiment) if only is None else only
+        self._summaries: dict[float, list[Summary]] = {}
+
+    def summaries(self, confidence: float) -> Sequence[Summary]:
+        if confidence not in self._summaries:
+            self._summaries[confidence] = [
+                summarise(self._store, self._experiment, name, confidence=confidence)
+                for name in self._names
+            ]
+        return self._summaries[confidence]
+
+    def baseline(self, experiment: str, evaluation: str) -> Summary:
+        return summarise(self._store, *self._source(experiment, evaluation))
+
+    def difference(
+        self, experiment: str, evaluation: str, score: str, metric: str, confidence: float
+    ) -> Difference:
+        here = Source(self._experiment, evaluation)
+        before = self._source(experiment, evaluation)
+        return difference(self._store, before, here, score, metric, confidence)
+
+    def _source(self, experiment: str, evaluation: str) -> Source:
+        """The same evaluation elsewhere, also where its file was moved."""
+        if experiment == self._experiment:
+            raise UsageError(f"{experiment!r} is its own baseline; name another experiment")
+        chosen = evaluations_of(self._store, experiment, self._experiment)
+        for before, after in chosen.pairs:
+            if after.evaluation == evaluation:
+                return before
+        raise NotFound(f"{experiment!r} has no evaluation {short_name(evaluation)!r}")
+
+
+class AtHand:
+    """
+    Evidence from a summary, where the store can not be asked any more.
+
+    Args:
+        summary: of the evaluation to judge.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        self._summary = summary
+
+    def summaries(self, confidence: float) -> Sequence[Summary]:
+        if confidence != self._summary.confidence:
+            raise UsageError(
+                f"a memory:// store is gone when gates are judged, with it all but intervals of "
+                f"{_percent(self._summary.confidence)}; name a file with --storage"
+            )
+        return [self._summary]
+
+    def baseline(self, experiment: str, evaluation: str) -> Summary:
+        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
+
+    def difference(
+        self, experiment: str, evaluation: str, score: str, metric: str, confidence: float
+    ) -> Difference:
+        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
+
+
+# --- gates of a project -----------------------------------------------------------------------
+
+
+def from_project(folder: Any) -> list[str]:
+    """
+    The gates under `[tool.doteval]` of the nearest pyproject.toml, from a folder upward.
+
+    Returns:
+        [] where there is no such file, or no gates in it.
+
+    Raises:
+        UsageError: the file can not be read, `gates` is no list of texts, or this Python has no
+            reader of TOML (before 3.11).
+    """
+    from pathlib import Path
+
+    for place in (Path(folder), *Path(folder).parents):
+        path = place / "pyproject.toml"
+        if path.is_file():
+            return _gates_in(path)
+    return []
+
+
+def _gates_in(path: Any) -> list[str]:
+    from importlib import import_module
+
+    try:
+        tomllib: Any = import_module("tomllib")
+    except ImportError:
+        raise UsageError(
+            f"reading gates from {path} needs Python 3.11 or later; give them as arguments"
+        ) from None
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can not be read: {error}") from error
+    gates: Any = found
+    for key, empty in (("tool", {}), ("doteval", {}), ("gates", [])):
+        gates = gates.get(key, empty) if isinstance(gates, dict) else gates
+    if not isinstance(gates, list) or not all(isinstance(each, str) for each in gates):
+        raise UsageError(f'{path}: gates must be a list of texts, as in gates = ["errors <= 2%"]')
+    return gates

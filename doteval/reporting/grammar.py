@@ -1,0 +1,356 @@
+"""
+The language of gates: a sentence such as "exact_match.accuracy >= 0.8 @ 95%" to a Gate.
+
+    gate      = [ evaluation ":" ] subject comparison threshold [ "@" confidence ]
+    subject   = score [ "." metric ] | a figure of the summary: "errors", "missing", ...
+    threshold = number [ "%" ] | "baseline(" experiment ")" [ ( "+" | "-" ) number [ "%" ] ]
+
+Names with blanks or signs stand in quotes. A gate without an evaluation in front holds for every
+evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:  # gates are read when a session begins, which may have no evaluations
+    from .summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """
+    Another experiment's figure as the threshold.
+
+    Attributes:
+        experiment: its name.
+        offset: what is added to its figure; in the unit of the metric.
+    """
+
+    experiment: str
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """
+    What has to hold.
+
+    Attributes:
+        text: as it was written.
+        evaluation: the only one that it is about, by full or short name, with or without its
+            parameters; None: all.
+        subject: name of a score, or of a figure of the summary.
+        metric: of the score; None: the only one that it has, or the subject is no score.
+        is_score: whether the subject can only be a score, because it was quoted or has a metric.
+        sign: ">=", "<=", ">", "<" or "==".
+        threshold: a number, or a Baseline.
+        percent: whether the threshold was written in percent: of counts, their share is meant.
+        confidence: the whole interval of this confidence must hold; None: the figure must.
+    """
+
+    text: str
+    evaluation: str | None
+    subject: str
+    metric: str | None
+    is_score: bool
+    sign: str
+    threshold: float | Baseline
+    percent: bool = False
+    confidence: float | None = None
+
+    def concerns(self, evaluation: str) -> bool:
+        """Whether it is about an evaluation of this full name."""
+        if self.evaluation is None:
+            return True
+        from .views import short_name
+
+        short = short_name(evaluation)
+        bare = (evaluation.partition("[")[0], short.partition("[")[0])
+        return self.evaluation in (evaluation, short, *bare)
+
+    def holds(self, value: float, threshold: float) -> bool:
+        """Whether a figure fulfils it; NaN never does."""
+        return _HOLDS[self.sign](value, threshold)
+
+
+_HOLDS: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda value, threshold: value >= threshold,
+    "<=": lambda value, threshold: value <= threshold,
+    ">": lambda value, threshold: value > threshold,
+    "<": lambda value, threshold: value < threshold,
+    "==": lambda value, threshold: value == threshold,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """
+    What a gate can ask of a summary beside its scores.
+
+    Attributes:
+        read: the figure; None where it is unknown.
+        of: of which number it is a share when the threshold is in percent; None: of none.
+        is_share: whether it is a share itself.
+    """
+
+    read: Callable[[Summary], float | None]
+    of: Callable[[Summary], float | None] | None = None
+    is_share: bool = False
+
+
+def _latency(part: str) -> Figure:
+    return Figure(lambda summary: summary.latency.get(part))
+
+
+FIGURES: Mapping[str, Figure] = {
+    "errors": Figure(lambda summary: summary.failed, lambda summary: summary.done),
+    "missing": Figure(lambda summary: summary.missing, lambda summary: summary.total),
+    "stale": Figure(lambda summary: summary.stale),
+    "scored": Figure(lambda summary: summary.scored),
+    "coverage": Figure(lambda summary: summary.coverage, is_share=True),
+    "duration": Figure(lambda summary: summary.duration),
+    "cost": Figure(lambda summary: summary.usage.get("cost")),
+    "latency.mean": _latency("mean"),
+    "latency.p50": _latency("p50"),
+    "latency.p95": _latency("p95"),
+    "latency.most": _latency("most"),
+}
+
+
+# --- the parser -------------------------------------------------------------------------------
+
+
+class GateError(UsageError):
+    """
+    A gate that can not be read.
+
+    Attributes:
+        problem: what is wrong, in one line.
+        text: the gate.
+        at: where in the text it goes wrong, from 0.
+    """
+
+    def __init__(self, problem: str, text: str, at: int) -> None:
+        self.problem, self.text, self.at = problem, text, at
+        super().__init__(f"{problem}\n  {text}\n  {' ' * at}^")
+
+
+def parse(text: str) -> Gate:
+    """
+    Read a gate.
+
+    Raises:
+        GateError: it is none; the message has a caret under the mistake.
+    """
+    return _Parser(text).gate()
+
+
+_SIGNS = (">=", "<=", "==", ">", "<", "≥", "≤")  # those of two characters first
+_ASCII = {"≥": ">=", "≤": "<="}
+_ENDS_A_NAME = frozenset("<>=≥≤!'\"")
+_NUMBER = frozenset("0123456789.eE+-_")
+
+
+class _Parser:
+    """The text and how far it was read."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def gate(self) -> Gate:
+        evaluation = self._scope()
+        at = self._blank()
+        subject, metric, is_score = self._subject()
+        sign = self._sign()
+        threshold, percent = self._threshold()
+        before = self._blank()
+        confidence = self._confidence()
+        if self._blank() < len(self._text):
+            self._refuse("nothing may follow here; one gate a text")
+        gate = Gate(
+            self._text, evaluation, subject, metric, is_score, sign, threshold, percent, confidence
+        )
+        self._check(gate, at, before)
+        return gate
+
+    def _check(self, gate: Gate, subject: int, at: int) -> None:
+        """What is well written and makes no sense."""
+        figure = None if gate.is_score else FIGURES.get(gate.subject)
+        if gate.confidence is not None and gate.sign == "==":
+            self._refuse("an interval can not equal a number; use >= or <= before", at)
+        if figure is None:
+            return
+        if isinstance(gate.threshold, Baseline) and gate.confidence is not None:
+            self._refuse(f"{gate.subject} has no interval against a baseline; leave it out", at)
+        if gate.confidence is not None and not (figure.of and gate.percent):
+            self._refuse(f"{gate.subject} has no interval; only shares of the rows have", at)
+        if gate.percent and not (figure.of or figure.is_share):
+            self._refuse(f"{gate.subject} is no share; give it a plain number", subject)
+
+    # ---------------------------------------------------------------- its parts
+
+    def _scope(self) -> str | None:
+        """The evaluation before a colon; "::" is a part of names."""
+        start = self._blank()
+        if self._peek() in ("'", '"'):
+            name = self._quoted()
+            if self._blank() < len(self._text) and self._peek() == ":":
+                self._at += 1
+                return name
+            self._at = start
+            return None
+        end = self._colon(start)
+        if end is None:
+            return None
+        name = self._text[start:end].strip()
+        if not name:
+            self._refuse("expected the name of an evaluation before the colon", start)
+        self._at = end + 1
+        return name
+
+    def _colon(self, start: int) -> int | None:
+        """Where the name of an evaluation ends: "::" is a part of it, and so may ":" be."""
+        ends = [i for i in (self._text.find(sign) for sign in (*_SIGNS, "'", '"')) if i >= 0]
+        head = self._text[: min(ends, default=len(self._text))]
+        colons = [i for i in range(start, len(head)) if head[i] == ":"]
+        single = [i for i in colons if ":" not in (head[i - 1 : i], head[i + 1 : i + 2])]
+        before_blank = [i for i in single if head[i + 1 : i + 2].isspace()]
+        return next(iter(before_blank or single), None)
+
+    def _subject(self) -> tuple[str, str | None, bool]:
+        """The score or figure, its metric, and whether it must be a score."""
+        start = self._blank()
+        quoted = self._peek() in ("'", '"')
+        if quoted:
+            name, metric = self._quoted(), None
+        else:
+            word = self._word()
+            name, dot, metric = word.rpartition(".")
+            if not dot or word in FIGURES:
+                name, metric = word, None
+        if not name:
+            expected = "a score such as exact_match.accuracy, or " + ", ".join(FIGURES)
+            self._refuse(f"expected {expected}", start)
+        if quoted and self._peek() == ".":
+            self._at += 1
+            metric = self._quoted() if self._peek() in ("'", '"') else self._word()
+        elif metric == "" and self._peek() in ("'", '"'):
+            metric = self._quoted()
+        if metric == "":
+            self._refuse("expected a metric such as accuracy after the dot")
+        return name, metric, quoted or metric is not None
+
+    def _sign(self) -> str:
+        at = self._blank()
+        for sign in _SIGNS:
+            if self._text.startswith(sign, at):
+                self._at += len(sign)
+                return _ASCII.get(sign, sign)
+        self._refuse("expected a comparison here: >=, <=, >, < or ==")
+
+    def _threshold(self) -> tuple[float | Baseline, bool]:
+        start = self._blank()
+        if not self._text.startswith("baseline", start):
+            return self._number()
+        self._at += len("baseline")
+        if self._blank() >= len(self._text) or self._peek() != "(":
+            self._refuse("expected the name of an experiment in brackets, as in baseline(main)")
+        self._at += 1
+        experiment = self._experiment()
+        self._blank()
+        if self._peek() not in ("+", "-"):
+            return Baseline(experiment), False
+        sign = -1 if self._peek() == "-" else 1
+        self._at += 1
+        at = self._blank()
+        if self._peek() in ("+", "-"):
+            self._refuse("expected a number without a sign here", at)
+        offset, percent = self._number()
+        return Baseline(experiment, sign * offset), percent
+
+    def _experiment(self) -> str:
+        start = self._blank()
+        if self._peek() in ("'", '"'):
+            name = self._quoted()
+            end = self._blank()
+        else:
+            end = self._text.find(")", start)
+            end = len(self._text) if end < 0 else end
+            name = self._text[start:end].strip()
+        if not name:
+            self._refuse("expected the name of an experiment here", start)
+        if self._text[end : end + 1] != ")":
+            self._refuse("expected a closing bracket here", end)
+        self._at = end + 1
+        return name
+
+    def _number(self) -> tuple[float, bool]:
+        """A number, divided by 100 where a percent sign follows; and whether one does."""
+        start = self._blank()
+        while self._peek() and self._peek() in _NUMBER:
+            self._at += 1
+        said = self._text[start : self._at]
+        try:
+            value = float(said)
+        except ValueError:
+            self._refuse("expected a number here, as in 0.8 or 80%", start)
+        if not abs(value) < float("inf"):
+            self._refuse("this number is too large", start)
+        after = self._blank()
+        if self._peek() != "%":
+            self._at = after
+            return value, False
+        self._at += 1
+        try:  # 0.7 / 100 is not 0.007 but its neighbour
+            return float(f"{said}e-2"), True
+        except ValueError:  # it has an exponent already
+            return value / 100, True
+
+    def _confidence(self) -> float | None:
+        if self._blank() >= len(self._text) or self._peek() != "@":
+            return None
+        self._at += 1
+        start = self._blank()
+        value, percent = self._number()
+        if not 0 < value < 1:
+            hint = f"; {value:g}% perhaps?" if not percent and 1 < value < 100 else ""
+            self._refuse(f"expected a confidence between 0 and 1, as in 95%{hint}", start)
+        return value
+
+    # --------------------------------------------------------------- characters
+
+    def _blank(self) -> int:
+        """Pass over blanks."""
+        while self._peek().isspace():
+            self._at += 1
+        return self._at
+
+    def _peek(self) -> str:
+        """The next character; "" at the end."""
+        return self._text[self._at : self._at + 1]
+
+    def _word(self) -> str:
+        """A name up to a blank, a comparison or a quote; "@" may be in it, as in pass@3."""
+        start = self._at
+        while (char := self._peek()) and not char.isspace() and char not in _ENDS_A_NAME:
+            self._at += 1
+        return self._text[start : self._at]
+
+    def _quoted(self) -> str:
+        start = self._at
+        end = self._text.find(self._peek(), start + 1)
+        if end < 0:
+            self._refuse("this quote is not closed", start)
+        if end == start + 1:
+            self._refuse("expected a name between the quotes", start)
+        self._at = end + 1
+        return self._text[start + 1 : end]
+
+    def _refuse(self, problem: str, at: int | None = None) -> NoReturn:
+        raise GateError(problem, self._text, self._at if at is None else at)

@@ -1,0 +1,321 @@
+"""
+Pictures for the page: what was in flight and finished over time, and a histogram of latencies.
+
+Numbers in, SVG out. The figures are gathered one record at a time, in memory that does not grow
+with their number. Axis labels are HTML beside the drawing, which stretches to the width there is;
+so they keep their size on a narrow screen.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from .. import text
+from ..records import Record, Run
+
+_WIDTH, _HEIGHT = 600, 100  # of a drawing's own coordinates; it is stretched
+_MOST_BINS, _LEAST_BINS = 150, 24  # stretches of time in a picture,
+_IN_BIN = 12  # of so many records each, where there are few
+_FINE = 100  # bins a decade of latency that are counted; shown in groups
+_GROUPS = (1, 2, 4, 5, 10, 20, 25, 50, 100)
+_BARS = 36  # in a histogram, at most
+_EVERY = 6  # bars between two labels
+_SHORTEST, _DECADES = -5, 11  # 10 µs to 10^6 s; what is beyond counts at the edge
+
+
+# --- over time --------------------------------------------------------------------------------
+
+
+class _Stretch(NamedTuple):
+    """A time without a pause in which at least one run worked: Unix seconds, seconds before it."""
+
+    began: float
+    ended: float
+    offset: float
+
+
+class Timeline:
+    """
+    In flight and finished over the time in which runs worked; the pauses between them are left out.
+
+    Args:
+        runs: whose time it is, oldest first.
+        records: how many there are, about: a picture of few records is coarse.
+        ended: Unix seconds of the last record's end, for runs that died without a word.
+    """
+
+    def __init__(self, runs: Sequence[Run], records: int, ended: float | None = None) -> None:
+        self.runs = runs
+        self._bins = min(max(records // _IN_BIN, _LEAST_BINS), _MOST_BINS)
+        self._stretches = _stretches(runs, ended)
+        last = self._stretches[-1] if self._stretches else _Stretch(0.0, 0.0, 0.0)
+        self.seconds = last.offset + last.ended - last.began
+        self._begins = [each.began for each in self._stretches]
+        self._in_flight = array("d", bytes(8 * (self._bins + 1)))  # its differences, bin by bin
+        self._finished = array("d", bytes(8 * self._bins))
+        self._failed = array("d", bytes(8 * self._bins))
+
+    def add(self, record: Record) -> None:
+        """Count the last attempt of a record."""
+        if not self.seconds > 0:
+            return
+        ended = self.at(record.started + record.duration)
+        first = self._bin(ended)
+        self._finished[first] += 1
+        if record.failed:
+            self._failed[first] += 1
+        began = max(min(self.at(record.started), ended), 0.0)
+        # What covers a bin as a whole adds one; the two ends add the part that they cover.
+        size = self.seconds / self._bins
+        low, high = min(began / size, self._bins), min(ended / size, self._bins)
+        at, last = min(int(low), self._bins - 1), min(int(high), self._bins - 1)
+        if at == last:
+            self._put(at, high - low)
+            return
+        self._put(at, at + 1 - low)
+        self._in_flight[at + 1] += 1
+        self._in_flight[last] -= 1
+        self._put(last, high - last)
+
+    def _put(self, at: int, part: float) -> None:
+        self._in_flight[at] += part
+        self._in_flight[at + 1] -= part
+
+    def at(self, moment: float) -> float:
+        """Seconds of work before a moment in Unix seconds."""
+        index = max(bisect_right(self._begins, moment) - 1, 0)
+        stretch = self._stretches[index]
+        inside = min(max(moment - stretch.began, 0.0), stretch.ended - stretch.began)
+        return stretch.offset + inside
+
+    def _bin(self, seconds: float) -> int:
+        return min(int(seconds / self.seconds * self._bins), self._bins - 1)
+
+    @property
+    def in_flight(self) -> list[float]:
+        """Mean number of last attempts in flight, by bin."""
+        level, levels = 0.0, []
+        for change in self._in_flight[: self._bins]:
+            level += change
+            levels.append(max(level, 0.0))
+        return levels
+
+    @property
+    def per_second(self) -> list[float]:
+        """Records finished per second, by bin."""
+        return [n * self._bins / self.seconds for n in self._finished]
+
+    @property
+    def failures(self) -> list[float]:
+        """Records failed per second, by bin."""
+        return [n * self._bins / self.seconds for n in self._failed]
+
+    def limits(self) -> list[list[tuple[float, float]]]:
+        """How the limit of each run moved, as (seconds of work, limit); no line without moves."""
+        lines = []
+        for run in self.runs:
+            line = [
+                (self.at(run.started + float(change["at"])), float(change["limit"]))
+                for change in run.history
+            ]
+            if line:
+                lines.append([*line, (self.at(_end_of(run, self._stretches)), line[-1][1])])
+        return lines
+
+    def pauses(self) -> list[float]:
+        """Where one stretch of work follows another, in seconds of work."""
+        return [each.offset for each in self._stretches[1:]]
+
+
+def _end_of(run: Run, stretches: Sequence[_Stretch]) -> float:
+    if run.finished is not None:
+        return run.finished
+    return max((each.ended for each in stretches if each.began <= run.started), default=run.started)
+
+
+def _stretches(runs: Sequence[Run], ended: float | None) -> list[_Stretch]:
+    """The union of the times of the runs, without the pauses between them."""
+    spans = []
+    for run in runs:
+        end = run.finished
+        if end is None:  # it works, or died: as far as its records go
+            end = max(run.started, ended or run.started)
+        spans.append((run.started, max(end, run.started)))
+    merged: list[list[float]] = []
+    for began, end in sorted(spans):
+        if merged and began <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([began, end])
+    found, offset = [], 0.0
+    for began, end in merged:
+        found.append(_Stretch(began, end, offset))
+        offset += end - began
+    return found
+
+
+def timeline_pictures(timeline: Timeline) -> str:
+    """Two figures above one another: in flight with the limit, and the throughput."""
+    if not timeline.seconds > 0:
+        return ""
+    in_flight, lines = timeline.in_flight, timeline.limits()
+    top = max([1.0, *in_flight, *(limit for line in lines for _, limit in line)])
+    steps = "".join(
+        f'<path class="limit" d="{_steps(line, timeline.seconds, top)}"/>' for line in lines
+    )
+    moved = [limit for line in lines for _, limit in line]
+    said = f"mean {_number(sum(in_flight) / len(in_flight))}, at most {_number(max(in_flight))}"
+    if moved:
+        said += f"; limit from {_number(moved[0])} to {_number(moved[-1])}"
+    end = text.duration(timeline.seconds)
+    breaks = "".join(
+        f'<path class="pause" d="M{_x(at, timeline.seconds)} 0V{_HEIGHT}"/>'
+        for at in timeline.pauses()[:50]
+    )
+    first = _figure(
+        "In flight" + (" and its limit" if moved else ""),
+        said,
+        f'<path class="area" d="{_area(in_flight, top)}"/>{steps}{breaks}',
+        (_number(top), "0"),
+        ("0 s", end),
+    )
+    done, failed = timeline.per_second, timeline.failures
+    most = max([*done, 1e-9])
+    red = f'<path class="failures" d="{_area(failed, most)}"/>' if any(failed) else ""
+    mean = sum(done) / len(done)
+    second = _figure(
+        "Rows finished per second" + (", failures in red" if red else ""),
+        f"mean {text.rate(mean)}, at most {text.rate(most)}",
+        f'<path class="area" d="{_area(done, most)}"/>{red}{breaks}',
+        (text.rate(most), "0"),
+        ("0 s", end),
+    )
+    return first + second
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
+
+
+def _x(seconds: float, all_seconds: float) -> str:
+    return f"{_WIDTH * seconds / all_seconds:.2f}".rstrip("0").rstrip(".")
+
+
+def _y(value: float, top: float) -> str:
+    return f"{_HEIGHT * (1 - value / top):.2f}".rstrip("0").rstrip(".")
+
+
+def _area(values: Sequence[float], top: float) -> str:
+    """A surface of steps, one a bin."""
+    step = _WIDTH / len(values)
+    path, before = f"M0 {_HEIGHT}", None
+    for index, value in enumerate(values):
+        y = _y(value, top)
+        if y != before:
+            path += f"H{step * index:.5g}V{y}"
+        before = y
+    return f"{path}H{_WIDTH}V{_HEIGHT}Z"
+
+
+def _steps(line: Sequence[tuple[float, float]], seconds: float, top: float) -> str:
+    (at, limit), *others = line
+    path = f"M{_x(at, seconds)} {_y(limit, top)}"
+    return path + "".join(f"H{_x(at, seconds)}V{_y(limit, top)}" for at, limit in others)
+
+
+def _figure(
+    title: str, said: str, drawing: str, y: tuple[str, str], x: Iterable[str], kind: str = "ends"
+) -> str:
+    """A drawing with its caption and labels, in words for those who do not see it."""
+    labels = "".join(f"<span>{escape(each)}</span>" for each in x)
+    return (
+        f'<figure class="chart"><figcaption><b>{escape(title)}</b> {escape(said)}</figcaption>'
+        f'<div class="plot"><div class="y" aria-hidden="true"><span>{escape(y[0])}</span>'
+        f"<span>{escape(y[1])}</span></div>"
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(title)}: {escape(said)}">{drawing}</svg></div>'
+        f'<div class="x {kind}" aria-hidden="true">{labels}</div></figure>'
+    )
+
+
+# --- latencies --------------------------------------------------------------------------------
+
+
+class Histogram:
+    """Latencies in fine logarithmic bins, so that one pass suffices whatever they are."""
+
+    def __init__(self) -> None:
+        self._counts = array("q", bytes(8 * _FINE * _DECADES))
+
+    def add(self, seconds: float) -> None:
+        """Count a latency; what is shorter than 10 µs counts as that."""
+        self._counts[self._bin(seconds)] += 1
+
+    def _bin(self, seconds: float) -> int:
+        if not seconds > 10**_SHORTEST:
+            return 0
+        last = len(self._counts) - 1
+        return int(min((math.log10(seconds) - _SHORTEST) * _FINE, last))
+
+    def bars(self) -> tuple[list[int], list[float]]:
+        """
+        What to show: counts, and the edges between them in seconds (one more than counts).
+
+        At most 36 bars, as fine as that allows.
+        """
+        used = [index for index, n in enumerate(self._counts) if n]
+        if not used:
+            return [], []
+        group = next(n for n in _GROUPS if used[-1] // n - used[0] // n < _BARS)
+        first, last = _padded(used[0] // group, used[-1] // group)
+        counts = [
+            sum(self._counts[max(index, 0) * group : max(index + 1, 0) * group])
+            for index in range(first, last + 1)
+        ]
+        edges = [10 ** (index * group / _FINE + _SHORTEST) for index in range(first, last + 2)]
+        return counts, edges
+
+
+def _padded(first: int, last: int) -> tuple[int, int]:
+    """Whole groups of bars between labels, at least two, with the data in their middle."""
+    wanted = max(-(-(last - first + 1) // _EVERY), 2) * _EVERY
+    spare = wanted - (last - first + 1)
+    return first - spare // 2, last + spare - spare // 2
+
+
+def histogram_picture(histogram: Histogram, p50: float | None, p95: float | None) -> str:
+    """A figure of how long the last attempts took, on a logarithmic axis."""
+    counts, edges = histogram.bars()
+    if not counts:
+        return ""
+    top, step = max(counts), _WIDTH / len(counts)
+    drawing = "".join(
+        f'<path class="bar" d="M{index * step + 0.5:.5g} {_HEIGHT}V{_y(n, top)}'
+        f'H{(index + 1) * step - 0.5:.5g}V{_HEIGHT}Z"/>'
+        for index, n in enumerate(counts)
+        if n
+    )
+    said = []
+    for name, value in (("p50", p50), ("p95", p95)):
+        if value is not None:
+            said.append(f"{name} {text.duration(value)}")
+            drawing += f'<path class="mark" d="M{_on_axis(value, edges)} 0V{_HEIGHT}"/>'
+    return _figure(
+        "Latency",
+        f"of the last attempts: {', '.join(said)}" if said else "of the last attempts",
+        drawing,
+        (text.count(top), "0"),
+        [text.duration(edges[index]) for index in range(0, len(counts), _EVERY)],
+        "steps",
+    )
+
+
+def _on_axis(seconds: float, edges: Sequence[float]) -> str:
+    low, high = math.log(edges[0]), math.log(edges[-1])
+    part = (math.log(max(seconds, edges[0])) - low) / (high - low)
+    return f"{_WIDTH * min(part, 1.0):.5g}"

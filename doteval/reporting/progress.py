@@ -1,0 +1,613 @@
+"""
+The state of a running evaluation, in one line.
+
+Progress is any callable that receives a `Snapshot`. The runner calls it about ten times a second,
+also while nothing finishes, else a run that is stuck could not say so. `Live` draws one line again
+and again on a terminal; `Heartbeat` writes a plain line now and then where nobody looks at once;
+`progress_on` picks the one that suits a stream.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from threading import RLock
+from typing import Any, TextIO
+
+from .. import text
+from .tables import Terminal, is_terminal, terminal
+
+_STALL = 60.0  # seconds without anything finishing, after which the line says so
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    The state of a running evaluation at one moment.
+
+    Attributes:
+        evaluation: its short name.
+        done: rows that this run has finished and stored, failed ones included.
+        total: rows that this run has to do; None while the end of the dataset is unknown.
+        skipped: rows that were stored before this run.
+        failed: of `done`, those without scores.
+        in_flight: attempts that are running.
+        waiting: rows that wait for another attempt.
+        limit: how many attempts may run at once, now.
+        oldest: seconds that the oldest attempt in flight has been running; None if there is none.
+        elapsed: seconds since the run began.
+        idle: seconds since a row last finished, or since the run began.
+        scores: the mean so far by score name.
+        path: the limits that Adaptive has gone through, such as (2, 4, 8); () otherwise.
+    """
+
+    evaluation: str
+    done: int
+    total: int | None
+    skipped: int
+    failed: int
+    in_flight: int
+    waiting: int
+    limit: int
+    oldest: float | None
+    elapsed: float
+    idle: float
+    scores: Mapping[str, float]
+    path: tuple[int, ...] = ()
+
+
+# --- one line on a terminal ------------------------------------------------------------------
+
+# What gives way as the terminal narrows: at each mention the part takes its next shorter form (the
+# last is to vanish). What stays longest is done/total, and that something is wrong.
+_GIVES_WAY = (
+    *("stored", "scores", "bar", "rate", "name", "flight", "waiting", "scores", "bar", "name"),
+    *("scores", "flight", "bar", "flight", "scores", "stall", "rate", "time", "errors", "time"),
+    *("stall", "stall", "errors", "stall", "count"),
+)
+_BAR_WIDTHS = (24, 16, 8)
+_NARROWEST = 20  # columns; below, only the number of rows is left
+_PATH_SHOWN = 4  # of the limits that Adaptive went through, the most recent
+
+
+def line(snapshot: Snapshot, terminal: Terminal, rate: float | None = None) -> str:
+    """
+    The state of an evaluation in one line that fits the terminal, without a line end.
+
+    The last column stays free, as some terminals wrap when it is written. What gives way first is
+    said by `_GIVES_WAY`; below 20 columns only the number of rows is left.
+
+    Args:
+        rate: rows per second lately; None takes the average of the run.
+    """
+    if terminal.width is not None and terminal.width < _NARROWEST:
+        return text.fit(_count(snapshot)[0], terminal.width, mark="")
+    parts = _parts(snapshot, terminal, rate)
+    form = dict.fromkeys(parts, 0)
+    if terminal.width is not None:
+        form = _fitting({key: _taken(key, part) for key, part in parts.items()}, terminal.width)
+    shown = {key: part[form[key]] for key, part in parts.items() if part[form[key]]}
+    head = [_painted(shown.pop(key), key, terminal) for key in _HEAD if key in shown]
+    tail = [_painted(each, key, terminal) for key, each in shown.items()]
+    between = " · " if terminal.unicode else " | "
+    return between.join([" ".join(head), *tail])
+
+
+_HEAD = ("name", "bar", "count")  # parted by a blank, all others by " · "
+
+
+def _taken(key: str, part: list[str]) -> list[int]:
+    """The columns that each form of a part takes, with what parts it from its neighbour."""
+    apart = 1 if key in _HEAD else 3
+    width = text.display_width if key in ("name", "scores") else len
+    return [width(form) + apart if form else 0 for form in part]
+
+
+def _fitting(taken: dict[str, list[int]], width: int) -> dict[str, int]:
+    """Which form of each part to show: shorter ones in their order, until the line fits."""
+    form = dict.fromkeys(taken, 0)
+    room = width - sum(part[0] for part in taken.values())
+    for key in _GIVES_WAY:
+        if room >= 0:
+            break
+        if key in taken and form[key] + 1 < len(taken[key]):
+            room += taken[key][form[key]] - taken[key][form[key] + 1]
+            form[key] += 1
+    for key in reversed(_GIVES_WAY):  # a long part that went may have left room for a short one
+        if form.get(key) and taken[key][form[key] - 1] - taken[key][form[key]] <= room:
+            form[key] -= 1
+            room -= taken[key][form[key]] - taken[key][form[key] + 1]
+    return form
+
+
+def _parts(snapshot: Snapshot, terminal: Terminal, rate: float | None) -> dict[str, list[str]]:
+    """What there is to say, each part in its forms from long to short."""
+    name = terminal.shown(snapshot.evaluation, 40)
+    parts = {"name": [text.fit(name, width, mark=terminal.mark) for width in (40, 16)] + [""]}
+    if snapshot.total:
+        share = min(snapshot.done / snapshot.total, 1.0)
+        # As wide a gap as the number of rows will grow, so that nothing moves.
+        gap = " " * (len(f"{snapshot.total:,}") - len(f"{snapshot.done:,}"))
+        parts["bar"] = [_bar(share, width, terminal.unicode) + gap for width in _BAR_WIDTHS] + [""]
+    parts["count"] = _count(snapshot)
+    if _is_stalled(snapshot):
+        parts["stall"] = _stall(snapshot)
+    else:
+        rate = _rate(snapshot) if rate is None else rate
+        if rate is not None:
+            parts["rate"] = [text.rate(rate, "rows"), text.rate(rate), ""]
+        parts["time"] = _time(snapshot, rate)
+    if snapshot.failed:
+        noun = "error" if snapshot.failed == 1 else "errors"
+        parts["errors"] = [f"{snapshot.failed:,} {noun}", f"{snapshot.failed:,} err", ""]
+    if snapshot.scores:
+        parts["scores"] = _scores(snapshot.scores, terminal)
+    if snapshot.in_flight:
+        parts["flight"] = _flight(snapshot, terminal.unicode)
+    if snapshot.waiting:
+        parts["waiting"] = [f"{snapshot.waiting:,} waiting", ""]
+    if snapshot.skipped:
+        parts["stored"] = [f"{snapshot.skipped:,} stored before", ""]
+    return parts
+
+
+def _painted(shown: str, key: str, terminal: Terminal) -> str:
+    if not terminal.color:
+        return shown
+    if key == "bar":
+        filled = len(shown.rstrip(" ─-]"))
+        return terminal.paint(shown[:filled], "accent") + terminal.paint(shown[filled:], "dim")
+    return terminal.paint(shown, _PAINTS.get(key, ""))
+
+
+_PAINTS = {"name": "strong", "errors": "bad", "stall": "warn", "flight": "dim", "stored": "dim"}
+
+
+def _bar(share: float, width: int, unicode: bool) -> str:
+    if not unicode:
+        filled = int(share * (width - 2))
+        return f"[{'#' * filled}{'-' * (width - 2 - filled)}]"
+    halves = int(share * 2 * width)
+    filled, half = divmod(halves, 2)
+    return f"{'━' * filled}{'╸' * half}{'─' * (width - filled - half)}"
+
+
+def _count(snapshot: Snapshot) -> list[str]:
+    if snapshot.total is None:
+        return [_rows(snapshot.done), f"{snapshot.done:,}"]
+    long = f"{snapshot.done:,}/{snapshot.total:,}"
+    share = snapshot.done / snapshot.total if snapshot.total else 1.0
+    return [long, text.percent(share)] if len(long) > 12 else [long]
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n:,} rows"
+
+
+def _rate(snapshot: Snapshot) -> float | None:
+    """Rows per second on average; None while there is nothing to tell."""
+    return snapshot.done / snapshot.elapsed if snapshot.done and snapshot.elapsed > 0 else None
+
+
+def _left(snapshot: Snapshot, rate: float | None) -> float | None:
+    """Seconds until the end at this rate; None where nobody can know."""
+    if not rate or snapshot.total is None or snapshot.done >= snapshot.total:
+        return None
+    return (snapshot.total - snapshot.done) / rate
+
+
+def _time(snapshot: Snapshot, rate: float | None) -> list[str]:
+    left = _left(snapshot, rate)
+    if left is None:
+        return [f"{_clock(snapshot.elapsed)} elapsed", _clock(snapshot.elapsed), ""]
+    return [f"ETA {_clock(left)}", _clock(left), ""]
+
+
+def _clock(seconds: float) -> str:
+    """ "3:12", "2:05:00": shorter than `text.duration`, and of a steady width."""
+    if not seconds < 360_000:  # 100 hours, or NaN
+        return text.duration(seconds)
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _is_stalled(snapshot: Snapshot) -> bool:
+    """Whether there is work and none of it finished for a minute."""
+    return snapshot.idle >= _STALL and bool(snapshot.in_flight or snapshot.waiting)
+
+
+def _stall(snapshot: Snapshot) -> list[str]:
+    idle = _clock(snapshot.idle)
+    if snapshot.oldest is None:
+        return [f"nothing finished for {idle}", f"idle {idle}", f"idle {idle}", "stalled", ""]
+    oldest = _clock(snapshot.oldest)
+    return [
+        f"nothing finished for {idle}, oldest row {oldest}",
+        f"idle {idle}, oldest {oldest}",
+        f"idle {idle}",
+        "stalled",
+        "",
+    ]
+
+
+def _scores(scores: Mapping[str, float], terminal: Terminal) -> list[str]:
+    """The first three, the first, the first with a shorter name, its figure alone."""
+    first = [
+        (terminal.shown(name, 30), f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}")
+        for name, value in islice(scores.items(), 3)
+    ]
+    name, value = first[0]
+    return [
+        ", ".join(f"{name} {value}" for name, value in first),
+        f"{name} {value}",
+        f"{text.fit(name, 11, mark=terminal.mark)} {value}",
+        value,
+        "",
+    ]
+
+
+def _flight(snapshot: Snapshot, unicode: bool) -> list[str]:
+    """Attempts in flight of how many may be, and for Adaptive how the limit came there."""
+    used = f"{snapshot.in_flight:,}/{snapshot.limit:,}"
+    moved = moves(snapshot.path)
+    if len(moved) < 2:
+        return [f"{used} in flight", f"{snapshot.in_flight:,} in flight", ""]
+    path = trail(moved, _PATH_SHOWN, unicode)
+    return [f"{used} in flight ({path})", f"{used} ({path})", f"{used} in flight", ""]
+
+
+def moves(limits: Sequence[int]) -> list[int]:
+    """The limits without those that are as the one before: a note may have moved nothing."""
+    return [limit for at, limit in enumerate(limits) if at == 0 or limit != limits[at - 1]]
+
+
+def trail(limits: Sequence[int], most: int, unicode: bool = True) -> str:
+    """
+    The limits that Adaptive went through, such as "2 → 4 → 8".
+
+    Args:
+        most: how many to show; of a longer way the end, after an ellipsis.
+        unicode: arrows; "->" otherwise.
+    """
+    steps = [f"{limit:,}" for limit in limits[-most:]]
+    if len(limits) > most:
+        steps.insert(0, text.ELLIPSIS if unicode else "...")
+    return (" → " if unicode else " -> ").join(steps)
+
+
+# --- a line now and then in a log ------------------------------------------------------------
+
+
+def heartbeat(snapshot: Snapshot) -> str:
+    """
+    The state of an evaluation in a plain line for a log, without a line end.
+
+    All of it is told, whatever its length; beside names it is ASCII.
+    """
+    facts = [_done(snapshot)]
+    if snapshot.failed:
+        facts.append(f"{snapshot.failed:,} {'error' if snapshot.failed == 1 else 'errors'}")
+    rate = _rate(snapshot)
+    if _is_stalled(snapshot):
+        facts.append(f"nothing finished for {text.duration(snapshot.idle)}")
+        if snapshot.oldest is not None:
+            facts.append(f"oldest row {text.duration(snapshot.oldest)}")
+    elif rate is not None:
+        facts.append(text.rate(rate, "rows"))
+    left = _left(snapshot, rate)
+    if left is not None and not _is_stalled(snapshot):
+        facts.append(f"ETA {text.duration(left)}")
+    if snapshot.scores:
+        facts.append(_scores(snapshot.scores, _LOG)[0])
+    facts.append(_flight(snapshot, unicode=False)[0])
+    if snapshot.waiting:
+        facts.append(f"{snapshot.waiting:,} waiting")
+    facts.append(f"{text.duration(snapshot.elapsed)} elapsed")
+    return f"{text.safe(snapshot.evaluation)}: {', '.join(facts)}"
+
+
+_LOG = Terminal(unicode=False)
+
+
+def _done(snapshot: Snapshot) -> str:
+    stored = f" + {snapshot.skipped:,} stored before" if snapshot.skipped else ""
+    if not snapshot.total:
+        return f"{_rows(snapshot.done)}{stored}"
+    share = text.percent(snapshot.done / snapshot.total)
+    return f"{snapshot.done:,}/{_rows(snapshot.total)} ({share}){stored}"
+
+
+class Heartbeat:
+    """
+    Progress for logs: a plain line after 10 seconds, then after 30, after 60, then every 5 minutes.
+
+    Gaps of time rather than tenths of the rows: they bound the lines of a long run and still show
+    that a slow one is alive (a tenth of 100,000 rows may take hours). When nothing has finished
+    for a minute it says so once, at once. A run shorter than 10 seconds prints nothing.
+
+    Args:
+        write: takes a line with its line end. Should it raise OSError or ValueError (a closed
+            pipe), nothing more is written.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = _Voice(write)
+        self._evaluation: str | None = None
+        self._elapsed = 0.0
+        self._due = 0.0
+        self._gaps: Iterator[float] = iter(())
+        self._stalled = False
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Write a line if one is due."""
+        if snapshot.evaluation != self._evaluation or snapshot.elapsed < self._elapsed:
+            self._begin(snapshot)
+        self._elapsed = snapshot.elapsed
+        stalled = _is_stalled(snapshot)
+        news = stalled and not self._stalled
+        self._stalled = stalled
+        if (snapshot.elapsed < self._due and not news) or snapshot.done == snapshot.total:
+            return  # at the very end the summary says it all
+        self._due = snapshot.elapsed + next(self._gaps)
+        self._write(f"{heartbeat(snapshot)}\n")
+
+    def _begin(self, snapshot: Snapshot) -> None:
+        self._evaluation = snapshot.evaluation
+        self._gaps = chain((30.0, 60.0), repeat(300.0))
+        self._due = 10.0
+        self._stalled = False
+
+    def clear(self) -> None:
+        """There is nothing to clear: lines of a log stay."""
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._write.fall_silent()
+
+
+class _Voice:
+    """
+    A `write` that falls silent for good when what it writes to is gone.
+
+    Progress is no reason to lose an evaluation that costs hours: a closed pipe, a closed file and
+    a character that the stream can not encode end the progress, not the run.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._silent = False
+
+    def __call__(self, chars: str) -> None:
+        if self._silent:
+            return
+        try:
+            self._write(chars)
+        except (OSError, ValueError):
+            self._silent = True
+
+    def fall_silent(self) -> None:
+        self._silent = True
+
+
+# --- one line drawn again and again ----------------------------------------------------------
+
+_DRAWS = 10  # a second at most; more often nobody can read
+# The cursor rests at the start of the line: when the window is made narrower, most terminals wrap
+# what they show, and everything from the cursor on is then ours, on however many lines.
+_REST = "\r"
+_ERASE = "\r\x1b[J"
+# An unfinished line of the user's is not broken up unless it stays unfinished for so many seconds.
+_PATIENCE = 1.0
+
+
+class Live:
+    """
+    Progress for a terminal: one line, drawn at most 10 times a second, erased at the end.
+
+    What user code prints while the line stands: through `printing_above` it appears above the line,
+    whole, and the line comes back at once, within its draws a second. An unfinished line
+    (`print(end="")`) keeps the place for a second after its last character, then the line moves
+    below it. What does not go through `sys.stdout` or `sys.stderr` (subprocesses, C libraries, log
+    handlers made earlier) is written over the start of the line: of a whole line of text the end
+    may be followed by a piece of ours, and an unfinished one is erased by the next draw. The cursor
+    must stand at the start of a line when the first snapshot comes.
+
+    Args:
+        write: takes the characters to draw, and shows them at once. Should it raise OSError or
+            ValueError, nothing more is drawn.
+        terminal: asked at each draw, so that the line fits after the window was resized.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        terminal: Callable[[], Terminal],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write = _Voice(write)
+        self._terminal = terminal
+        self._clock = clock
+        self._pace = _Pace()
+        self._draws: deque[float] = deque(maxlen=_DRAWS)  # when the latest ones were made
+        self._latest = ""
+        self._shown = False
+        self._broken_off: float | None = None  # when the user's line was left unfinished
+        # Rows print from threads. Re-entrant: a signal handler may print in the middle of a draw.
+        self._lock = RLock()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Draw the line if it is time. Never waits: without the lock or the time, it returns."""
+        now = self._clock()
+        if self._draws and now - self._draws[-1] < 1 / _DRAWS:
+            return
+        if not self._may_draw(now) or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._broken_off is None or now - self._broken_off >= _PATIENCE:
+                self._latest = line(snapshot, self._terminal(), self._pace(snapshot))
+                self._draw(now)
+        finally:
+            self._lock.release()
+
+    def clear(self) -> None:
+        """Erase the line; the next snapshot draws it again."""
+        with self._lock:
+            self._erase()
+            self._latest = ""
+
+    def close(self) -> None:
+        """Erase the line and draw nothing more."""
+        self.clear()
+        self._write.fall_silent()
+
+    @contextmanager
+    def making_way(self, chars: str) -> Iterator[None]:
+        """Take the line away while somebody writes these characters to the same terminal."""
+        with self._lock:
+            self._erase()
+            yield
+            if not chars:
+                return
+            now = self._clock()
+            self._broken_off = None if chars.endswith("\n") else now
+            if self._latest and self._broken_off is None and self._may_draw(now):
+                self._draw(now)
+
+    def _may_draw(self, now: float) -> bool:
+        return len(self._draws) < _DRAWS or now - self._draws[0] >= 1
+
+    def _draw(self, now: float) -> None:
+        fresh = "" if self._broken_off is None else "\n"
+        self._write(f"{fresh}{_ERASE}{self._latest}{_REST}")
+        self._draws.append(now)
+        self._shown, self._broken_off = True, None
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._write(_ERASE)
+        self._shown = False
+
+
+class _Pace:
+    """
+    Rows per second lately: over the latter half of the run, and at most the last two minutes.
+
+    The average of the whole run is wrong for long after a slow start, as Adaptive's is; a fixed
+    short window jumps with strategies that finish in bursts.
+    """
+
+    def __init__(self) -> None:
+        self._evaluation: str | None = None
+        self._points: deque[tuple[float, int]] = deque(maxlen=64)  # two minutes, every 2 seconds
+
+    def __call__(self, snapshot: Snapshot) -> float | None:
+        """None while there is too little to tell; the average is then the better guess."""
+        points = self._points
+        if snapshot.evaluation != self._evaluation or (points and snapshot.elapsed < points[-1][0]):
+            self._evaluation = snapshot.evaluation
+            points.clear()
+        now = snapshot.elapsed
+        if not points or now - points[-1][0] >= 2:
+            points.append((now, snapshot.done))
+        since = now - min(now / 2, 120.0)
+        start, done = next((point for point in points if point[0] >= since), (now, snapshot.done))
+        return (snapshot.done - done) / (now - start) if now - start >= 2 else None
+
+
+class _Above:
+    """A text stream whose output appears above the live line."""
+
+    def __init__(self, stream: TextIO, live: Live) -> None:
+        self._stream = stream
+        self._live = live
+
+    def write(self, chars: str) -> int:
+        with self._live.making_way(chars):
+            written = self._stream.write(chars)
+            self._stream.flush()  # else the end of the text would follow the next draw
+        return written
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        self.write("".join(lines))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def printing_above(progress: object) -> Iterator[None]:
+    """
+    Meanwhile, what is printed to `sys.stdout` and `sys.stderr` appears above the live line.
+
+    For a door that owns the process, such as the command line. Only streams that are terminals are
+    stood in for, and nothing happens unless progress is a `Live`. `print(file=sys.__stdout__)`,
+    `sys.stdout.buffer` and what took hold of the streams earlier go past it.
+    """
+    if not isinstance(progress, Live):
+        yield
+        return
+    before = {"stdout": sys.stdout, "stderr": sys.stderr}
+    ours = {
+        name: _Above(stream, progress) for name, stream in before.items() if is_terminal(stream)
+    }
+    for name, stream in ours.items():
+        setattr(sys, name, stream)
+    try:
+        yield
+    finally:
+        for name, stream in ours.items():
+            if getattr(sys, name) is stream:  # else user code has put its own there
+                setattr(sys, name, before[name])
+
+
+def progress_on(
+    stream: TextIO,
+    environ: Mapping[str, str],
+    color: str = "auto",
+    clock: Callable[[], float] = time.monotonic,
+) -> Live | Heartbeat:
+    """
+    The progress that suits a stream: a live line where a line can be drawn again, else heartbeats.
+
+    Args:
+        stream, environ, color: as for `terminal`.
+        clock: seconds, from any beginning.
+
+    Raises:
+        ValueError: color is none of "auto", "always", "never".
+    """
+    described = terminal(stream, environ, color)
+    has_room = _room(stream)
+
+    def write(chars: str) -> None:
+        if has_room():
+            stream.write(text.encodable(chars, described.encoding))
+            stream.flush()
+
+    if described.live:
+        return Live(write, lambda: terminal(stream, environ, color), clock)
+    return Heartbeat(write)
+
+
+def _room(stream: TextIO) -> Callable[[], bool]:
+    """
+    Whether writing would return at once.
+
+    A terminal stopped with Ctrl-S, or a pipe that nobody reads, would otherwise stop the loop and
+    with it every row. True where it can not be asked.
+    """
+    import select  # only where something is shown
+
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (AttributeError, OSError, ValueError):  # Windows; a stand-in without a descriptor
+        return lambda: True
+    return lambda: bool(poll.poll(0))

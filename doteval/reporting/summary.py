@@ -1,0 +1,437 @@
+"""
+Records to numbers: what an evaluation's stored records say, and how sure that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import nan
+from typing import Any
+
+from .. import metrics, text
+from ..errors import DotevalError
+from ..metrics import Estimate, Metric, Moments
+from ..records import Run
+from ..storage import Store
+from ..storage.parts import shards_of
+from ..storage.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """
+    What is stored of one evaluation of one experiment. Computed, never stored.
+
+    Attributes:
+        experiment, evaluation: names.
+        status: "running", "complete", "incomplete", "interrupted", "stalled" or "failed".
+        total: records that the evaluation has when it is complete: rows x repeats. None while
+            the end of the dataset is unknown.
+        scored, failed: records with scores, and without.
+        missing: total - scored - failed; None where total is.
+        stale: stored records of rows that the dataset no longer has; they count nowhere else.
+        duration: seconds that the runs took, together. One that works, or was killed, counts up to
+            the end of its last record.
+        latency: `mean`, `p50`, `p95` and `most` of the last attempts, seconds; None without any.
+        waited: seconds that rows spent waiting between attempts, together.
+        attempts: how often the function was started for these records.
+        errors: failed records by type of error, most frequent first.
+        usage: `input_tokens`, `output_tokens` and `cost`; None where nothing was reported.
+        scores: by score and metric, an Estimate over the rows that have the score; the repeats of
+            a row are one value.
+        bounds: by score and metric, the value if every failure were wrong and if every one were
+            right; only of scores that are true or false, or shares of 1.
+        unknown: metrics that nobody knows any more, or that could not work on the scores, and
+            why; they are left out.
+        strategy: name and parameters of the last run's.
+        limits: how the adaptive limit of the last run moved; () for a fixed one.
+        runs: how many there were.
+        started, finished: Unix seconds: of the first run, and of the last one's end.
+        error: why the last run did not complete; None where it did.
+        repeats: the most records that a row has.
+        groups: how many groups the rows with an outcome form, where the dataset has a column
+            named `group`; None where it has none. Rows of a group are not independent of each
+            other (questions about one document, turns of one user), and the intervals know it.
+        confidence: of the intervals.
+        shards: where the last run was of a shard: the status of each shard's last run by its name,
+            such as "2/4"; "absent" where nobody has run it here.
+    """
+
+    experiment: str
+    evaluation: str
+    status: str
+    total: int | None
+    scored: int
+    failed: int
+    missing: int | None
+    stale: int
+    duration: float
+    latency: Mapping[str, float | None]
+    waited: float
+    attempts: int
+    errors: Mapping[str, int]
+    usage: Mapping[str, float | None]
+    scores: Mapping[str, Mapping[str, Estimate]]
+    unknown: tuple[str, ...] = ()
+    strategy: Mapping[str, Any] = field(default_factory=dict)
+    limits: tuple[int, ...] = ()
+    runs: int = 0
+    started: float | None = None
+    finished: float | None = None
+    error: str | None = None
+    bounds: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    repeats: int = 1
+    groups: int | None = None
+    confidence: float = 0.95
+    shards: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Records that have an outcome."""
+        return self.scored + self.failed
+
+    @property
+    def rate(self) -> float | None:
+        """Records per second over the runs; None where that says nothing."""
+        return self.done / self.duration if self.done and self.duration > 0 else None
+
+    @property
+    def success(self) -> float | None:
+        """The share of the records with an outcome that have scores; None where there are none."""
+        return self.scored / self.done if self.done else None
+
+    @property
+    def coverage(self) -> float | None:
+        """
+        The share of all records that have scores, which is what the estimates rest on; of those
+        with an outcome while the total is unknown. None where there are none.
+        """
+        return self.scored / (self.total or self.done) if self.total or self.done else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, unrounded; what `doteval show --json` prints for an evaluation."""
+        return {
+            "experiment": self.experiment,
+            "evaluation": self.evaluation,
+            "status": self.status,
+            "total": self.total,
+            "scored": self.scored,
+            "failed": self.failed,
+            "missing": self.missing,
+            "stale": self.stale,
+            "success_rate": self.success,
+            "duration": self.duration,
+            "rows_per_second": self.rate,
+            "latency": dict(self.latency),
+            "waited": self.waited,
+            "attempts": self.attempts,
+            "errors": dict(self.errors),
+            "usage": dict(self.usage),
+            "scores": {
+                name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
+                for name, by_metric in self.scores.items()
+            },
+            "bounds": {
+                name: {metric: list(pair) for metric, pair in by_metric.items()}
+                for name, by_metric in self.bounds.items()
+            },
+            "coverage": self.coverage,
+            "repeats": self.repeats,
+            "groups": self.groups,
+            "confidence": self.confidence,
+            "unknown_metrics": list(self.unknown),
+            "strategy": dict(self.strategy),
+            "limits": list(self.limits),
+            "runs": self.runs,
+            "started": self.started,
+            "finished": self.finished,
+            "error": self.error,
+            "shards": dict(self.shards),
+        }
+
+    def _repr_html_(self) -> str:
+        """
+        What a notebook shows: the counts, and a line for each metric of each score.
+
+        Every name is made safe, cut and escaped, and nothing in it can run or load anything.
+        """
+        from html import escape  # only here: what draws no notebook needs no markup
+
+        def shown(value: object) -> str:
+            return escape(text.safe(value, _LONGEST_NAME))
+
+        def row(kind: str, *cells: str) -> str:
+            return f"<tr>{''.join(f'<{kind}>{cell}</{kind}>' for cell in cells)}</tr>"
+
+        def figure(value: float | None) -> str:
+            return text.NOTHING if value is None else f"{value:.4g}"
+
+        of = "" if self.total is None else f" of {text.count(self.total)}"
+        failed = f" · {text.count(self.failed)} failed" if self.failed else ""
+        lines = [
+            row("td", shown(name), shown(metric), *map(figure, (each.value, each.low, each.high)),
+                text.count(each.n))
+            for name, by_metric in self.scores.items()
+            for metric, each in by_metric.items()
+        ]  # fmt: skip
+        if lines:
+            head = row("th", "score", "metric", "value", "low", "high", "n")
+            lines = ["<table>", head, *lines, "</table>"]
+        why = f"<div>{escape(text.safe(self.error, 300))}</div>" if self.error else ""
+        return (
+            f"<div><b>{shown(self.evaluation)}</b> · {shown(self.experiment)} · "
+            f"{shown(self.status)} · {text.count(self.scored)}{of} scored{failed}</div>"
+            f"{why}{''.join(lines)}"
+        )
+
+
+_LONGEST_NAME = 80  # characters shown of a name in a notebook
+
+
+def summarise(
+    store: Store, experiment: str, evaluation: str, *, confidence: float = 0.95
+) -> Summary:
+    """
+    The Summary of an evaluation, from what is stored.
+
+    Args:
+        confidence: of the intervals, in (0, 1).
+
+    Raises:
+        NotFound: there is no such experiment or evaluation.
+    """
+    tally = store.tally(experiment, evaluation)
+    runs = store.runs(experiment, evaluation)
+    total = runs[-1].header.get("total") if runs else None  # where the dataset has a length
+    if total is None:
+        total = store.total_of(experiment, evaluation)
+    done = tally.scored + tally.failed
+    if total is not None:
+        total = max(total, done)
+    missing = None if total is None else total - done
+    values = Values(store, experiment, evaluation, runs)
+    scores, bounds, unknown = _estimates(values, tally, confidence)
+    last = runs[-1] if runs else None
+    return Summary(
+        experiment=experiment,
+        evaluation=evaluation,
+        status=_status(last, missing),
+        total=total,
+        scored=tally.scored,
+        failed=tally.failed,
+        missing=missing,
+        stale=tally.stale,
+        duration=_duration(_since_fresh(runs), tally.ended),
+        latency=tally.duration,
+        waited=tally.waited,
+        attempts=tally.attempts,
+        errors=tally.errors,
+        usage={
+            "input_tokens": tally.input_tokens,
+            "output_tokens": tally.output_tokens,
+            "cost": tally.cost,
+        },
+        scores=scores,
+        bounds=bounds,
+        unknown=tuple(unknown),
+        strategy=last.header.get("strategy", {}) if last else {},
+        limits=tuple(change["limit"] for change in last.history) if last else (),
+        runs=len(runs),
+        started=runs[0].started if runs else None,
+        finished=last.finished if last else None,
+        error=last.error if last else None,
+        repeats=tally.repeats,
+        groups=None if values.groups is None else len(set(values.groups.values())),
+        confidence=confidence,
+        shards=shards_of(runs),
+    )
+
+
+def _since_fresh(runs: list[Run]) -> list[Run]:
+    """The runs whose records count: those after the last one that began anew."""
+    for index in range(len(runs) - 1, -1, -1):
+        if runs[index].header.get("fresh"):
+            return runs[index:]
+    return runs
+
+
+def _duration(runs: list[Run], ended: float | None) -> float:
+    """
+    Seconds of these runs together.
+
+    A run tells its duration when it ends. Of the last one, which may work still or have been
+    killed, the records tell until when it lived: `ended`, Unix seconds. Of an earlier one that was
+    killed nothing cheap tells it; it counts nothing.
+    """
+    told = sum(run.duration for run in runs)
+    if runs and runs[-1].finished is None and ended is not None:
+        told += max(ended - runs[-1].started, 0.0)  # negative where a clock was set back
+    return told
+
+
+def _status(last: Run | None, missing: int | None) -> str:
+    if last is None:
+        return "incomplete"
+    if last.status == "complete" and missing:
+        return "incomplete"  # it did what it was asked for, such as --samples
+    return last.status
+
+
+# --- values by row ----------------------------------------------------------------------------
+
+Rows = dict[bytes, list[float]]
+
+
+class Values:
+    """
+    What is stored of an evaluation, row by row; read when it is needed, and once.
+
+    Args:
+        runs: of the evaluation; the last one's header knows the columns.
+    """
+
+    def __init__(self, store: Store, experiment: str, evaluation: str, runs: list[Run]) -> None:
+        self._of = (experiment, evaluation)
+        self._store = store
+        self._grouped = bool(runs) and GROUP in (runs[-1].header.get("columns") or ())
+        self._groups: dict[bytes, int] | None = None
+        self._failures: dict[bytes, int] | None = None
+
+    def of(self, score: str) -> Rows:
+        """The values of a score by row: those of its repeats."""
+        rows: Rows = {}
+        for key, value in self._store.values(*self._of, score):
+            rows.setdefault(key, []).append(nan if value is None else value)
+        return rows
+
+    @property
+    def groups(self) -> dict[bytes, int] | None:
+        """
+        A number for the group of each row with an outcome; None where there is no such column.
+
+        This reads every record with its texts, tens of microseconds each.
+        """
+        if self._grouped and self._groups is None:
+            numbers: dict[object, int] = {}
+            self._groups = {}
+            for record in self._store.records(*self._of):
+                group = record.row.get(GROUP)
+                # A row that names no group is on its own.
+                named = record.key if group is None else repr(group)
+                self._groups[record.key] = numbers.setdefault(named, len(numbers))
+        return self._groups
+
+    @property
+    def failures(self) -> dict[bytes, int]:
+        """How many records of a row failed; rows without a failure are not in it."""
+        if self._failures is None:
+            self._failures = {}
+            for record in self._store.records(*self._of, failed=True):
+                self._failures[record.key] = self._failures.get(record.key, 0) + 1
+        return self._failures
+
+
+GROUP = "group"  # the column that says which rows belong together, as `id` says which row it is
+
+
+# --- estimates --------------------------------------------------------------------------------
+
+Estimates = dict[str, dict[str, Estimate]]
+Bounds = dict[str, dict[str, Sequence[float]]]
+
+
+def _estimates(
+    values: Values, tally: Tally, confidence: float
+) -> tuple[Estimates, Bounds, list[str]]:
+    estimates: Estimates = {}
+    bounds: Bounds = {}
+    unknown = []
+    for name, facts in tally.scores.items():
+        score = _Score(values, name, tally, confidence)
+        for title in facts["metrics"]:
+            try:
+                metric = metrics.find(title)
+                estimates.setdefault(name, {})[title] = score.estimate(metric)
+                pair = score.bounds(metric)
+            except DotevalError as error:
+                unknown.append(f"{name}.{title}: {error}")
+                continue
+            if pair is not None:
+                bounds.setdefault(name, {})[title] = pair
+    return estimates, bounds, unknown
+
+
+class _Score:
+    """One score of an evaluation: its sums, and its values where the sums do not do."""
+
+    def __init__(self, values: Values, name: str, tally: Tally, confidence: float) -> None:
+        self._values = values
+        self._name = name
+        self._facts = tally.scores[name]
+        self._failed = tally.failed
+        self._repeated = tally.repeats > 1
+        self._confidence = confidence
+        self._read: Rows | None = None
+
+    def estimate(self, metric: Metric) -> Estimate:
+        groups = self._values.groups
+        if groups is not None:
+            rows = self._rows()
+            return metric.estimate(
+                list(rows.values()),
+                # A record may have come since the groups were read.
+                [groups.get(key, key) for key in rows],
+                confidence=self._confidence,
+            )
+        moments = self._moments()
+        found = moments and metric.from_moments(moments, confidence=self._confidence)
+        return found or metric.estimate(list(self._rows().values()), confidence=self._confidence)
+
+    def bounds(self, metric: Metric) -> tuple[float, float] | None:
+        """The figure if every failure were wrong, and right; None where neither has a number."""
+        facts = self._facts
+        if facts["nans"] or not self._is_bounded(metric.name):
+            return None
+        if metric.name in _MEANS and not self._repeated:
+            n = facts["n"] + self._failed
+            return facts["total"] / n, (facts["total"] + self._failed) / n
+        found = [self._value_if(metric, filling) for filling in (0.0, 1.0)]
+        return None if None in found else (found[0], found[1])  # type: ignore[return-value]
+
+    def _is_bounded(self, metric: str) -> bool:
+        """Whether an answer is worth something from 0 to 1, and a better one never costs."""
+        if self._facts["boolean"]:
+            return metric in _MEANS or metric.startswith(_OF_REPEATS)
+        low, high = self._facts["low"], self._facts["high"]
+        return metric == "accuracy" and low >= 0 and high <= 1
+
+    def _value_if(self, metric: Metric, filling: float) -> float | None:
+        """The figure if every failure had this value."""
+        rows, failures = self._rows(), self._values.failures
+        filled = [
+            [*rows.get(key, ()), *[filling] * failures.get(key, 0)] for key in {**rows, **failures}
+        ]
+        return metric.estimate(filled).value
+
+    def _moments(self) -> Moments | None:
+        facts = self._facts
+        if facts["nans"]:
+            return None
+        return Moments(
+            facts["n"],
+            facts["total"],
+            facts["squares"],
+            facts["low"],
+            facts["high"],
+            facts["trials"] if self._repeated and facts["boolean"] else None,
+        )
+
+    def _rows(self) -> Rows:
+        if self._read is None:
+            self._read = self._values.of(self._name)
+        return self._read
+
+
+_MEANS = ("accuracy", "mean")
+_OF_REPEATS = ("pass@", "pass^")

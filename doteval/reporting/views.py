@@ -1,0 +1,467 @@
+"""
+Summaries and records as lines of text: the blocks and tables that the command line and pytest show.
+
+Everything here takes data and a Terminal and returns text; nothing reads a store or a clock.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .. import text
+from ..metrics import Estimate
+from .progress import moves
+from .summary import Summary
+from .tables import Cell, Column, Terminal, table
+
+STATUS_STYLES = {
+    "complete": "good",
+    "running": "accent",
+    "incomplete": "warn",
+    "interrupted": "warn",
+    "stalled": "bad",
+    "failed": "bad",
+}
+_LABEL = 10  # columns of "strategy" and what parts it from its value
+LONGEST_NAME = 60  # characters shown of the name of a score, a metric or an error
+_RUNNING_TEXT = ("strategy", "limit", "reason", "unknown", "note")  # parted by blanks, not by dots
+_MOST_ERRORS = 8  # types of error in a block; the others are counted
+# What `Adaptive()` is made of: of its seven parameters only those that differ are shown. Those who
+# chose a fixed strategy want to read its one number.
+ADAPTIVE = {
+    "initial_concurrency": 5,
+    "min_concurrency": 1,
+    "max_concurrency": 100,
+    "adaptation_interval": 2.0,
+    "increase_threshold": 0.98,
+    "decrease_threshold": 0.90,
+    "error_backoff_factor": 0.7,
+}
+_MOST_LIMITS = 10  # steps of the adaptive limit in a block: the first ones and the last ones
+
+
+class Piece(NamedTuple):
+    """A fact of a line that is not broken, and its style as in `Terminal.paint`."""
+
+    text: str
+    style: str = ""
+
+
+# --- the block of an evaluation ---------------------------------------------------------------
+
+
+def summary_lines(
+    summary: Summary,
+    terminal: Terminal,
+    name: str | None = None,
+    notes: Iterable[str] = (),
+) -> list[str]:
+    """
+    What came out of an evaluation, as a block of lines that fit the terminal.
+
+    Args:
+        summary: of the evaluation.
+        terminal: where the lines are shown.
+        name: how to call the evaluation; None: by its short name.
+        notes: sentences to add, such as those of a run.
+    """
+    title = short_name(summary.evaluation) if name is None else name
+    status = Piece(summary.status, STATUS_STYLES.get(summary.status, ""))
+    lines = flow([Piece(terminal.shown(title), "strong"), status], terminal)
+    for label, facts in (
+        ("rows", [_rows(summary)]),
+        ("scores", _scores(summary, terminal)),
+        ("bounds", _bounds(summary, terminal)),
+        ("time", [_times(summary)]),
+        ("tokens", [_usage(summary)]),
+        ("errors", _errors(summary, terminal)),
+        ("strategy", [_strategy(summary, terminal)]),
+        ("limit", [_limits(summary, terminal)]),
+        ("reason", [_words(summary.error or "", terminal)]),
+        ("unknown", [_words(each, terminal) for each in summary.unknown]),
+        ("note", [_words(each, terminal) for each in notes]),
+    ):
+        lines += _labelled(label, facts, terminal)
+    return lines
+
+
+def _labelled(label: str, facts: Iterable[Sequence[Piece]], terminal: Terminal) -> list[str]:
+    """Facts beside their label, each on lines of its own; nothing where there are none."""
+    lines: list[str] = []
+    for pieces in facts:
+        if not pieces:
+            continue
+        head = "" if lines else terminal.paint(label, "dim")
+        first = f"  {head}{' ' * (_LABEL - (0 if lines else len(label)))}"
+        between = " " if label in _RUNNING_TEXT else None
+        lines += flow(pieces, terminal, first, 2 + _LABEL, between)
+    return lines
+
+
+def flow(
+    pieces: Sequence[Piece],
+    terminal: Terminal,
+    first: str = "",
+    indent: int = 2,
+    between: str | None = None,
+) -> list[str]:
+    """
+    Pieces side by side, going on below where the terminal ends.
+
+    Args:
+        first: what stands before the first piece; as wide as `indent`, or empty.
+        indent: columns before the pieces of the following lines.
+        between: what parts two pieces; None: a dot.
+    """
+    if between is None:
+        between = f" {terminal.paint('·', 'dim')} " if terminal.unicode else " | "
+    gap = 1 if between == " " else 3
+    lines, line, used = [], first, indent if first else 0
+    empty = True
+    for piece in pieces:
+        width = text.display_width(piece.text)
+        if not empty and terminal.width is not None and used + gap + width > terminal.width:
+            lines.append(line)
+            line, used, empty = " " * indent, indent, True
+        if not empty:
+            line += between
+            used += gap
+        line += terminal.paint(piece.text, piece.style)
+        used += width
+        empty = False
+    return [*lines, line]
+
+
+def _rows(summary: Summary) -> list[Piece]:
+    of = "" if summary.total is None else f" of {text.count(summary.total)}"
+    pieces = [Piece(f"{text.count(summary.scored)}{of} scored")]
+    if summary.failed:
+        pieces.append(Piece(f"{text.count(summary.failed)} failed", "bad"))
+    if summary.missing:
+        pieces.append(Piece(f"{text.count(summary.missing)} missing", "warn"))
+    if summary.stale:
+        pieces.append(Piece(f"{text.count(summary.stale)} stale", "warn"))
+    pieces.append(Piece(f"success rate {text.percent(summary.success)}"))
+    if summary.repeats > 1:
+        pieces.append(Piece(f"{text.count(summary.repeats)} repeats"))
+    if summary.groups is not None:
+        pieces.append(Piece(plural(summary.groups, "group")))
+    return pieces
+
+
+def _times(summary: Summary) -> list[Piece]:
+    pieces = [Piece(text.duration(summary.duration), "strong")]
+    if summary.rate is not None:
+        pieces.append(Piece(text.rate(summary.rate, "rows")))
+    if summary.latency.get("p50") is not None:
+        p50, p95 = (text.duration(summary.latency.get(part)) for part in ("p50", "p95"))
+        pieces.append(Piece(f"latency p50 {p50}, p95 {p95}"))
+    if summary.waited > 0:
+        pieces.append(Piece(f"waiting {text.duration(summary.waited)}"))
+    if summary.attempts > summary.done:
+        pieces.append(Piece(f"{text.count(summary.attempts)} attempts"))
+    return pieces
+
+
+def _usage(summary: Summary) -> list[Piece]:
+    usage = summary.usage
+    pieces = [
+        Piece(f"{text.count(usage[key])} {word}")
+        for key, word in (("input_tokens", "in"), ("output_tokens", "out"))
+        if usage.get(key) is not None
+    ]
+    cost = usage.get("cost")
+    if cost is not None:
+        pieces.append(Piece(f"cost {figure(cost)}"))
+    return pieces
+
+
+def _errors(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    """One line a type, most frequent first."""
+    shown = list(summary.errors.items())[:_MOST_ERRORS]
+    counts = [text.count(n) for _, n in shown]
+    widest = max(map(len, counts), default=0)
+    lines = [
+        [Piece(f"{n.rjust(widest)} {terminal.shown(kind, LONGEST_NAME)}", "bad")]
+        for (kind, _), n in zip(shown, counts, strict=True)
+    ]
+    more = len(summary.errors) - len(shown)
+    if more:
+        lines.append([Piece(f"and {plural(more, 'other type')}", "dim")])
+    return lines
+
+
+def _strategy(summary: Summary, terminal: Terminal) -> list[Piece]:
+    """`SlidingWindow(max_concurrency=5)`, breakable between its parameters."""
+    parameters = dict(summary.strategy)
+    kind = parameters.pop("name", "")
+    name = terminal.shown(kind, LONGEST_NAME)
+    if not name:
+        return []
+    if kind == "Adaptive":
+        parameters = {k: v for k, v in parameters.items() if k not in ADAPTIVE or ADAPTIVE[k] != v}
+    inside = [f"{terminal.shown(key)}={terminal.shown(value)}" for key, value in parameters.items()]
+    if not inside:
+        return [Piece(f"{name}()", "dim")]
+    inside[0] = f"{name}({inside[0]}"
+    parts = [*(f"{part}," for part in inside[:-1]), f"{inside[-1]})"]
+    return [Piece(part, "dim") for part in parts]
+
+
+def _limits(summary: Summary, terminal: Terminal) -> list[Piece]:
+    """How the adaptive limit moved, breakable before each arrow."""
+    first, *others = limit_path(summary.limits, terminal).split(" ") if summary.limits else [""]
+    if not others:
+        return [Piece(first)] if first else []
+    pairs = zip(others[::2], others[1::2], strict=True)
+    return [Piece(first), *(Piece(f"{arrow} {step}") for arrow, step in pairs)]
+
+
+def limit_path(limits: Sequence[int], terminal: Terminal, most: int = _MOST_LIMITS) -> str:
+    """
+    The steps of a limit, such as "2 → 4 → 8"; of a long way its beginning and its end.
+
+    Args:
+        limits: notes that moved nothing may be among them.
+        most: steps to show, at least 4.
+    """
+    steps = [f"{limit:,}" for limit in moves(limits)]
+    if len(steps) > most:
+        steps = [*steps[: most - most // 2], terminal.mark, *steps[-(most // 2) :]]
+    return (" → " if terminal.unicode else " -> ").join(steps)
+
+
+def _words(sentence: str, terminal: Terminal) -> list[Piece]:
+    return [Piece(word, "warn") for word in terminal.shown(sentence).split()]
+
+
+# --- scores -----------------------------------------------------------------------------------
+
+
+def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    """A line for each metric of each score, in columns; a name is not said twice."""
+    rows: list[list[Piece]] = []
+    for name, by_metric in summary.scores.items():
+        said = terminal.shown(name, LONGEST_NAME)
+        for metric, estimate in by_metric.items():
+            rows.append(
+                [
+                    Piece(said),
+                    Piece(terminal.shown(metric, LONGEST_NAME)),
+                    Piece(score_figure(metric, estimate.value), "strong"),
+                    _sure(metric, estimate, summary.confidence, terminal),
+                    Piece(f"n = {text.count(estimate.n)}", "dim"),
+                ]
+            )
+            said = ""
+    columns = zip(*rows, strict=True)
+    widths = [max(text.display_width(piece.text) for piece in cells) for cells in columns]
+    if terminal.width is not None and sum(widths) + 2 * len(widths) + _LABEL > terminal.width:
+        return [[piece for piece in row if piece.text] for row in rows]
+    return [[Piece(_in_columns(row, widths, terminal))] for row in rows]
+
+
+def _in_columns(row: Sequence[Piece], widths: Sequence[int], terminal: Terminal) -> str:
+    cells = []
+    for at, (piece, width) in enumerate(zip(row, widths, strict=True)):
+        padding = " " * (width - text.display_width(piece.text))
+        painted = terminal.paint(piece.text, piece.style)
+        cells.append(f"{padding}{painted}" if at in (2, 4) else f"{painted}{padding}")
+    return "  ".join(cells).rstrip()
+
+
+def _sure(metric: str, estimate: Estimate, confidence: float, terminal: Terminal) -> Piece:
+    """The interval, or why there is none."""
+    span = interval(metric, estimate, terminal)
+    if span:
+        return Piece(f"{100 * confidence:g}% CI {span}")
+    return Piece(terminal.shown(estimate.method, LONGEST_NAME), "dim")
+
+
+def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    """What rows that failed could change: nothing is known of them, so both extremes are told."""
+    if not summary.failed:
+        return []
+    return [
+        [
+            Piece(terminal.shown(f"{name} {metric}", 2 * LONGEST_NAME)),
+            Piece(_span(metric, low, high, terminal)),
+            Piece("failures all wrong, or all right", "dim"),
+        ]
+        for name, by_metric in summary.bounds.items()
+        for metric, (low, high) in by_metric.items()
+    ]
+
+
+def interval(metric: str, estimate: Estimate, terminal: Terminal) -> str:
+    """The confidence interval, "80.6–93.1%"; "" where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return _span(metric, estimate.low, estimate.high, terminal)
+
+
+def _span(metric: str, lowest: float, highest: float, terminal: Terminal) -> str:
+    low, high = (score_figure(metric, bound) for bound in (lowest, highest))
+    if low.endswith("%") and high.endswith("%"):
+        low = low[:-1]
+    dash = terminal.unicode and not high.startswith("-")
+    return f"{low}–{high}" if dash else f"{low} to {high}"
+
+
+# Metrics whose value is a share of the rows.
+_SHARES = ("accuracy", "pass")
+
+
+def score_figure(metric: str, value: float | None) -> str:
+    """A metric's value: shares in percent, all else as a number of four digits."""
+    if value is None:
+        return text.NOTHING
+    if value != value:
+        return "NaN"
+    return text.percent(value) if metric.startswith(_SHARES) else figure(value)
+
+
+def figure(value: float) -> str:
+    """A number of no known unit: "0.8421", "12,345", "1.5e+09"."""
+    if abs(value) > sys.float_info.max and isinstance(value, int):
+        return ">1.8e+308" if value > 0 else "<-1.8e+308"  # scores may be integers of any size
+    if abs(value) < 1e6 and value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
+    """The first score with its first metric: (score, metric, estimate)."""
+    heads = (
+        (name, metric, estimate)
+        for name, by_metric in summary.scores.items()
+        for metric, estimate in by_metric.items()
+    )
+    return next(heads, None)
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+def short_name(evaluation: str) -> str:
+    """The part after the file: "eval_x[gpt]" of "tests/eval_a.py::eval_x[gpt]"."""
+    # Parameters may hold "::" too, so only what stands before the first bracket is looked at.
+    head, bracket, rest = evaluation.partition("[")
+    return head.rpartition("::")[2] + bracket + rest
+
+
+def short_names(evaluations: Sequence[str]) -> dict[str, str]:
+    """How to call each of these: by its short name, where no other has the same."""
+    short = {name: short_name(name) for name in evaluations}
+    seen = list(short.values())
+    return {name: each if seen.count(each) == 1 else name for name, each in short.items()}
+
+
+def plural(n: int, noun: str) -> str:
+    """ "1 row", "12,345 rows"."""
+    return f"{text.count(n)} {noun}" if n == 1 else f"{text.count(n)} {noun}s"
+
+
+# --- the list of experiments ------------------------------------------------------------------
+
+
+class Listed(NamedTuple):
+    """
+    An experiment as `list` shows it.
+
+    Attributes:
+        name: of the experiment.
+        summaries: of its evaluations, in the order in which they were first run.
+        created: Unix seconds, for an experiment without runs.
+    """
+
+    name: str
+    summaries: Sequence[Summary]
+    created: float
+
+    @property
+    def status(self) -> str:
+        """The worst of its evaluations; while one is being run, "running"."""
+        statuses = {summary.status for summary in self.summaries}
+        return next((each for each in _WORST_FIRST if each in statuses), "incomplete")
+
+    @property
+    def when(self) -> float:
+        """When something last happened, Unix seconds."""
+        times = [(each.finished or each.started) for each in self.summaries]
+        return max((time for time in times if time is not None), default=self.created)
+
+    @property
+    def total(self) -> int | None:
+        """Records that it has when it is complete; None while that is unknown."""
+        totals = [summary.total for summary in self.summaries]
+        return None if None in totals else sum(filter(None, totals))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, unrounded."""
+        return {
+            "experiment": self.name,
+            "status": self.status,
+            "total": self.total,
+            "scored": sum(each.scored for each in self.summaries),
+            "failed": sum(each.failed for each in self.summaries),
+            "duration": sum(each.duration for each in self.summaries),
+            "created": self.created,
+            "evaluations": [each.to_dict() for each in self.summaries],
+        }
+
+
+_WORST_FIRST = ("running", "failed", "stalled", "interrupted", "incomplete", "complete")
+
+_LIST = (
+    Column("experiment", style="strong"),
+    Column("status"),
+    Column("evals", "right", drop=6),
+    Column("rows", "right"),
+    Column("errors", "right"),
+    Column("score", least=5, drop=3),
+    Column("value", "right"),
+    Column("95% CI", "right", drop=5),
+    Column("when", drop=4, style="dim"),
+    Column("took", "right", drop=2),
+)
+
+
+def experiment_table(experiments: Iterable[Listed], terminal: Terminal, now: float) -> str:
+    """The experiments as a table, in the order given; `now` in Unix seconds."""
+    return table(_LIST, [_listed(each, terminal, now) for each in experiments], terminal)
+
+
+def _listed(listed: Listed, terminal: Terminal, now: float) -> list[object]:
+    done = sum(summary.done for summary in listed.summaries)
+    failed = sum(summary.failed for summary in listed.summaries)
+    total = "?" if listed.total is None else text.count(listed.total)
+    name, value, span = _head(listed.summaries, terminal)
+    return [
+        listed.name,
+        Cell(listed.status, STATUS_STYLES.get(listed.status, "")),
+        len(listed.summaries),
+        f"{text.count(done)}/{total}",
+        Cell(failed, "bad" if failed else ""),
+        name,
+        value,
+        span,
+        text.when(listed.when, now),
+        text.duration(sum(summary.duration for summary in listed.summaries)),
+    ]
+
+
+def _head(
+    summaries: Sequence[Summary], terminal: Terminal
+) -> tuple[str | None, str | None, str | None]:
+    """The first score of the first evaluation that has one, and how many others have one too."""
+    heads = [head for summary in summaries if (head := headline(summary)) is not None]
+    if not heads:
+        return None, None, None
+    name, metric, estimate = heads[0]
+    said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
+    more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
+    value = score_figure(metric, estimate.value)
+    return f"{said}{more}", value, interval(metric, estimate, terminal) or None

@@ -1,0 +1,175 @@
+"""
+`run` and `run_async`: an evaluation, called like a function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from .budget import Budget, as_budget
+from .errors import UsageError
+from .evaluation import BoundEvaluation, Evaluation
+from .records import Record, new_name
+from .reporting.progress import Heartbeat, Live, printing_above, progress_on
+from .reporting.summary import Summary
+from .running import Flow, drive, evaluation_name
+from .running.drive import in_thread, is_running
+from .storage import locate
+from .text import safe
+
+
+async def run_async(
+    evaluation: Evaluation | BoundEvaluation,
+    experiment: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    samples: int | None = None,
+    progress: bool | Callable[[Record], object] | None = None,
+    *,
+    fresh: bool = False,
+    budget: Budget | str | None = None,
+    shard: str | None = None,
+    on_record: Callable[[Record], object] | None = None,
+    on_limit: Callable[[Mapping[str, Any]], object] | None = None,
+    on_finish: Callable[[Summary], object] | None = None,
+    **resources: Any,
+) -> Summary:
+    """
+    Run an evaluation inside the running event loop. See `run`.
+    """
+    if not isinstance(evaluation, (Evaluation, BoundEvaluation)):
+        raise UsageError(
+            f"run() takes an evaluation, a function decorated with @foreach(...); got "
+            f"{safe(evaluation, 80)}"
+        )
+    place = locate(storage)
+    shown = _shown(progress)
+    flow = Flow(
+        evaluation,
+        name=evaluation_name(evaluation, place.anchor),
+        experiment=experiment or new_name(),
+        place=place,
+        resources=resources,
+        samples=samples,
+        fresh=fresh,
+        listener=shown,
+        on_record=_both(on_record, progress if callable(progress) else None),
+        on_limit=on_limit,
+        budget=as_budget(budget),
+        shard=parse_shard(shard),
+    )
+    try:
+        with printing_above(shown):
+            summary = await _in_order(flow.run())
+    finally:
+        if shown is not None:
+            shown.close()
+    if on_finish is not None:
+        on_finish(summary)
+    return summary
+
+
+def run(
+    evaluation: Evaluation | BoundEvaluation,
+    experiment: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    samples: int | None = None,
+    progress: bool | Callable[[Record], object] | None = None,
+    **options: Any,
+) -> Summary:
+    """
+    Run an evaluation over its dataset: every row that has no successful Result yet.
+
+    Works where a loop is already running (a notebook), in a thread with a loop of its own.
+
+    Args:
+        evaluation: a function decorated with `@foreach(...)`.
+        experiment: name to store the records under; the same name again resumes. None: a new
+            name, made of the time.
+        storage: address of the store, see `storage.locate`; None: the nearest `.doteval/`.
+        samples: only the first so many rows of the dataset.
+        progress: None: a live line where there is a terminal; True: also plain lines
+            elsewhere; False: nothing; or a callable that receives each durable Record.
+        fresh: True: supersede what earlier runs recorded.
+        budget: what the run may use up, such as "time=30m,tokens=2M"; it then drains and stops.
+        shard: "i/n": only part i of n of the rows, by their keys, on every machine the same.
+        on_record: called with each durable Record.
+        on_limit: called with each change of the adaptive limit: `at`, `limit`, `reason`.
+        on_finish: called with the Summary.
+        **options: the arguments above, and the function's other parameters by name.
+
+    Returns:
+        the Summary of everything stored for this evaluation of this experiment.
+
+    Raises:
+        UsageError: a parameter is missing, unknown or out of range.
+        Busy: another run is working on this evaluation.
+        StoreError: the store can not be read or written; nothing durable is lost.
+        DatasetError: the dataset raised or is empty; the rows before it are stored.
+    """
+    main = partial(run_async, evaluation, experiment, storage, samples, progress, **options)
+    return in_thread(main) if is_running() else drive(main)
+
+
+async def _in_order(run: Coroutine[Any, Any, Summary]) -> Summary:
+    """
+    Await a run; cancelled, however often, wait until it has cleaned up.
+
+    Timeouts within groups of tasks, and the scopes of anyio at every turn of the loop, cancel
+    again and again. The run itself hears of the first time; it takes no longer than its rows'
+    grace period.
+    """
+    task = asyncio.ensure_future(run)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        raise
+
+
+def parse_shard(shard: str | None) -> tuple[int, int] | None:
+    """
+    "2/4" as (1, 4).
+
+    Raises:
+        UsageError: it is no part of a whole.
+    """
+    if shard is None:
+        return None
+    part, _, whole = str(shard).partition("/")
+    if not (part.isascii() and part.isdecimal() and whole.isascii() and whole.isdecimal()):
+        part, whole = "0", "0"
+    if not 1 <= int(part) <= int(whole):
+        raise UsageError(f"shard={shard!r}: expected i/n with 1 <= i <= n, such as 2/4")
+    return int(part) - 1, int(whole)
+
+
+def _shown(progress: object) -> Live | Heartbeat | None:
+    """Who shows the progress."""
+    if progress not in (None, True):
+        return None
+    shown = progress_on(sys.stderr, os.environ)
+    return shown if progress or isinstance(shown, Live) else None
+
+
+def _both(
+    first: Callable[[Record], object] | None, second: Callable[[Record], object] | None
+) -> Callable[[Record], object] | None:
+    if first is None or second is None:
+        return first or second
+
+    def both(record: Record) -> None:
+        first(record)
+        second(record)
+
+    return both

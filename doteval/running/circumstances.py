@@ -1,0 +1,46 @@
+"""
+What is worth knowing about where a run happens: names and the state of the code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..evaluation import BoundEvaluation, Evaluation
+from ..storage import name_from
+
+
+def evaluation_name(evaluation: Evaluation | BoundEvaluation, anchor: Path) -> str:
+    """How an evaluation is named outside pytest: its file from the anchor, and its name."""
+    file = evaluation.file
+    owner = evaluation.__qualname__.rpartition(".")[0].rpartition("<locals>")[2].strip(".")
+    name = f"{owner}.{evaluation.__name__}" if owner else evaluation.__name__
+    return f"{file if file.startswith('<') else name_from(anchor, file)}::{name}"
+
+
+def commit_of(folder: Path) -> str | None:
+    """The git commit that is checked out, read from its files; None outside a repository."""
+    for parent in (folder, *folder.parents):
+        git = parent / ".git"
+        try:
+            if git.is_file():  # a worktree or a submodule
+                git = parent / git.read_text(encoding="utf-8").partition("gitdir:")[2].strip()
+            elif not git.is_dir():
+                continue
+            head = (git / "HEAD").read_text(encoding="ascii").strip()
+            if not head.startswith("ref: "):
+                return head
+            name = head[5:]
+            common = git / "commondir"
+            if common.exists():
+                git = git / common.read_text(encoding="utf-8").strip()
+            loose = git / name
+            if loose.exists():
+                return loose.read_text(encoding="ascii").strip()
+            for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines():
+                if line.endswith(f" {name}"):
+                    return line.partition(" ")[0]
+            return None  # a repository without a commit
+        except (OSError, ValueError):
+            return None  # unreadable: the commit is a courtesy, not a promise
+    return None

@@ -1,0 +1,680 @@
+"""The line always fits, draws seldom, gives way to user output, and dies quietly."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import sys
+import threading
+import timeit
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
+
+import pytest
+
+from doteval.reporting import progress
+from doteval.reporting.progress import (
+    Heartbeat,
+    Live,
+    Snapshot,
+    heartbeat,
+    line,
+    printing_above,
+    progress_on,
+    trail,
+)
+from doteval.reporting.tables import Terminal
+from doteval.text import display_width
+
+RUNNING = Snapshot(
+    evaluation="eval_math",
+    done=123,
+    total=1000,
+    skipped=0,
+    failed=2,
+    in_flight=8,
+    waiting=0,
+    limit=8,
+    oldest=2.5,
+    elapsed=30.0,
+    idle=0.2,
+    scores={"exact_match": 0.8423},
+    path=(2, 4, 8),
+)
+STARTED = replace(
+    RUNNING, done=0, failed=0, in_flight=2, limit=2, elapsed=0.3, scores={}, path=(2,)
+)
+STALLED = replace(RUNNING, idle=65.0, oldest=130.0)
+WINDOW = Terminal(width=80, live=True)
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """Seconds, set by the test."""
+    return Clock()
+
+
+@pytest.fixture
+def drawn():
+    """What was written, piece by piece."""
+    return []
+
+
+@pytest.fixture
+def live(drawn, clock):
+    """A live line on a terminal of 80 columns."""
+    return Live(drawn.append, lambda: WINDOW, clock)
+
+
+@pytest.fixture
+def window():
+    """A real terminal, as the master's file descriptor and a stream on the slave."""
+    pytest.importorskip("termios")
+    master, slave = os.openpty()
+    with open(slave, "w", encoding="utf-8") as stream:
+        yield master, stream
+    os.close(master)
+
+
+def screen(pieces: list[str]) -> list[str]:
+    """The lines that a terminal would show after it received these pieces."""
+    lines, column = [""], 0
+    for token in re.findall(r"\x1b\[J|[\r\n]|[^\x1b\r\n]+", "".join(pieces)):
+        if token == "\r":
+            column = 0
+        elif token == "\n":
+            lines.append("")
+            column = 0
+        elif token == "\x1b[J":
+            lines[-1] = lines[-1][:column]
+        else:
+            lines[-1] = lines[-1][:column] + token + lines[-1][column + len(token) :]
+            column += len(token)
+    return lines
+
+
+class Shared(io.StringIO):
+    """The standard output of a process, on the very terminal where the line is drawn."""
+
+    def __init__(self, drawn: list[str]) -> None:
+        super().__init__()
+        self._drawn = drawn
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, chars: str) -> int:
+        self._drawn.append(chars)
+        return len(chars)
+
+
+@contextmanager
+def beside(live: Live, drawn: list[str]):
+    """Let the body print to the terminal on which the line is drawn."""
+    with redirect_stdout(Shared(drawn)), redirect_stderr(io.StringIO()), printing_above(live):
+        yield sys.stdout
+
+
+class TestLine:
+    def test_all_is_told_where_there_is_room(self):
+        """Bar, rows, rate, ETA, errors, running score and attempts in flight."""
+        assert line(RUNNING, Terminal()) == (
+            "eval_math ━━╸─────────────────────   123/1,000 · 4.1 rows/s · ETA 3:33 · 2 errors · "
+            "exact_match 0.842 · 8/8 in flight (2 → 4 → 8)"
+        )
+
+    @pytest.mark.parametrize(
+        ("width", "shown"),
+        [
+            (
+                120,
+                "eval_math ━╸──────────────   123/1,000 · 4.1/s · ETA 3:33 · 2 errors · "
+                "exact_match 0.842 · 8/8 in flight (2 → 4 → 8)",
+            ),
+            (80, "╸───────   123/1,000 · 4.1/s · ETA 3:33 · 2 errors · 0.842 · 8/8 (2 → 4 → 8)"),
+            (60, "123/1,000 · 4.1 rows/s · ETA 3:33 · 2 errors · 0.842"),
+            (40, "123/1,000 · 4.1/s · ETA 3:33 · 2 errors"),
+            (20, "123/1,000 · 2 err"),
+            (10, "123/1,000"),
+            (4, "123/"),
+            (0, ""),
+        ],
+    )
+    def test_parts_give_way_as_the_terminal_narrows(self, width, shown):
+        """The number of rows stays longest, and that something is wrong."""
+        assert line(RUNNING, Terminal(width=width)) == shown
+
+    @pytest.mark.parametrize("color", [False, True])
+    @pytest.mark.parametrize("unicode", [False, True])
+    def test_it_always_fits(self, color, unicode):
+        """Whatever is told, on whatever width, it is one line that leaves the last column free."""
+        snapshots = [
+            RUNNING,
+            STARTED,
+            STALLED,
+            replace(STALLED, oldest=None, in_flight=0, waiting=3),
+            replace(RUNNING, total=None, path=(), waiting=12, skipped=500),
+            replace(RUNNING, done=12_345_678, total=99_999_999, failed=1_000_000),
+            replace(RUNNING, evaluation="日本語" * 20, scores={"日\x1b[2J" * 9: 1e9, "b": 2.0}),
+            replace(RUNNING, scores={"nan": float("nan")}, elapsed=1e9, path=tuple(range(99))),
+            replace(RUNNING, done=0, total=0),
+        ]
+
+        for snapshot in snapshots:
+            for width in range(20, 200):
+                shown = line(snapshot, Terminal(width=width, color=color, unicode=unicode))
+                plain = re.sub(r"\x1b\[\d+m", "", shown)
+                assert 0 < display_width(plain) < width
+                assert plain.isprintable()
+
+    def test_ascii_stands_in(self):
+        """A terminal without the glyphs gets none of them."""
+        shown = line(RUNNING, Terminal(unicode=False, encoding="ascii"))
+
+        assert shown == (
+            "eval_math [##--------------------]   123/1,000 | 4.1 rows/s | ETA 3:33 | 2 errors | "
+            "exact_match 0.842 | 8/8 in flight (2 -> 4 -> 8)"
+        )
+
+    def test_colours_are_few(self):
+        """The bar, what is wrong, and what matters less."""
+        shown = line(replace(RUNNING, done=500), Terminal(color=True))
+
+        assert shown.startswith(f"\x1b[1meval_math\x1b[0m \x1b[36m{'━' * 12}\x1b[0m\x1b[2m─")
+        assert "\x1b[31m2 errors\x1b[0m" in shown
+        assert "\x1b[2m8/8 in flight (2 → 4 → 8)\x1b[0m" in shown
+        assert " · exact_match 0.842 · " in shown
+
+    def test_the_start_promises_nothing(self):
+        """Before the first row there is no rate, no ETA and no score."""
+        shown = line(STARTED, Terminal(width=80))
+
+        assert (
+            shown == "eval_math ────────────────────────     0/1,000 · 0:00 elapsed · 2/2 in flight"
+        )
+
+    def test_an_unknown_end_has_no_bar_and_no_eta(self):
+        """Rows are counted, and the time that has passed."""
+        shown = line(replace(RUNNING, total=None, path=()), Terminal(width=100))
+
+        assert shown == (
+            "eval_math 123 rows · 4.1 rows/s · 0:30 elapsed · 2 errors · exact_match 0.842 · "
+            "8/8 in flight"
+        )
+
+    def test_the_end_has_no_eta(self):
+        """Nothing is left to wait for."""
+        done = replace(RUNNING, done=1000, in_flight=0, failed=1)
+
+        shown = line(done, Terminal(width=120))
+
+        assert "━" * 24 + " 1,000/1,000 · 33.3 rows/s · 0:30 elapsed · 1 error" in shown
+        assert "flight" not in shown
+
+    def test_more_rows_than_were_promised_do_no_harm(self):
+        """A dataset may say a wrong length."""
+        assert "─" not in line(replace(RUNNING, done=1500), Terminal())
+
+    def test_a_stall_is_told(self):
+        """After a minute without anything finishing, with the age of the oldest row in flight."""
+        assert "nothing finished for 1:05, oldest row 2:10" in line(STALLED, Terminal(width=80))
+        assert "nothing finished" not in line(replace(STALLED, idle=59.0), Terminal(width=80))
+        assert "idle 1:05" in line(STALLED, Terminal(width=40))
+        assert "stalled" in line(replace(STALLED, failed=0), Terminal(width=20))
+
+    def test_rows_that_only_wait_are_a_stall_without_an_oldest(self):
+        """All rows may be waiting for another attempt."""
+        waiting = replace(STALLED, in_flight=0, waiting=5, oldest=None)
+
+        shown = line(waiting, Terminal(width=120))
+
+        assert "nothing finished for 1:05 · 2 errors" in shown
+        assert "5 waiting" in shown
+
+    def test_idle_time_without_work_is_no_stall(self):
+        """Before and after the work nothing needs to finish."""
+        assert "nothing finished" not in line(replace(STALLED, in_flight=0), Terminal())
+
+    def test_stored_rows_are_told_on_resume(self):
+        """They are not part of what this run has to do."""
+        assert line(replace(RUNNING, skipped=500), Terminal()).endswith(" · 500 stored before")
+
+    def test_a_given_rate_counts_more_than_the_average(self):
+        """The ETA follows what has been happening lately."""
+        assert "8.0 rows/s · ETA 1:49" in line(RUNNING, Terminal(), rate=8.0)
+        assert "0 rows/s · 0:30 elapsed" in line(RUNNING, Terminal(), rate=0.0)
+
+    def test_long_times_stay_short(self):
+        """Hours on a clock, more in days."""
+        assert "ETA 1:01:01" in line(RUNNING, Terminal(), rate=877 / 3661)
+        assert "ETA 10 d 04 h" in line(RUNNING, Terminal(), rate=0.001)
+
+    def test_one_row_is_no_plural(self):
+        """Whoever tries one row reads a sentence."""
+        one = replace(RUNNING, done=1, total=None)
+
+        assert line(one, Terminal()).startswith("eval_math 1 row · ")
+        assert heartbeat(one).startswith("eval_math: 1 row, ")
+        assert heartbeat(replace(one, done=0, total=1)).startswith("eval_math: 0/1 row (")
+
+    def test_a_limit_that_was_only_noted_is_no_step(self):
+        """Notes that moved nothing are no part of the way."""
+        assert "8/8 in flight (8 → 12)" in line(replace(RUNNING, path=(8, 12, 12)), Terminal())
+        assert line(replace(RUNNING, path=(8, 8)), Terminal()).endswith("8/8 in flight")
+
+    def test_a_long_path_shows_its_end(self):
+        """The recent limits say more than the first."""
+        assert trail((1, 2, 4, 8, 16), 3) == "… → 4 → 8 → 16"
+        assert trail((1, 2), 3) == "1 → 2"
+        assert trail((1, 2, 4), 2, unicode=False) == "... -> 2 -> 4"
+
+    def test_it_takes_microseconds(self):
+        """Drawn ten times a second, it must not be felt; 30 µs were measured."""
+        terminal = Terminal(width=80, color=True)
+
+        best = min(timeit.repeat(lambda: line(RUNNING, terminal), number=100, repeat=5)) / 100
+
+        assert best < 0.000_5
+
+
+class TestHeartbeat:
+    def test_a_line_of_a_log_tells_all(self):
+        """Plain ASCII, units in words."""
+        assert heartbeat(replace(RUNNING, skipped=500, waiting=3)) == (
+            "eval_math: 123/1,000 rows (12.3%) + 500 stored before, 2 errors, 4.1 rows/s, "
+            "ETA 3 min 34 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 3 waiting, "
+            "30.0 s elapsed"
+        )
+
+    def test_an_unknown_end_is_not_guessed(self):
+        """Rows are counted."""
+        assert heartbeat(replace(STARTED, total=None)) == (
+            "eval_math: 0 rows, 2/2 in flight, 300 ms elapsed"
+        )
+
+    def test_a_stall_is_told(self):
+        """With the age of the oldest row in flight, if there is one."""
+        assert heartbeat(replace(STALLED, failed=1)) == (
+            "eval_math: 123/1,000 rows (12.3%), 1 error, nothing finished for 1 min 05 s, "
+            "oldest row 2 min 10 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 30.0 s elapsed"
+        )
+        assert "oldest" not in heartbeat(replace(STALLED, oldest=None))
+
+    def test_hostile_names_are_harmless(self):
+        """A log is read in a terminal as well."""
+        shown = heartbeat(replace(RUNNING, evaluation="\x1b[2J\n", scores={"\x1b[2J\n": 1.0}))
+
+        assert shown.isprintable()
+
+    def test_the_gaps_grow(self, drawn):
+        """After 10 s, then 30 s, then 60 s, then every 5 minutes: 14 lines in the first hour."""
+        beat = Heartbeat(drawn.append)
+        moments = []
+
+        for tenths in range(36_000):
+            before = len(drawn)
+            beat(replace(RUNNING, elapsed=tenths / 10))
+            moments += [tenths / 10] * (len(drawn) - before)
+        assert moments == [10, 40, 100, *range(400, 3600, 300)]
+        assert all(each.endswith(" elapsed\n") for each in drawn)
+
+    def test_a_short_run_prints_nothing(self, drawn):
+        """Its summary says it all, as it does at the end of a long one."""
+        beat = Heartbeat(drawn.append)
+
+        beat(STARTED)
+        beat(replace(RUNNING, elapsed=9.9))
+        beat(replace(RUNNING, elapsed=12.0, done=1000))
+
+        assert drawn == []
+
+    def test_a_stall_is_told_at_once_and_once(self, drawn):
+        """Not only when the next line is due; and again when it stalls again."""
+        beat = Heartbeat(drawn.append)
+        beat(replace(RUNNING, elapsed=100.0))
+
+        beat(replace(STALLED, elapsed=101.0))
+        beat(replace(STALLED, elapsed=102.0))
+        beat(replace(RUNNING, elapsed=103.0))
+        beat(replace(STALLED, elapsed=104.0))
+
+        assert ["nothing finished" in each for each in drawn] == [False, True, True]
+
+    def test_every_evaluation_has_its_own_gaps(self, drawn):
+        """Another name, or a clock that begins again, is another run."""
+        beat = Heartbeat(drawn.append)
+
+        beat(replace(RUNNING, elapsed=11.0))
+        beat(replace(RUNNING, elapsed=5.0, evaluation="eval_other"))
+        beat(replace(RUNNING, elapsed=11.0, evaluation="eval_other"))
+        beat(replace(RUNNING, elapsed=1.0, evaluation="eval_other"))
+        beat(replace(RUNNING, elapsed=11.0, evaluation="eval_other"))
+
+        assert len(drawn) == 3
+
+    @pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("closed file")])
+    def test_it_falls_silent_when_the_log_is_gone(self, error):
+        """A closed pipe ends the heartbeats, not the run."""
+        calls = []
+
+        def broken(chars: str) -> None:
+            calls.append(chars)
+            raise error
+
+        beat = Heartbeat(broken)
+
+        beat(replace(RUNNING, elapsed=11.0))
+        beat(replace(RUNNING, elapsed=100.0))
+
+        assert len(calls) == 1
+
+    def test_after_closing_it_is_silent(self, drawn):
+        """It can stand where a live line stands: clear and close do nothing to a log."""
+        beat = Heartbeat(drawn.append)
+        beat.clear()
+        beat.close()
+
+        beat(replace(RUNNING, elapsed=11.0))
+
+        assert drawn == []
+
+
+class TestLive:
+    def test_the_line_is_drawn_in_place(self, live, drawn, clock):
+        """Each draw replaces the one before."""
+        live(STARTED)
+        clock.now += 1
+        live(RUNNING)
+
+        assert screen(drawn) == [line(RUNNING, WINDOW)]
+        assert len(drawn) == 2
+
+    def test_it_is_drawn_ten_times_a_second_at_most(self, live, drawn, clock):
+        """However often it is called."""
+        for _ in range(1000):
+            live(RUNNING)
+            clock.now += 0.003
+
+        assert 25 <= len(drawn) <= 30
+
+    def test_clearing_leaves_nothing(self, live, drawn, clock):
+        """The next snapshot draws it again."""
+        live(RUNNING)
+
+        live.clear()
+        live.clear()
+        assert screen(drawn) == [""]
+        clock.now += 1
+        live(RUNNING)
+        assert screen(drawn) == [line(RUNNING, WINDOW)]
+
+    def test_closing_leaves_nothing_for_good(self, live, drawn, clock):
+        """A late snapshot does not draw into the summary."""
+        live(RUNNING)
+
+        live.close()
+        clock.now += 1
+        live(RUNNING)
+
+        assert screen(drawn) == [""]
+
+    def test_the_width_is_asked_at_each_draw(self, drawn, clock):
+        """After a resize the line fits again, and no piece of the wider one stays."""
+        widths = iter([120, 40])
+        live = Live(drawn.append, lambda: Terminal(width=next(widths)), clock)
+
+        live(RUNNING)
+        clock.now += 1
+        live(RUNNING)
+
+        assert screen(drawn) == [line(RUNNING, Terminal(width=40))]
+        # From the cursor on everything is erased, as a terminal wraps what it shows when narrowed.
+        assert drawn[1].startswith("\r\x1b[J")
+        assert drawn[1].endswith("\r")
+
+    @pytest.mark.parametrize(
+        "error",
+        [BrokenPipeError(), ValueError("closed"), UnicodeEncodeError("ascii", "…", 0, 1, "no")],
+    )
+    def test_it_falls_silent_when_the_terminal_is_gone(self, clock, error):
+        """Progress is no reason to lose a run."""
+        calls = []
+
+        def broken(chars: str) -> None:
+            calls.append(chars)
+            raise error
+
+        live = Live(broken, lambda: WINDOW, clock)
+
+        live(RUNNING)
+        clock.now += 1
+        live(RUNNING)
+        live.close()
+
+        assert len(calls) == 1
+
+    def test_an_error_of_another_kind_is_not_hidden(self, clock):
+        """A bug in `write` is a bug."""
+
+        def broken(chars: str) -> None:
+            raise ZeroDivisionError
+
+        live = Live(broken, lambda: WINDOW, clock)
+
+        with pytest.raises(ZeroDivisionError):
+            live(RUNNING)
+
+    def test_the_rate_is_that_of_the_latter_half(self, live, drawn, clock):
+        """A slow start does not spoil the ETA for long."""
+        for second in range(100):
+            done = 0 if second < 50 else 10 * (second - 50)
+            live(replace(RUNNING, elapsed=float(second), done=done, failed=0, path=()))
+            clock.now += 1
+
+        assert "10.0 rows/s" in screen(drawn)[-1]
+
+    def test_the_rate_begins_anew_with_each_evaluation(self, live, drawn, clock):
+        """One line may serve several, one after the other."""
+        live(replace(RUNNING, elapsed=1000.0, done=10))
+        clock.now += 1
+        live(replace(RUNNING, elapsed=10.0, done=100, evaluation="eval_other", path=()))
+
+        assert "10.0 rows/s" in screen(drawn)[-1]
+
+    def test_the_rate_begins_anew_when_the_clock_does(self, live, drawn, clock):
+        """The same evaluation may run twice in one process."""
+        live(replace(RUNNING, elapsed=1000.0, done=10))
+        clock.now += 1
+        live(replace(RUNNING, elapsed=10.0, done=100, path=()))
+
+        assert "10.0 rows/s" in screen(drawn)[-1]
+
+
+class TestOutputOfTheUser:
+    def test_it_appears_above_the_line(self, live, drawn):
+        """Whole lines, and ours is back at once."""
+        live(RUNNING)
+
+        with beside(live, drawn) as out:
+            print("hello", "world")
+            out.writelines(["one\n", "two\n"])
+
+        assert screen(drawn) == ["hello world", "one", "two", line(RUNNING, WINDOW)]
+
+    def test_before_the_first_draw_nothing_is_added(self, live, drawn):
+        """There is no line to bring back."""
+        with beside(live, drawn):
+            print("hello")
+
+        assert "".join(drawn) == "hello\n"
+
+    def test_an_unfinished_line_keeps_its_place_for_a_second(self, live, drawn, clock):
+        """`Loading... done` stays one line where it is quick."""
+        live(RUNNING)
+
+        with beside(live, drawn):
+            print("Loading...", end="")
+            clock.now += 0.9
+            live(RUNNING)
+            print(" done")
+
+        assert screen(drawn) == ["Loading... done", line(RUNNING, WINDOW)]
+
+    def test_then_the_line_moves_below_it(self, live, drawn, clock):
+        """Forgotten line ends do not end the progress."""
+        live(RUNNING)
+
+        with beside(live, drawn):
+            print("Loading...", end="")
+            print("", end="")
+            clock.now += 1.0
+            live(RUNNING)
+
+        assert screen(drawn) == ["Loading...", line(RUNNING, WINDOW)]
+
+    def test_even_a_flood_brings_no_more_than_ten_draws_a_second(self, live, drawn, clock):
+        """Text is never held back, draws are."""
+        with beside(live, drawn):
+            for _ in range(1000):
+                live(RUNNING)
+                print("x")
+                clock.now += 0.003
+
+        assert 20 <= sum("ETA" in piece for piece in drawn) <= 30
+        assert screen(drawn)[:1000] == ["x"] * 1000
+
+    def test_other_properties_are_those_of_the_stream(self, live, drawn):
+        """Whoever asks finds a terminal."""
+        with beside(live, drawn) as out:
+            assert out.isatty()
+
+    def test_what_is_no_terminal_is_left_alone(self, live, drawn):
+        """Output into a file does not disturb the line."""
+        with beside(live, drawn):
+            assert type(sys.stderr) is io.StringIO
+
+    def test_streams_come_back(self, live, drawn):
+        """What user code has put there meanwhile stays."""
+        first, second, theirs = Shared(drawn), Shared(drawn), Shared(drawn)
+
+        with redirect_stdout(first), redirect_stderr(second):
+            with printing_above(live):
+                sys.stderr = theirs
+            after = (sys.stdout, sys.stderr)
+
+        assert after == (first, theirs)
+
+    def test_streams_come_back_from_an_error(self, live, drawn):
+        """A run that fails leaves the process as it was."""
+        first = Shared(drawn)
+
+        with redirect_stdout(first):
+            with suppress(KeyError), printing_above(live):
+                raise KeyError
+            after = sys.stdout
+
+        assert after is first
+
+    def test_without_a_live_line_nothing_is_replaced(self, drawn):
+        """Heartbeats and callables of the user's need no way made."""
+        before = sys.stdout
+
+        with printing_above(Heartbeat(drawn.append)):
+            assert sys.stdout is before
+
+    def test_a_draw_never_waits_for_a_thread_that_prints(self, live, drawn, clock):
+        """A row that is stuck while it prints must not stop the loop."""
+        inside, leave = threading.Event(), threading.Event()
+
+        def stuck() -> None:
+            with live.making_way("x\n"):
+                inside.set()
+                leave.wait(10)
+
+        thread = threading.Thread(target=stuck)
+        thread.start()
+        inside.wait(10)
+
+        live(RUNNING)
+        before = list(drawn)
+        leave.set()
+        thread.join(10)
+        live(RUNNING)
+
+        assert before == []
+        assert screen(drawn) == [line(RUNNING, WINDOW)]
+
+
+class TestProgressOn:
+    def test_a_terminal_gets_a_live_line(self, window, clock):
+        """Drawn on the stream itself, at its width."""
+        fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+        master, stream = window
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
+
+        shown = progress_on(stream, {}, "never", clock)
+        shown(RUNNING)
+
+        assert isinstance(shown, Live)
+        received = os.read(master, 4096).decode()
+        assert received == f"\r\x1b[J{line(RUNNING, Terminal(width=60))}\r"
+
+    def test_a_pipe_gets_heartbeats(self):
+        """In what its encoding can carry."""
+        raw = io.BytesIO()
+        stream = io.TextIOWrapper(raw, encoding="ascii")
+
+        shown = progress_on(stream, {})
+        shown(replace(RUNNING, evaluation="é", elapsed=11.0))
+
+        assert isinstance(shown, Heartbeat)
+        assert raw.getvalue().startswith(b"\\xe9: 123/1,000 rows")
+
+    def test_a_dumb_terminal_gets_heartbeats(self, window):
+        """It could not draw in place."""
+        assert isinstance(progress_on(window[1], {"TERM": "dumb"}), Heartbeat)
+
+    def test_a_stopped_terminal_stops_nothing(self, window, clock):
+        """Ctrl-S, or a pipe that nobody reads: the draw is left out instead of waited for."""
+        termios = pytest.importorskip("termios")
+        master, stream = window
+        shown = progress_on(stream, {}, "never", clock)
+        termios.tcflow(stream.fileno(), termios.TCOOFF)
+
+        for _ in range(2000):  # a write would block when the terminal's buffer is full
+            shown(RUNNING)
+            clock.now += 1
+
+        termios.tcflow(stream.fileno(), termios.TCOON)
+        shown(STARTED)
+        assert "elapsed" in os.read(master, 65536).decode()
+
+    def test_a_closed_stream_ends_the_progress_alone(self, window, clock):
+        """The run goes on."""
+        shown = progress_on(window[1], {}, "never", clock)
+
+        window[1].close()
+        shown(RUNNING)
+        shown.close()
+
+        assert window[1].closed
+
+
+def test_the_public_face_has_no_hidden_names():
+    """What is documented is what can be imported."""
+    from doteval import reporting
+
+    assert all(hasattr(reporting, name) for name in reporting.__all__)
+    assert progress.Snapshot is reporting.Snapshot
