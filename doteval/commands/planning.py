@@ -1,0 +1,187 @@
+"""
+`doteval run --plan`: what a run would do, shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .call import FAILED, OK, Call, as_json
+
+if TYPE_CHECKING:
+    from ..evaluation import Evaluation
+    from ..reporting.views import Piece
+    from ..running.plan import Plan
+    from ..storage import Place
+
+_LABEL = 10  # columns of "malformed" and what parts it from its value
+_SHOWN = 10  # positions of malformed rows that are printed; JSON has more
+
+
+def planned(call: Call, place: Place, chosen: Sequence[tuple[str, Evaluation]]) -> int:
+    """
+    Plan a run of evaluations, given with their names in the store, and tell.
+
+    Returns:
+        the exit code: 1 where the run would surely fail, else 0.
+    """
+    from ..running.drive import drive
+    from ..running.plan import plan
+
+    options = call.options
+    plans = [
+        drive(
+            partial(
+                plan,
+                evaluation,
+                name=name,
+                experiment=options.experiment,
+                place=place,
+                samples=options.samples,
+                fresh=options.fresh,
+                shard=options.shard,
+                budget=options.budget[0],
+            )
+        )
+        for name, evaluation in chosen
+    ]
+    if options.json:
+        told = [each.to_dict() for each in plans]
+        call.say(as_json({"experiment": options.experiment, "store": str(place), "plans": told}))
+    else:
+        call.say(_head(call, place, plans))
+        for each in plans:
+            call.say("")
+            call.show(_lines(call, each))
+    return FAILED if any(_would_fail(call, each) for each in plans) else OK
+
+
+def _would_fail(call: Call, plan: Plan) -> bool:
+    return plan.problem is not None or not call.options.max_errors.allows(
+        plan.malformed * plan.repeats, plan.rows * plan.repeats
+    )
+
+
+def _head(call: Call, place: Place, plans: Sequence[Plan]) -> str:
+    terminal = call.terminal
+    name = call.options.experiment
+    named = "a new experiment" if name is None else f"experiment {terminal.shown(name)}"
+    is_there = place.path is None or any(each.exists for each in plans)
+    where = terminal.shown(place) if is_there else f"{terminal.shown(place)}, which would be made"
+    return f"plan for {named} in {where}; nothing is run"
+
+
+def _lines(call: Call, plan: Plan) -> Iterator[str]:
+    from ..reporting.views import Piece, flow, plural, short_name
+    from ..text import count
+
+    terminal = call.terminal
+    to_run = f"{count(plan.to_run)} to run"
+    head = [Piece(terminal.shown(short_name(plan.evaluation)), "strong")]
+    head.append(Piece(to_run, "accent" if plan.to_run else "good"))
+    if plan.shard:
+        head.append(Piece(f"shard {plan.shard} of {plural(plan.read, 'row')}"))
+    yield from flow(head, terminal)
+    for label, pieces, between in (
+        ("rows", _rows(plan), None),
+        ("malformed", _malformed(call, plan), " "),
+        ("columns", [Piece(terminal.shown(", ".join(plan.columns)))], None),
+        ("strategy", _strategy(call, plan.strategy), " "),
+        ("estimate", _estimate(plan), None),
+        ("going by", _basis(call, plan), " "),
+        ("budget", _budget(plan), " "),
+        ("problem", _words(call, plan.problem or ""), " "),
+        *(("note", _words(call, note), " ") for note in plan.notes),
+    ):
+        if pieces:
+            first = f"  {terminal.paint(label, 'dim')}{' ' * (_LABEL - len(label))}"
+            yield from flow(pieces, terminal, first, 2 + _LABEL, between)
+
+
+def _words(call: Call, sentence: str) -> list[Piece]:
+    """A sentence, breakable at its blanks."""
+    from ..reporting.views import Piece
+
+    return [Piece(word) for word in call.terminal.shown(sentence).split()]
+
+
+def _rows(plan: Plan) -> list[Piece]:
+    from ..reporting.views import Piece
+    from ..text import count
+
+    pieces = [Piece(count(plan.rows))]
+    if plan.repeats > 1:
+        pieces.append(Piece(f"{count(plan.repeats)} repeats of each"))
+    if plan.malformed:
+        pieces.append(Piece(f"{count(plan.malformed)} malformed", "bad"))
+    if plan.finished:
+        pieces.append(Piece(f"{count(plan.finished)} finished before"))
+    if plan.failed:
+        pieces.append(Piece(f"{count(plan.failed)} failed before, to run again"))
+    if plan.stale:
+        pieces.append(Piece(f"{count(plan.stale)} stored ones gone from the dataset", "warn"))
+    return pieces
+
+
+def _malformed(call: Call, plan: Plan) -> list[Piece]:
+    if not plan.malformed:
+        return []
+    listed = ", ".join(map(str, plan.positions[:_SHOWN]))
+    more = f", {call.terminal.mark}" if plan.malformed > _SHOWN else ""
+    return _words(call, f"at {listed}{more} (from 0); {plan.example}")
+
+
+def _strategy(call: Call, strategy: dict[str, Any]) -> list[Piece]:
+    """`SlidingWindow(max_concurrency=5)`, breakable between its parameters."""
+    parameters = dict(strategy)
+    name = parameters.pop("name", "unknown")
+    inside = ", ".join(f"{key}={value}" for key, value in parameters.items())
+    return _words(call, f"{name}({inside})")
+
+
+def _estimate(plan: Plan) -> list[Piece]:
+    from ..reporting.views import Piece, figure
+    from ..text import count, duration
+
+    if not plan.to_run:
+        return []
+    if plan.basis is None or plan.seconds is None:
+        return [Piece("unknown: no earlier run of it in this store to go by", "warn")]
+    pieces = [Piece(f"about {duration(plan.seconds)}", "strong")]
+    for value, word in ((plan.input_tokens, "in"), (plan.output_tokens, "out")):
+        if value is not None:
+            pieces.append(Piece(f"{count(round(value))} tokens {word}"))
+    if plan.cost is not None:
+        pieces.append(Piece(f"cost {figure(plan.cost)}"))
+    return pieces
+
+
+def _basis(call: Call, plan: Plan) -> list[Piece]:
+    """What the estimate rests on, and in which way that ran otherwise."""
+    from ..reporting.views import plural
+    from ..text import duration, when
+
+    basis = plan.basis
+    if basis is None or not plan.to_run:
+        return []
+    said = f"{plural(basis.records, 'record')} in {duration(basis.duration)}, experiment "
+    said += f"{basis.experiment!r}, {when(basis.started, time.time())}"
+    words = _words(call, said)
+    if not basis.same_strategy:
+        words += _words(call, "with another strategy:") + _strategy(call, basis.strategy)
+    if not basis.same_source:
+        words += _words(call, "(the function has changed since)")
+    return words
+
+
+def _budget(plan: Plan) -> list[Piece]:
+    from ..reporting.views import Piece
+    from ..text import count
+
+    if plan.budgeted is None:
+        return []
+    left = f"ends it after about {count(plan.budgeted)} of {count(plan.to_run)}"
+    return [Piece(word, "warn") for word in left.split()]

@@ -1,0 +1,416 @@
+"""
+Running evaluations without pytest: `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DatasetError, NotFound, UsageError
+from ..records import Failure, Record, new_name
+from ..text import one_line
+from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted
+from .planning import planned
+from .reading import similar
+
+if TYPE_CHECKING:
+    from ..budget import Budget
+    from ..evaluation import Evaluation
+    from ..reporting.progress import Snapshot
+    from ..reporting.summary import Summary
+    from ..running import Flow
+    from ..storage import Place
+
+    Listener = Callable[[Snapshot], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An evaluation to run, its name in the store, and what to type to run it alone."""
+
+    name: str
+    target: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How many rows may fail: at most so many, or at most this share of them; and as typed."""
+
+    rows: int = 0
+    share: float = 0.0
+    said: str = ""
+
+    def allows(self, failed: int, done: int) -> bool:
+        """Whether so many failures among the rows that were done are acceptable."""
+        return failed <= self.rows or failed <= self.share * done
+
+
+def tolerance(said: str) -> Tolerance:
+    """
+    Read `--max-errors`: "5" rows, or "2%" of them.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
+    number = said.strip()
+    try:
+        if not number.endswith("%"):
+            if int(number) >= 0:
+                return Tolerance(rows=int(number), said=number)
+        elif 0 <= float(number[:-1]) <= 100:  # NaN is not
+            return Tolerance(share=float(number[:-1]) / 100, said=number)
+    except ValueError:
+        pass  # told below
+    raise argparse.ArgumentTypeError(
+        f"{said!r}: expected a number of rows, as in 5, or a share, as in 2%"
+    )
+
+
+def _sample_size(said: str) -> int:
+    if said.isascii() and said.isdecimal() and int(said) >= 1:
+        return int(said)
+    raise argparse.ArgumentTypeError(f"{said!r}: expected a whole number of rows, 1 or more")
+
+
+def _shard(said: str) -> tuple[int, int]:
+    """Read `--shard`: "2/4" is (1, 4)."""
+    from ..runner import parse_shard  # here, as it loads the loop
+
+    try:
+        found = parse_shard(said)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    assert found is not None  # which only None is
+    return found
+
+
+def _budget(said: str) -> tuple[Budget, str]:
+    """Read `--budget`, and keep it as typed."""
+    from ..budget import Budget
+
+    try:
+        return Budget.parse(said), said
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _experiment(said: str) -> str:
+    if said.strip():
+        return said
+    raise argparse.ArgumentTypeError("an experiment needs a name that is not blank")
+
+
+@command(
+    "run",
+    "run the evaluations of a file, those that need no fixtures; the same command resumes",
+    "doteval run eval_sums.py --experiment baseline\n"
+    "doteval run eval_sums.py::eval_addition --samples 20\n"
+    "doteval run eval_sums.py --experiment baseline --fresh      # all rows anew\n"
+    "doteval run eval_sums.py --max-errors 2%\n"
+    "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
+    "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
+    "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines",
+    option("files", metavar="FILE[::NAME]", nargs="+", help="a file, or one of its evaluations"),
+    option(
+        "--experiment",
+        metavar="NAME",
+        type=_experiment,
+        help="where to store the results; the same name again resumes "
+        "(default: a new name, made of the time)",
+    ),
+    option(
+        "--samples", metavar="N", type=_sample_size, help="only the first N rows of each dataset"
+    ),
+    option("--fresh", action="store_true", help="run all rows anew; old records no longer count"),
+    option(
+        "--max-errors",
+        metavar="N|P%",
+        type=tolerance,
+        default=Tolerance(),
+        help="how many rows of an evaluation may fail without failing the command (default: none)",
+    ),
+    option(
+        "--shard",
+        metavar="I/N",
+        type=_shard,
+        help="only part I of N of the rows, chosen by what is in them, so on every machine the "
+        "same; `doteval merge` brings the stores together",
+    ),
+    option(
+        "--budget",
+        metavar="LIMITS",
+        type=_budget,
+        default=(None, ""),
+        help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%: then "
+        "nothing new starts, and the same command resumes",
+    ),
+    option(
+        "--plan",
+        action="store_true",
+        help="check everything and tell what would run, without calling a function or storing "
+        "anything",
+    ),
+    option("--json", action="store_true", help="with --plan: print JSON"),
+    option(
+        "--quiet",
+        "-q",
+        action="count",
+        default=0,
+        help="no progress while it runs; -qq: no summary either",
+    ),
+)
+def run(call: Call) -> int:
+    """Run what was chosen, one evaluation after the other."""
+    if call.options.json and not call.options.plan:
+        raise UsageError("--json is for --plan; what is stored is printed by `doteval show --json`")
+    place = call.place()
+    with ExitStack() as stack:
+        chosen = _chosen(call.options.files, place.anchor, stack)
+        _refuse_resources(chosen)
+        if call.options.plan:
+            return planned(call, place, [(each.name, each.evaluation) for each in chosen])
+        return _Round(call, place).run(chosen)
+
+
+# --- choosing ---------------------------------------------------------------------------------
+
+
+def _chosen(targets: Sequence[str], anchor: Path, stack: ExitStack) -> list[Chosen]:
+    """
+    The evaluations that are meant, each once, in the order given.
+
+    Raises:
+        NotFound: there is no such file or evaluation.
+        ImportFailed: a file raised.
+    """
+    from ..files import evaluations_in, imported
+    from ..storage import name_from
+
+    found: dict[str, dict[str, Evaluation]] = {}
+    chosen: dict[str, Chosen] = {}
+    for target in targets:
+        file, _, wanted = target.partition("::")
+        known = found.get(file)
+        if known is None:
+            known = found[file] = evaluations_in(stack.enter_context(imported(Path(file))))
+        if not known:
+            raise NotFound(f"{file} has no evaluation: no function decorated with @foreach(...)")
+        for name in [wanted] if wanted else known:
+            if name not in known:
+                raise NotFound(f"{file} has no evaluation {name!r}{similar(name, list(known))}")
+            full = f"{name_from(anchor, file)}::{name}"
+            chosen.setdefault(full, Chosen(full, f"{file}::{name}", known[name]))
+    return list(chosen.values())
+
+
+def _refuse_resources(chosen: Sequence[Chosen]) -> None:
+    """
+    Fixtures are pytest's: say so before the first row costs anything.
+
+    Raises:
+        UsageError: an evaluation needs what only pytest can give.
+    """
+    needy = [each for each in chosen if each.evaluation.resources]
+    if not needy:
+        return
+    first = needy[0]
+    names = " and ".join(map(repr, first.evaluation.resources))
+    plain = [each.target for each in chosen if not each.evaluation.resources]
+    raise UsageError(
+        f"{first.target} needs {names}: `doteval run` has no fixtures, so run it with "
+        f"`pytest {quoted(first.target)}`"
+        + (f"; these can be run here: {', '.join(plain)}" if plain else "")
+    )
+
+
+# --- running ----------------------------------------------------------------------------------
+
+
+class _Round:
+    """
+    The evaluations of one `doteval run`, one after the other.
+
+    Args:
+        call: the command.
+        place: of the store.
+    """
+
+    def __init__(self, call: Call, place: Place) -> None:
+        options = call.options
+        self._call = call
+        self._place = place
+        self._experiment: str = options.experiment or new_name()
+        self._shows = options.quiet < 2
+        self._failed = 0  # rows
+        self._first: Record | None = None  # that failed, of the evaluation that is being run
+        self._clear: Callable[[], object] = lambda: None
+
+    def run(self, chosen: Sequence[Chosen]) -> int:
+        """Run them; the exit code of the worst."""
+        from ..reporting.progress import printing_above, progress_on
+
+        terminal = self._call.terminal
+        self._say(f"experiment {terminal.paint(terminal.shown(self._experiment), 'strong')}")
+        if self._call.options.quiet:
+            return self._all(chosen, None)
+        progress = progress_on(self._call.err, os.environ, self._call.options.color)
+        self._clear = progress.clear
+        try:
+            with printing_above(progress):
+                return self._all(chosen, progress)
+        finally:
+            progress.close()
+
+    def _all(self, chosen: Sequence[Chosen], listener: Listener | None) -> int:
+        codes = {OK}
+        complaints = []
+        for each in chosen:
+            flow = self._flow(each, listener)
+            try:
+                code, problem = self._one(flow)
+            except KeyboardInterrupt as error:
+                return self._interrupted(flow, error.args[0] if error.args else signal.SIGINT)
+            if problem:
+                codes.add(code)
+                complaints.append(f"{each.evaluation.__name__}: {problem}")
+        self._say(*[""] * bool(complaints))
+        for sentence in complaints:
+            self._call.complain(sentence)
+        if self._failed:
+            self._say_hint(f"the rows that failed: {self._see()}")
+            self._say_hint(f"to try them again:    {self._again()}")
+        elif complaints:
+            self._say_hint(f"to resume: {self._again()}")
+        return next(code for code in (FAILED, INCONCLUSIVE, OK) if code in codes)
+
+    def _flow(self, chosen: Chosen, listener: Listener | None) -> Flow:
+        from ..running import Flow
+
+        options = self._call.options
+        self._first = None
+        return Flow(
+            chosen.evaluation,
+            name=chosen.name,
+            experiment=self._experiment,
+            place=self._place,
+            resources={},
+            samples=options.samples,
+            fresh=options.fresh,
+            listener=listener,
+            on_record=self._meet,
+            budget=options.budget[0],
+            shard=options.shard,
+        )
+
+    def _meet(self, record: Record) -> None:
+        if self._first is None and record.failed:
+            self._first = record
+
+    def _one(self, flow: Flow) -> tuple[int, str]:
+        """Run one evaluation, tell what came out of it; the exit code, and what is wrong."""
+        from ..running import drive
+
+        try:
+            summary = drive(flow.run, stops=lambda: lambda: flow.is_calling)
+        except DatasetError as error:
+            return FAILED, str(error)
+        finally:
+            self._clear()
+        self._tell(flow, summary)
+        return self._verdict(flow, summary)
+
+    def _tell(self, flow: Flow, summary: Summary) -> None:
+        from ..reporting.views import plural, summary_lines
+
+        notes = list(flow.notes)
+        if not flow.done and flow.skipped:
+            notes.append(
+                f"nothing to do: {plural(flow.skipped, 'row')} stored before; to run anew: "
+                f"{self._again('--fresh')}"
+            )
+        if self._call.options.shard is not None:
+            notes.append(f"shard {self._part()}: the other rows are left to the other shards")
+        self._say("", *summary_lines(summary, self._call.terminal, notes=notes))
+
+    def _verdict(self, flow: Flow, summary: Summary) -> tuple[int, str]:
+        """
+        Why the command fails: rows that failed, or a run that gave up; not wrong answers. A run
+        that its budget has ended proves nothing either way.
+        """
+        from ..reporting.views import plural
+
+        failed = sum(flow.errors.values())
+        done = flow.done + flow.skipped
+        if not self._call.options.max_errors.allows(failed, done):
+            self._failed += failed
+            return FAILED, f"{failed:,} of {plural(done, 'row')} failed; {self._first_failure()}"
+        stopped = [note for note in flow.notes if note.startswith("stopped: ")]
+        if stopped:
+            left = summary.missing != 0  # the last row may have spent the last of it
+            return (INCONCLUSIVE, stopped[0].partition(";")[0]) if left else (OK, "")
+        return (OK, "") if flow.status == "complete" else (FAILED, flow.status)
+
+    def _first_failure(self) -> str:
+        first = self._first
+        assert first is not None and isinstance(first.outcome, Failure)
+        said = one_line(first.outcome.message, 200)
+        return f"first: row {first.position}, {first.outcome.type}{': ' if said else ''}{said}"
+
+    def _interrupted(self, flow: Flow, number: int) -> int:
+        from ..reporting.views import plural
+
+        what = "terminated" if number == signal.SIGTERM else "interrupted"
+        stored = plural(flow.done + flow.skipped, "row")
+        self._say("")
+        self._call.complain(f"{what}: {stored} of {flow.evaluation.__name__} stored")
+        self._call.complain(f"to resume: {self._again()}")
+        return SIGNALLED + number
+
+    # ------------------------------------------------------------- how to go on
+
+    def _again(self, *more: str) -> str:
+        """This command with the experiment's name: it resumes, unless `--fresh` is added."""
+        options = self._call.options
+        words = ["run", *options.files, "--experiment", self._experiment]
+        if options.samples is not None:
+            words += ["--samples", str(options.samples)]
+        if options.max_errors.said:
+            words += ["--max-errors", options.max_errors.said]
+        if options.shard is not None:
+            words += ["--shard", self._part()]
+        if options.budget[1]:
+            words += ["--budget", options.budget[1]]
+        return f"{program()} {quoted(*words, *more, *self._storage())}"
+
+    def _part(self) -> str:
+        at, shards = self._call.options.shard
+        return f"{at + 1}/{shards}"
+
+    def _see(self) -> str:
+        return f"{program()} {quoted('show', self._experiment, '--errors', *self._storage())}"
+
+    def _storage(self) -> list[str]:
+        storage = self._call.options.storage
+        return [] if storage is None else ["--storage", storage]
+
+    def _say_hint(self, sentence: str) -> None:
+        terminal = self._call.terminal
+        self._say(terminal.paint(terminal.shown(sentence), "dim"))
+
+    def _say(self, *lines: str) -> None:
+        """Print to stdout; that nobody reads it any more is no reason to lose an evaluation."""
+        if not self._shows:
+            return
+        try:
+            self._call.say(*lines)
+            self._call.out.flush()
+        except (OSError, ValueError):
+            self._shows = False

@@ -1,0 +1,299 @@
+"""
+One evaluation in the call phase of its item: run, told and judged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .options import Options
+from .screen import Screen
+from .stage import Stage
+
+if TYPE_CHECKING:
+    from ..records import Record
+    from ..reporting.gate import Gate, Verdict
+    from ..reporting.summary import Summary
+    from ..storage.place import Place
+
+
+class Call:
+    """
+    Run an evaluation over its dataset.
+
+    Args:
+        item: of pytest, its fixtures set up.
+        evaluation: what `item.obj` is: an Evaluation, or a bound one.
+        options: of the session.
+        experiment: name to store the results under.
+        place: of the store.
+        fresh: whether to supersede what is stored.
+        screen: where progress is shown.
+        fatal: exceptions that end the run wherever they are raised.
+
+    Attributes:
+        flow: the run.
+        summary: of everything stored; None before the end, and where nothing is.
+    """
+
+    def __init__(
+        self,
+        item: Any,
+        evaluation: Any,
+        *,
+        options: Options,
+        experiment: str,
+        place: Place,
+        fresh: bool,
+        screen: Screen,
+        fatal: tuple[type[BaseException], ...],
+    ) -> None:
+        from ..running import Flow
+
+        self._item = item
+        self._options = options
+        self._screen = screen
+        self._first: Record | None = None
+        self.summary: Summary | None = None
+        self.flow = Flow(
+            evaluation,
+            name=name_of(item, place.anchor),
+            experiment=experiment,
+            place=place,
+            resources={
+                parameter: item.funcargs[parameter]
+                for parameter in evaluation.__signature__.parameters
+                if parameter in item.funcargs
+            },
+            samples=options.samples,
+            fresh=fresh,
+            listener=screen.listener,
+            on_record=self._meet,
+            fatal=fatal,
+            budget=options.budget,
+            shard=options.shard,
+        )
+
+    def run(self, stage: Stage) -> None:
+        """
+        Run what has no result yet, on the stage's loop.
+
+        Raises:
+            DotevalError: the store, the dataset or another run made it end early.
+        """
+        flow = self.flow
+        with self._screen.showing():
+            self.summary = stage.drive(flow.run, lambda: flow.is_calling)
+
+    def _meet(self, record: Record) -> None:
+        """Keep the first failure."""
+        from ..records import Failure
+
+        if self._first is None and isinstance(record.outcome, Failure):
+            self._first = record
+
+    # ------------------------------------------------------------------- judgement
+
+    def verdict(self) -> str | None:
+        """
+        Why the item fails because of its rows or of a gate; None where it passes.
+
+        Notes for the summary are taken on the way.
+        """
+        said = [each for each in (self._verdict_of_rows(), self._verdict_of_gates()) if each]
+        return "\n".join(said) or None
+
+    def _verdict_of_gates(self) -> str | None:
+        """What does not hold, or is undecided, of everything that is stored."""
+        flow = self.flow
+        gates = [gate for gate in self._options.gates if gate.concerns(flow.name)]
+        if not gates:
+            return None
+        summary = self.summary
+        if self._options.shard is not None and summary is not None and summary.missing != 0:
+            flow.notes.append("gates are about all shards: merge them, then `doteval gate`")
+            return None
+        from ..reporting.gate import PASS
+
+        failed = []
+        for each in self._judged(gates):
+            said = [f"gate {each.gate.text}: {each.message}", *[each.note] * bool(each.note)]
+            if each.outcome == PASS:
+                flow.notes += said
+            else:
+                word = "" if each.outcome == "fail" else f"{each.outcome}: "
+                failed.append(f"{word}{'; '.join(said)}")
+        return "\n".join(failed)
+
+    def _judged(self, gates: list[Gate]) -> list[Verdict]:
+        """The complete stored set is judged, not only what this session ran."""
+        from ..reporting.gate import AtHand, Stored, judge
+        from ..storage import open_store
+
+        flow = self.flow
+        if flow.place.path is None and self.summary is not None:  # a memory is gone by now
+            return judge(gates, AtHand(self.summary))
+        store = open_store(flow.place)
+        try:
+            return judge(gates, Stored(store, flow.experiment, [flow.name]))
+        finally:
+            store.close()
+
+    def _verdict_of_rows(self) -> str | None:
+        """Why the item fails because of rows that failed, or that its budget has left out."""
+        flow = self.flow
+        failed, rows = sum(flow.errors.values()), flow.done + flow.skipped
+        if flow.skipped and not flow.done:
+            flow.notes.append(
+                f"nothing to do: {_rows(flow.skipped)} stored before; to run anew: "
+                f"{self.command('--fresh')}"
+            )
+        lines = [note for note in flow.notes if note.startswith("stalled: ")]
+        if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
+            lines += [note for note in flow.notes if note.startswith("stopped: ")]
+        if self._first is not None:
+            said = f"{failed:,} of {_rows(rows)} failed"
+            if flow.status != "stalled" and self._options.allowance.covers(failed, rows):
+                flow.notes.append(f"{said}, which --eval-max-errors allows")
+            else:
+                lines.append(f"{said}: {_counts(flow.errors)}")
+                first = _told(self._first, flow.first_error, flow.evaluation.file)
+                lines.append(f"first: {first}")
+        return "\n".join([*lines, f"resume: {self.command()}"]) if lines else None
+
+    def refusal(self, error: BaseException) -> str:
+        """What to say where the store, the dataset or another run made it end early."""
+        from ..errors import DatasetError
+        from ..text import safe
+
+        said = safe(error, 2_000)
+        if isinstance(error, DatasetError) and self.flow.done:
+            return f"{said}\nresume: {self.command()}"
+        return said
+
+    def command(self, *more: str) -> str:
+        """The command that runs this evaluation again."""
+        file = os.path.relpath(self._item.path, self._item.config.invocation_params.dir)
+        arguments = ["::".join([file, *_below_file(self._item)])]
+        arguments += ["--experiment", self.flow.experiment]
+        if self._options.said:
+            arguments += ["--storage", str(self._options.storage)]
+        if self._options.samples is not None:
+            arguments += ["--samples", str(self._options.samples)]
+        if self._options.shard is not None:
+            at, shards = self._options.shard
+            arguments += ["--eval-shard", f"{at + 1}/{shards}"]
+        if self._options.budget_said:
+            arguments += ["--eval-budget", self._options.budget_said]
+        return command([*arguments, *more])
+
+    # --------------------------------------------------------------------- telling
+
+    def entry(self) -> str:
+        """What came out, as text that can travel with a report."""
+        flow = self.flow
+        if self.summary is None and flow.done + flow.skipped:
+            self.summary = stored(flow.place, flow.experiment, flow.name)
+        return json.dumps(
+            {
+                "name": flow.name,
+                "experiment": flow.experiment,
+                "summary": None if self.summary is None else asdict(self.summary),
+                "notes": flow.notes,
+                "status": flow.status,
+            },
+            default=str,
+        )
+
+
+def begun(item: Any, anchor: Path, experiment: str) -> str:
+    """What is known of an evaluation before its call: for the time until it ends."""
+    entry = {"name": name_of(item, anchor), "experiment": experiment, "status": "interrupted"}
+    return json.dumps(entry)
+
+
+def stored(place: Place, experiment: str, name: str) -> Summary | None:
+    """What is stored of an evaluation that could not tell itself; None where nothing is."""
+    from ..errors import DotevalError
+    from ..reporting.summary import summarise
+    from ..storage import open_store
+
+    if place.path is None or not place.path.exists():
+        return None
+    try:
+        store = open_store(place)
+        try:
+            return summarise(store, experiment, name)
+        finally:
+            store.close()
+    except DotevalError:  # told already: it is why the run has ended
+        return None
+
+
+def name_of(item: Any, anchor: Path) -> str:
+    """
+    The name of an evaluation in the store: its node id, with the path from the store's anchor.
+
+    Made of the names of the nodes: the path in a node id depends on the configuration file, and
+    pytest-xdist may add a group at its end.
+    """
+    from ..storage.place import name_from
+
+    return "::".join([name_from(anchor, item.path), *_below_file(item)])
+
+
+def _below_file(item: Any) -> list[str]:
+    """The names of the nodes from below the file down to the item."""
+    names: list[str] = []
+    while not isinstance(item.obj, ModuleType):
+        names.insert(0, item.name)
+        item = item.parent
+    return names
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n:,} rows"
+
+
+def _counts(errors: Mapping[str, int]) -> str:
+    from ..text import safe
+
+    ordered = sorted(errors.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{safe(kind, 80)} {n:,}" for kind, n in ordered)
+
+
+def _told(record: Record, error: BaseException | None, file: str) -> str:
+    """What a failed row said, and the last line of the evaluation's file before that."""
+    from ..text import one_line, safe
+
+    outcome: Any = record.outcome
+    said = f"row {record.position}: {safe(outcome.type, 80)}: {one_line(outcome.message, 300)}"
+    if error is None or type(error).__name__ != outcome.type:
+        return said
+    lines = [line for name, line in _places(error) if name == file]
+    return f"{said} ({safe(os.path.basename(file))}:{lines[-1]})" if lines else said
+
+
+def _places(error: BaseException) -> Iterator[tuple[str, int]]:
+    """Files and lines that led to an exception."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def command(arguments: list[str]) -> str:
+    """A command of pytest's, to be pasted into a shell."""
+    import shlex
+
+    from ..text import safe
+
+    is_module = os.path.basename(sys.argv[0]) == "__main__.py"
+    return safe(f"{'python -m pytest' if is_module else 'pytest'} {shlex.join(arguments)}")

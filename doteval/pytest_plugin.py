@@ -1,0 +1,416 @@
+"""
+Evaluations as pytest items.
+
+    collected   core pytest makes an ordinary Function of each evaluation, because its
+                `__signature__` leaves the dataset's columns out; fixtures, marks, parametrization,
+                selection and reporting are then pytest's own
+    called      `pytest_pyfunc_call` runs the evaluation over its dataset and judges how that went
+    told        what came out travels with the item's report, so that it also reaches the
+                controller of pytest-xdist, and is shown once, at the end
+
+A session without evaluations pays nothing: neither asyncio nor a database is loaded before an
+evaluation runs, and evaluations are recognised only where somebody has imported them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Generator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .errors import DatasetError, DotevalError, UsageError
+from .items import Call, Options, Screen, Stage, Told, begun, read_options
+
+if TYPE_CHECKING:
+    from .storage.place import Place
+
+
+class Setting:
+    """
+    What one session has for its evaluations.
+
+    Attributes:
+        options: what was asked for.
+        stage: the event loop.
+        screen: where progress is shown.
+        told: what evaluations have told.
+        item: the evaluation that is running; None for any other item.
+        begun: names of the evaluations that --fresh has begun anew; a repeated item resumes.
+        place: of the store, once it was looked for.
+    """
+
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.config = config
+        self.options = options
+        self.stage = Stage(partial(pytest.fail, pytrace=False))
+        self.screen = Screen(config)
+        self.told = Told()
+        self.item: pytest.Item | None = None
+        self.begun: set[str] = set()
+        self._place: Place | None = None
+
+    @property
+    def experiment(self) -> str:
+        """The experiment of this session; a name is made when the first evaluation needs it."""
+        if not self.options.experiment:
+            from .records import new_name
+
+            self.options = self.options._replace(experiment=new_name())
+        return self.options.experiment
+
+    @property
+    def place(self) -> Place:
+        """
+        Where results are kept; looked for once, before an evaluation changes the directory.
+
+        Raises:
+            pytest.UsageError: the address means nothing.
+        """
+        if self._place is None:
+            from .storage.place import locate
+
+            try:
+                self._place = locate(self.options.storage, self.config.rootpath)
+            except DotevalError as error:
+                raise pytest.UsageError(str(error)) from error
+        return self._place
+
+
+_SETTING = pytest.StashKey[Setting]()
+_ENTRY = pytest.StashKey[str]()
+
+
+# ----------------------------------------------------------------------------- options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("doteval", "evaluations (doteval)")
+    group.addoption(
+        "--experiment",
+        dest="doteval_experiment",
+        metavar="NAME",
+        help="store results under this name; the same name again resumes: only rows without a "
+        "result run (default: a new name for each session)",
+    )
+    group.addoption(
+        "--samples",
+        dest="doteval_samples",
+        metavar="N",
+        help="run only the first N rows of each dataset",
+    )
+    group.addoption(
+        "--storage",
+        dest="doteval_storage",
+        metavar="ADDRESS",
+        help="where results are kept: a path, sqlite://results.db or memory:// "
+        "(default: the nearest .doteval/ upward)",
+    )
+    group.addoption(
+        "--fresh",
+        dest="doteval_fresh",
+        action="store_true",
+        help="run every row again, in place of what the experiment has stored",
+    )
+    group.addoption(
+        "--eval-max-errors",
+        dest="doteval_max_errors",
+        metavar="N|N%",
+        help="pass in spite of so many failed rows, or such a share of them: 5 or 2%% (default: 0)",
+    )
+    group.addoption(
+        "--eval-gate",
+        dest="doteval_gates",
+        metavar="GATE",
+        action="append",
+        help="fail an evaluation unless this holds, as in 'exact_match.accuracy >= 0.8' or "
+        "'errors <= 2%%'; can be given several times",
+    )
+    group.addoption(
+        "--eval-shard",
+        dest="doteval_shard",
+        metavar="I/N",
+        help="run only part I of N of the rows of each dataset, chosen by what is in them; "
+        "`doteval merge` brings the stores of all parts together",
+    )
+    group.addoption(
+        "--eval-budget",
+        dest="doteval_budget",
+        metavar="LIMITS",
+        help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%; one "
+        "that is stopped by it fails, and can be resumed",
+    )
+    parser.addini("experiment", "default for --experiment")
+    parser.addini("storage", "default for --storage, from the folder of this file")
+    parser.addini("eval_max_errors", "default for --eval-max-errors")
+    parser.addini("eval_budget", "default for --eval-budget")
+    parser.addini("eval_gate", "default for --eval-gate, one in a line", type="linelist")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """
+    Read the options, so that a wrong one ends the session before anything is paid for.
+
+    Raises:
+        pytest.UsageError: one of them can not be understood.
+    """
+    try:
+        options = read_options(
+            lambda name: config.getoption(f"doteval_{name}"),
+            config.getini,
+            config.rootpath if config.inipath is None else config.inipath.parent,
+        )
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    handed = getattr(config, "workerinput", {}).get("doteval_experiment")
+    if handed is not None:  # by the controller of pytest-xdist
+        options = options._replace(experiment=handed)
+    setting = config.stash[_SETTING] = Setting(config, options)
+    if options.said:
+        assert setting.place  # a wrong address is told at once
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """The controller of pytest-xdist names the experiment for all of its workers."""
+    node.workerinput["doteval_experiment"] = node.config.stash[_SETTING].experiment
+
+
+# -------------------------------------------------------------------------- collection
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[None, Any, None]:
+    """
+    Collect `eval_*.py` too, if it speaks of evaluations and pytest would not collect it anyway.
+
+    An ML repository may have many an `eval_llama.py` that is a script: importing it could start
+    a training run. So a file is read before it is imported.
+    """
+    outcome = yield
+    name = file_path.name
+    if not (name.startswith("eval_") and name.endswith(".py")):
+        return
+    collected = outcome.get_result()
+    if any(isinstance(each, pytest.Module) for each in collected):
+        return  # named on the command line, or matched by the user's own python_files
+    source = file_path.read_bytes()
+    if b"foreach" not in source and b"ForEach" not in source:
+        return
+    _rewrite_asserts(file_path)
+    hook = parent.session.gethookproxy(file_path)
+    module = hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
+    outcome.force_result([*collected, module])
+
+
+def _rewrite_asserts(file: Path) -> None:
+    """Failing asserts of its plain tests explain themselves, as in files that pytest collects."""
+    parts, folder = [file.stem], file.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    name = ".".join(parts)
+    if name not in sys.modules:
+        pytest.register_assert_rewrite(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[pytest.Item] | None:
+    """
+    Let core pytest collect an evaluation, whatever its name, once in a module.
+
+    Returns:
+        None: core goes on as it would (and now takes an evaluation for a test function); or no
+        items, where this name of the evaluation is not the one to collect.
+    """
+    evaluation = obj.__func__ if isinstance(obj, staticmethod) else obj
+    if not _is_evaluation(evaluation):
+        return None
+    if getattr(evaluation, "__test__", True) is False or not _is_its_name(collector, name, obj):
+        return []
+    # Set here and not where the evaluation is made: without this plugin, pytest would call it.
+    obj.__test__ = True  # type: ignore[attr-defined]
+    return None
+
+
+def _is_evaluation(obj: object) -> bool:
+    """Whether it is an evaluation of this very package; a copy of it has a plugin of its own."""
+    room = sys.modules.get(f"{__package__}.evaluation")
+    return room is not None and isinstance(obj, (room.Evaluation, room.BoundEvaluation))
+
+
+def _is_its_name(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> bool:
+    """
+    Whether an evaluation is collected under this name.
+
+    Evaluations made in a loop are bound to the loop's name and to their own; others are imported
+    from the module that defines them and collected there.
+    """
+    if isinstance(collector, pytest.Module):
+        home = sys.modules.get(obj.__module__, collector.obj)
+        if home is not collector.obj and any(each is obj for each in vars(home).values()):
+            return False
+    names = [each for each, value in vars(collector.obj).items() if value is obj]
+    own: str = obj.__name__
+    return name == (own if own in names or not names else names[0])
+
+
+def _evaluation_of(item: pytest.Item) -> Any:
+    """The evaluation that an item runs; None for any other item."""
+    obj = getattr(item, "obj", None)
+    return obj if _is_evaluation(obj) else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Find the store before the first row is paid for."""
+    if any(_evaluation_of(item) is not None for item in session.items):
+        assert session.config.stash[_SETTING].place
+
+
+# ----------------------------------------------------------------------------- running
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Remember which evaluation is running: its async fixtures are ours to set up."""
+    setting = item.config.stash[_SETTING]
+    setting.item = None if _evaluation_of(item) is None else item
+    yield
+    setting.item = None
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """
+    Set up an async fixture on the loop that evaluations run on.
+
+    Outermost, so that plugins for async tests see a plain function and leave it alone. Fixtures
+    of other items stay with those plugins.
+    """
+    function: Any = fixturedef.func
+    setting = request.config.stash[_SETTING]
+    if setting.item is None or not (
+        inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    ):
+        yield
+        return
+    bound, owner = function, getattr(function, "__self__", None)
+    if owner is not None and isinstance(request.instance, type(owner)):
+        bound = function.__func__.__get__(request.instance)  # the very instance that runs
+    definition: Any = fixturedef
+    definition.func = setting.stage.stand_in(
+        bound, request.fixturename or fixturedef.argname, request.addfinalizer
+    )
+    yield
+    definition.func = function
+
+
+class _Recognised(type):
+    def __instancecheck__(cls, error: object) -> bool:
+        return isinstance(error, pytest.fail.Exception) and str(error).endswith(
+            " from pytest-timeout."
+        )
+
+
+class _Alarm(BaseException, metaclass=_Recognised):
+    """
+    What pytest-timeout raises, told from `pytest.fail()` in a row by its message.
+
+    Its alarm goes off in whatever the main thread is doing. Inside a plain function it would be
+    taken for the row's own failure, and the next rows, without an alarm, could take for ever.
+    """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an evaluation over its dataset, and judge how that went."""
+    evaluation = _evaluation_of(pyfuncitem)
+    if evaluation is None:
+        return None
+    setting = pyfuncitem.config.stash[_SETTING]
+    call = Call(
+        pyfuncitem,
+        evaluation,
+        options=setting.options,
+        experiment=setting.experiment,
+        place=setting.place,
+        fresh=setting.options.fresh and pyfuncitem.nodeid not in setting.begun,
+        screen=setting.screen,
+        fatal=(KeyboardInterrupt, pytest.exit.Exception, _Alarm),
+    )
+    setting.begun.add(pyfuncitem.nodeid)
+    cause: BaseException | None
+    try:
+        call.run(setting.stage)
+        said, cause = call.verdict(), call.flow.first_error
+    except DotevalError as error:
+        said = call.refusal(error)
+        cause = error.__cause__ if isinstance(error, DatasetError) else None
+    finally:
+        pyfuncitem.stash[_ENTRY] = entry = call.entry()
+        setting.told.take(pyfuncitem.nodeid, entry)  # an interrupted item has no report
+    if said is None:
+        return True
+    if pyfuncitem.config.getoption("usepdb", False) and isinstance(cause, Exception):
+        raise cause  # the debugger stops where the row failed
+    pytest.fail(said, pytrace=False)
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """A debugger and a line that is drawn again and again can not share a terminal."""
+    config.stash[_SETTING].screen.fall_silent()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the loop, after the last fixture of the session."""
+    if _SETTING in config.stash:
+        config.stash[_SETTING].stage.close()
+
+
+# ----------------------------------------------------------------------------- telling
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, None]:
+    """Give the reports of an evaluation what it has told, for they travel further than we do."""
+    outcome = yield
+    setting = item.config.stash[_SETTING]
+    if setting.item is not item:
+        return
+    report = outcome.get_result()
+    if call.when == "call" and _ENTRY in item.stash:
+        report.doteval = item.stash[_ENTRY]
+        del item.stash[_ENTRY]
+    elif call.when == "setup" and call.excinfo is None:  # until its call is over, it is unfinished
+        report.doteval = begun(item, setting.place.anchor, setting.experiment)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_from_serializable(config: pytest.Config, data: dict[str, Any]) -> None:
+    """The controller of pytest-xdist hears from its workers what evaluations have told."""
+    if "doteval" in data:
+        config.stash[_SETTING].told.take(data["nodeid"], data["doteval"])
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show what came out of the evaluations; nothing under -qq."""
+    setting = config.stash[_SETTING]
+    if not setting.told or config.getoption("verbose") < -1:
+        return
+    terminalreporter.write_sep("=", "evaluations")
+    arguments = [str(each) for each in config.invocation_params.args]
+    setting.options = setting.options._replace(experiment=setting.experiment)
+    for line in setting.told.lines(
+        setting.screen.terminal(), setting.place, setting.options, arguments
+    ):
+        terminalreporter.write_line(line)

@@ -1,0 +1,361 @@
+"""
+For authors of plugins: the checks that a store must pass.
+
+    import pytest
+    from doteval.testing import STORE_CHECKS
+
+    @pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
+    def test_my_store(check, tmp_path):
+        check(lambda: MyStore(tmp_path))
+
+Each check is a function of a callable that opens a store, the same one at each call where the
+store outlives its object. It raises AssertionError with what was expected, and needs no pytest.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .errors import Busy, NotFound, UsageError
+from .records import LIVE, STALE, SUPERSEDED, Attempt, Failure, Record, Result, Run, Score
+from .storage import Store
+from .storage.encoding import Entry, dump, encode
+
+Open = Callable[[], Store]
+_EVALUATION = "eval_x.py::eval_x"
+_BEGAN = 1_700_000_000.0  # Unix seconds
+
+
+# --- what the checks are made of ---------------------------------------------------------------
+
+
+def _run(experiment: str = "e", evaluation: str = _EVALUATION, **header: Any) -> Run:
+    return Run(
+        os.urandom(16).hex(), experiment, evaluation, _BEGAN, None, 0.0, "running", os.getpid(),
+        header,
+    )  # fmt: skip
+
+
+def _ended(run: Run, status: str = "complete", error: str | None = None) -> Run:
+    return Run(
+        run.uid, run.experiment, run.evaluation, run.started, _BEGAN + 2.5, 2.5, status, run.pid,
+        run.header, ({"at": 0.0, "limit": 2, "reason": "start", "throughput": None},), error,
+    )  # fmt: skip
+
+
+def _entry(
+    key: int,
+    outcome: Result | Failure | None = None,
+    *,
+    repeat: int = 0,
+    digest: bytes | None = None,
+    replaces: int | None = None,
+    duration: float = 0.5,
+) -> Entry:
+    row = {"n": key}
+    record = Record(
+        key.to_bytes(16, "big"), key, repeat, row,
+        outcome or Result(Score("right", key % 2 == 0, ("accuracy",))),
+        1, _BEGAN + key, duration, 0.25, 3,
+    )  # fmt: skip
+    return encode(record, dump(row), digest, _usage_of(outcome), replaces)
+
+
+def _usage_of(outcome: Result | Failure | None) -> Any:
+    from .evaluation import usage_of
+
+    return usage_of(outcome.usage if isinstance(outcome, Result) else None)
+
+
+@contextmanager
+def _opened(open: Open) -> Iterator[Store]:
+    store = open()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _fill(store: Store, entries: Iterable[Entry | Attempt], **options: Any) -> Run:
+    """A whole run that adds these entries."""
+    run = _run(**options)
+    number = store.begin(run)
+    store.add(number, list(entries))
+    store.end(number, _ended(run))
+    return run
+
+
+def _same(found: object, expected: object, what: str) -> None:
+    if found != expected:
+        raise AssertionError(f"{what}: expected {expected!r}, got {found!r}")
+
+
+@contextmanager
+def _raises(kind: type[Exception], what: str) -> Iterator[None]:
+    try:
+        yield
+    except kind:
+        return
+    raise AssertionError(f"{what}: expected {kind.__name__}")
+
+
+# --- the checks ----------------------------------------------------------------------------------
+
+
+def an_empty_store_holds_nothing(open: Open) -> None:
+    """It lists no experiments, and says so of a name that is asked for."""
+    with _opened(open) as store:
+        _same(store.experiments(), [], "experiments of a new store")
+        with _raises(NotFound, "evaluations of an unknown experiment"):
+            store.evaluations("nobody")
+
+
+def records_come_back_as_they_were(open: Open) -> None:
+    """Rows, prompts, answers, scores, times and failures, in the order of their writing."""
+    result = Result(
+        Score("a", True, ("accuracy",), {"why": "x"}),
+        Score("b", 0.5),
+        prompt=["what?"],
+        model_response={"text": "that"},
+        metadata={"seed": 3},
+        usage={"input_tokens": 5, "output_tokens": 7, "cost": 0.5},
+    )
+    failure = Failure("ValueError", "no", "Traceback …", None)
+    with _opened(open) as store:
+        _fill(store, [_entry(1, result), _entry(2, failure)])
+        one, two = store.records("e", _EVALUATION)
+        (failed,) = store.records("e", _EVALUATION, failed=True)
+        (scored,) = store.records("e", _EVALUATION, failed=False)
+    assert isinstance(one.outcome, Result)
+    _same(one.outcome.scores, result.scores, "scores")
+    _same((one.outcome.prompt, one.outcome.model_response), (["what?"], {"text": "that"}), "texts")
+    _same(one.outcome.metadata, {"seed": 3}, "metadata")
+    _same(
+        (one.key, one.position, one.repeat, dict(one.row), one.attempts, one.started),
+        ((1).to_bytes(16, "big"), 1, 0, {"n": 1}, 1, _BEGAN + 1),
+        "identity",
+    )
+    _same((one.duration, one.waited, one.concurrency), (0.5, 0.25, 3), "times")
+    _same(two.outcome, failure, "the failure")
+    _same((failed.key, scored.key), (two.key, one.key), "records by whether they failed")
+
+
+def odd_values_survive(open: Open) -> None:
+    """NaN, infinities, integers beyond 64 bits, lone surrogates, NUL, long texts."""
+    odd = [float("nan"), float("inf"), -float("inf"), 2**70, -(2**70), 1, 1.0, True, False]
+    text = "\x00 \ud800 \x1b[31m \u202e 😀" + "x" * 100_000
+    with _opened(open) as store:
+        _fill(
+            store,
+            [_entry(n, Result(Score("v", value), prompt=text)) for n, value in enumerate(odd)],
+        )
+        found = list(store.records("e", _EVALUATION))
+    for value, record in zip(odd, found, strict=True):
+        assert isinstance(record.outcome, Result)
+        (score,) = record.outcome.scores
+        assert isinstance(score, Score)
+        same = math.isnan(score.value) if value != value else score.value == value
+        _same((same, type(score.value)), (True, type(value)), f"a score of {value!r}")
+        _same(record.outcome.prompt, text, "a text")
+
+
+def a_run_is_told_from_start_to_end(open: Open) -> None:
+    """Its header, status, times, history and error."""
+    with _opened(open) as store:
+        run = _run(strategy={"name": "Sequential"})
+        number = store.begin(run)
+        (before,) = store.runs("e")
+        store.end(number, _ended(run, "incomplete", "the dataset raised"))
+        (after,) = store.runs("e", _EVALUATION)
+    _same((before.status, before.finished), ("running", None), "a run that works")
+    _same(dict(after.header), {"strategy": {"name": "Sequential"}}, "its header")
+    _same(
+        (after.uid, after.status, after.finished, after.duration, after.error),
+        (run.uid, "incomplete", _BEGAN + 2.5, 2.5, "the dataset raised"),
+        "its end",
+    )
+    _same([change["limit"] for change in after.history], [2], "its history")
+
+
+def one_run_at_a_time(open: Open) -> None:
+    """A second run of an evaluation is refused while the first works; another evaluation is not."""
+    with _opened(open) as store:
+        run, other = _run(), _run(evaluation="eval_y.py::eval_y")
+        number = store.begin(run)
+        with _raises(Busy, "a second run of the same evaluation"):
+            store.begin(_run())
+        store.end(store.begin(other), _ended(other))
+        store.end(number, _ended(run))
+        again = _run()
+        store.end(store.begin(again), _ended(again))
+
+
+def a_resume_sees_what_is_stored(open: Open) -> None:
+    """By pages: identity, whether it failed, and state."""
+    entries = [_entry(n, digest=b"d" * 8 if n == 3 else None) for n in range(1, 24)]
+    with _opened(open) as store:
+        _fill(store, [*entries, _entry(24, Failure("E", "no"))])
+        run = _run()
+        number = store.begin(run)
+        found, after = [], 0
+        while page := store.stored(number, after, limit=10):
+            found += page
+            after = page[-1].id
+        store.end(number, _ended(run))
+    _same([int.from_bytes(row.key, "big") for row in found], list(range(1, 25)), "keys in order")
+    _same([row.failed for row in found], [False] * 23 + [True], "which failed")
+    _same(found[2].digest, b"d" * 8, "a digest")
+    _same({row.state for row in found}, {LIVE}, "states")
+
+
+def a_replaced_failure_stays_in_the_ledger(open: Open) -> None:
+    """It gives way only when its replacement is written, and is kept as superseded."""
+    with _opened(open) as store:
+        _fill(store, [_entry(1, Failure("E", "no"))])
+        run = _run()
+        number = store.begin(run)
+        (old,) = store.stored(number)
+        store.add(number, [_entry(1, replaces=old.id)])
+        store.end(number, _ended(run))
+        (live,) = store.records("e", _EVALUATION)
+        (superseded,) = store.records("e", _EVALUATION, state=SUPERSEDED)
+        tally = store.tally("e", _EVALUATION)
+    _same((live.failed, superseded.failed), (False, True), "the live and the superseded record")
+    _same((tally.scored, tally.failed, tally.superseded), (1, 0, 1), "their counts")
+
+
+def stale_records_count_no_more(open: Open) -> None:
+    """Until they are marked live again."""
+    with _opened(open) as store:
+        _fill(store, [_entry(1), _entry(2)])
+        run = _run()
+        number = store.begin(run)
+        first, _ = store.stored(number)
+        store.mark(number, [first.id], STALE)
+        stale = store.tally("e", _EVALUATION)
+        store.mark(number, [first.id], LIVE)
+        live = store.tally("e", _EVALUATION)
+        store.end(number, _ended(run))
+    _same((stale.scored, stale.stale), (1, 1), "with a stale record")
+    _same((live.scored, live.stale), (2, 0), "with all live")
+
+
+def a_fresh_run_supersedes_what_was_there(open: Open) -> None:
+    with _opened(open) as store:
+        _fill(store, [_entry(1), _entry(2)])
+        run = _run()
+        number = store.begin(run, fresh=True)
+        page = store.stored(number)
+        store.end(number, _ended(run))
+        tally = store.tally("e", _EVALUATION)
+    _same(page, [], "what a fresh run finds")
+    _same((tally.scored, tally.superseded), (0, 2), "counts")
+
+
+def sums_agree_with_the_records(open: Open) -> None:
+    """Counts, errors, tokens, latency and the moments of scores, repeats reduced by row."""
+    entries = [
+        _entry(1, Result(Score("s", 1.0), usage={"input_tokens": 3}), duration=1.0),
+        _entry(1, Result(Score("s", 2.0)), repeat=1, duration=2.0),
+        _entry(2, Result(Score("s", 4.5), usage={"cost": 0.5}), duration=3.0),
+        _entry(3, Failure("TimeoutError", "late"), duration=9.0),
+    ]
+    with _opened(open) as store:
+        _fill(store, entries)
+        tally = store.tally("e", _EVALUATION)
+        again = store.tally("e", _EVALUATION)
+        values = sorted(value for _, value in store.values("e", _EVALUATION, "s"))
+    _same(again, tally, "the same sums, asked twice")
+    _same((tally.scored, tally.failed, tally.errors), (3, 1, {"TimeoutError": 1}), "counts")
+    _same((tally.input_tokens, tally.output_tokens, tally.cost), (3, None, 0.5), "usage")
+    _same((tally.duration["mean"], tally.repeats), (2.0, 2), "latency and repeats")
+    facts = tally.scores["s"]
+    _same(
+        (facts["n"], facts["total"], facts["low"], facts["high"], facts["boolean"]),
+        (2, 6.0, 1.5, 4.5, False),
+        "moments of the row means",
+    )
+    _same(values, [1.0, 2.0, 4.5], "values of a score")
+
+
+def failed_attempts_are_kept(open: Open) -> None:
+    attempt = Attempt(b"k" * 16, 0, 2, _BEGAN, 0.5, "congestion", "RateLimitError", "slow down")
+    with _opened(open) as store:
+        _fill(store, [attempt, _entry(1)])
+        found = store.attempts("e", _EVALUATION)
+    _same(found, [attempt], "the ledger")
+
+
+def a_total_is_kept(open: Open) -> None:
+    with _opened(open) as store:
+        run = _run()
+        number = store.begin(run)
+        _same(store.total_of("e", _EVALUATION), None, "a total nobody has told")
+        store.total(number, 42)
+        store.end(number, _ended(run))
+        _same(store.total_of("e", _EVALUATION), 42, "a total")
+
+
+def experiments_are_renamed_and_deleted(open: Open) -> None:
+    with _opened(open) as store:
+        _fill(store, [_entry(1)], experiment="../a'; --")
+        _fill(store, [_entry(1), _entry(2)], experiment="b")
+        store.rename("../a'; --", "c")
+        with _raises(UsageError, "a name that is taken"):
+            store.rename("c", "b")
+        with _raises(NotFound, "renaming what is not there"):
+            store.rename("nobody", "d")
+        _same(store.delete("b"), 2, "how many records went")
+        with _raises(NotFound, "deleting what is not there"):
+            store.delete("b")
+        _same([name for name, _ in store.experiments()], ["c"], "what is left")
+        _same(len(list(store.records("c", _EVALUATION))), 1, "its records")
+
+
+def what_runs_can_not_be_deleted(open: Open) -> None:
+    with _opened(open) as store:
+        run = _run()
+        number = store.begin(run)
+        with _raises(Busy, "deleting a running experiment"):
+            store.delete("e")
+        store.end(number, _ended(run))
+
+
+def records_can_be_read_while_a_run_writes(open: Open) -> None:
+    """A reader that stops between two records holds nobody up."""
+    with _opened(open) as store:
+        run = _run()
+        number = store.begin(run)
+        store.add(number, [_entry(n) for n in range(600)])
+        records = store.records("e", _EVALUATION)
+        next(records)
+        before = time.monotonic()
+        store.add(number, [_entry(n) for n in range(600, 700)])
+        _same(time.monotonic() - before < 10, True, "writing while a reader waits")
+        _same(sum(1 for _ in records) >= 599, True, "what the reader saw of the first records")
+        store.end(number, _ended(run))
+
+
+STORE_CHECKS: tuple[Callable[[Open], None], ...] = (
+    an_empty_store_holds_nothing,
+    records_come_back_as_they_were,
+    odd_values_survive,
+    a_run_is_told_from_start_to_end,
+    one_run_at_a_time,
+    a_resume_sees_what_is_stored,
+    a_replaced_failure_stays_in_the_ledger,
+    stale_records_count_no_more,
+    a_fresh_run_supersedes_what_was_there,
+    sums_agree_with_the_records,
+    failed_attempts_are_kept,
+    a_total_is_kept,
+    experiments_are_renamed_and_deleted,
+    what_runs_can_not_be_deleted,
+    records_can_be_read_while_a_run_writes,
+)
+"""What a store must do; each takes a callable that opens it."""

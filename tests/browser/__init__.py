@@ -1,0 +1,1 @@
+"""Tests in a real browser; they skip, with a reason, where there is none."""

@@ -1,0 +1,1 @@
+"""Tests with the real SDKs, each as far as it is installed."""

@@ -1,0 +1,1 @@
+doteval run eval_sums.py --experiment baseline

@@ -1,0 +1,51 @@
+"""One plugin of every kind. Each entry point of pyproject.toml names one of these."""
+
+from concurrent.futures import ThreadPoolExecutor
+from math import exp, log
+from pathlib import Path
+
+from doteval.evaluators import evaluator
+from doteval.metrics import metric
+from doteval.storage.sqlite import SqliteStore
+
+
+class Planets:
+    """How many moons a planet has: `foreach.planets("inner")`."""
+
+    name = "planets"
+    splits = ("inner", "outer")
+    columns = ("planet", "moons")
+    num_rows = 4
+
+    def __init__(self, split=None, **options):
+        rows = {
+            "inner": [("Venus", 0), ("Earth", 1)],
+            "outer": [("Mars", 2), ("Pluto", 5)],
+        }
+        self.rows = rows[split] if split else rows["inner"] + rows["outer"]
+
+    def __iter__(self):
+        return iter(self.rows)
+
+
+@evaluator(metrics="accuracy")
+def rhymes(result, expected):
+    """Whether the last two letters agree."""
+    return str(result)[-2:].lower() == str(expected)[-2:].lower()
+
+
+@metric
+def geometric(values):
+    """The geometric mean of positive scores."""
+    return exp(sum(map(log, values)) / len(values))
+
+
+def open_folder(rest: str, anchor: Path, create: bool) -> SqliteStore:
+    """A store at `folder://NAME`: a database inside a folder of that name."""
+    path = anchor / rest / "store.db"
+    return SqliteStore(path, anchor, create)
+
+
+def pair():
+    """An executor of two threads."""
+    return ThreadPoolExecutor(2)

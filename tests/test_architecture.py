@@ -1,0 +1,299 @@
+"""The house stands as docs/explanation/design.md describes it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import doteval
+
+PACKAGE = Path(doteval.__file__).parent
+
+# Top to bottom: an import may only point at a room that stands above. A new module gets its
+# place here, and its reason in docs/explanation/design.md.
+ORDER = """
+errors text records keys plugins
+
+concurrency.controller   # numbers in, limit out: it knows nothing but arithmetic
+concurrency.reading      # exceptions into the controller's outcomes
+concurrency.retry        # the policy
+concurrency.pace         # beside retry: the loop asks both
+concurrency.executors    # above the loop, which hands it the plain functions
+concurrency.ahead        # an asynchronous source, read ahead
+concurrency.loop
+concurrency.strategies   # each makes a gate for the loop
+concurrency              # the face
+
+intervals metrics
+
+evaluators.making        # the decorator; what a score keeps of its arguments
+evaluators.texts
+evaluators.numbers
+evaluators.structure     # JSON and function calls
+evaluators.judging
+evaluators               # the face, with those of plugins
+
+datasets
+
+storage.schema           # opens a database and explains what goes wrong with it
+storage.place            # addresses; knows no SQL
+storage.locks
+storage.encoding         # records to rows of tables and back
+storage.tally            # aggregates, from the tables
+storage.writer           # the thread; knows entries, no tables
+storage.database         # one connection: transactions, pages, errors
+storage.archive          # an experiment as facts, between any two stores
+storage.claims           # who may run what, on top of the locks
+storage.history          # what earlier runs left, for who only looks
+storage.pruning          # deletes what no longer counts
+storage.parts            # what runs say together: shards, and whether they are of one evaluation
+storage.rivals           # which of several records of one row counts
+storage.taking           # one evaluation into another store
+storage.merging          # several stores into one
+storage.sqlite           # needs all of the above
+storage.memory           # the same without a file
+storage.stores           # the protocol, and which store an address means
+storage.salvage          # what can be read of a damaged file, into a new one
+storage.doctor           # what is the matter with a file, and mending it
+storage.exchange         # facts to lines and back
+storage                  # the face
+
+budget                   # what a run may use up
+evaluation
+files                    # finds evaluations in files, for those who run them without pytest
+
+reporting.tables         # a terminal: widths, colours
+reporting.progress
+reporting.summary        # records to numbers
+reporting.pairs          # rows that two experiments share, and what differs
+reporting.views          # numbers to lines
+reporting.details        # records to lines, in the words of the views
+reporting.compare        # two experiments: verdicts on all that differs
+reporting.compared       # a comparison to lines, and to Markdown
+reporting.grammar        # a text to a gate, or a caret under the mistake
+reporting.gate           # gates and what is stored to verdicts
+reporting.style          # of the page
+reporting.script         # of the page
+reporting.pictures       # numbers to drawings
+reporting.embedded       # records to data inside the page
+reporting.gathered       # what the page shows
+reporting.html           # the page
+reporting.documents      # an experiment for other programs
+reporting                # the face
+
+running.circumstances    # names, the commit
+running.drive            # a coroutine to its end; signals
+running.flow             # one run of one evaluation
+running.plan             # what it would do
+running                  # the face
+runner                   # run and run_async
+
+commands.call            # what a command is, and one use of it
+commands.reading
+commands.changing
+commands.mending         # the doctor
+commands.listing         # what there is to use
+commands.keeping         # stores: merging and pruning
+commands.planning        # what a run would do, shown
+commands.running
+commands.output          # a document to a file, whole or not at all
+commands.sharing
+commands.judging         # comparing and gates: what scripts read the exit code of
+commands                 # the face: the table of commands
+
+items.options            # what pytest's command line asks for
+items.stage              # the event loop of evaluations and their async fixtures
+items.screen             # progress on pytest's terminal
+items.call               # one evaluation in its item: run, told, judged
+items.told               # what all of them told
+items                    # the face, for the plugin's hooks
+
+testing                  # the checks for authors of stores
+
+__init__ cli pytest_plugin __main__
+"""
+ROOMS = [room for line in ORDER.splitlines() for room in line.partition("#")[0].split()]
+
+# What a module may import beside the standard library: the plugin is loaded by pytest, and the
+# others do it inside the one function whose user already has the package.
+OPTIONAL = {
+    "pytest_plugin": {"pytest", "_pytest", "pluggy"},
+    "evaluators.structure": {"jsonschema"},
+}
+
+# Modules that cost milliseconds to load, or tens of them.
+HEAVY = {"asyncio", "sqlite3", "argparse", "inspect", "statistics", "importlib.metadata"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its name within the package; a wing's face has the wing's name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts[-1] == "__init__" and len(parts) > 1:
+            parts = parts[:-1]
+        found[".".join(parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Each import of a module, wherever it stands in it: (level, module, names)."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name, []
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or "", [alias.name for alias in node.names]
+
+
+def rooms_imported(name: str) -> set[str]:
+    """The modules of the package that a module imports."""
+    is_package = MODULES[name].name == "__init__.py"
+    here = [] if name == "__init__" else name.split(".")
+    package = here if is_package else here[:-1]
+    found = set()
+    for level, module, names in imports(name):
+        if level == 0:
+            continue
+        base = package[: len(package) - (level - 1)] + (module.split(".") if module else [])
+        for imported in names:
+            inside = ".".join([*base, imported])
+            found.add(inside if inside in MODULES else ".".join(base) or "__init__")
+    return found
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    """The order names each module of the package, and nothing that is gone."""
+    assert set(MODULES) == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_room_imports_only_rooms_above_it(name: str) -> None:
+    """No import points downwards, not even one inside a function; so there are no circles."""
+    above = set(ROOMS[: ROOMS.index(name)])
+
+    assert rooms_imported(name) <= above
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_of_the_package_itself_are_relative(name: str) -> None:
+    """A copy of the package under another name never imports the original."""
+    absolute = {module.partition(".")[0] for level, module, _ in imports(name) if level == 0}
+
+    assert "doteval" not in absolute
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_but_the_standard_library_is_imported(name: str) -> None:
+    """Run-time code needs no other package; only the plugin imports pytest."""
+    absolute = {module.partition(".")[0] for level, module, _ in imports(name) if level == 0}
+    allowed = set(sys.stdlib_module_names) | OPTIONAL.get(name, set())
+
+    assert absolute <= allowed
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL.keys() - {"pytest_plugin"}))
+def test_what_is_optional_is_imported_inside_functions(name: str) -> None:
+    """Only the plugin, which pytest loads, imports another package at its top."""
+    body = ast.parse(MODULES[name].read_text(encoding="utf-8")).body
+    top = set()
+    for node in body:
+        if isinstance(node, ast.Import):
+            top |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            top.add((node.module or "").partition(".")[0])
+
+    assert not top & OPTIONAL[name]
+
+
+@pytest.mark.parametrize("wing", ["concurrency", "storage", "reporting", "commands"])
+def test_a_wings_init_is_a_face_and_nothing_else(wing: str) -> None:
+    """It has a docstring, imports and `__all__`."""
+    tree = ast.parse(MODULES[wing].read_text(encoding="utf-8"))
+    others = [
+        node
+        for node in tree.body[1:]
+        if not isinstance(node, (ast.ImportFrom, ast.Assign, ast.AnnAssign))
+    ]
+
+    assert isinstance(tree.body[0], ast.Expr)
+    assert not others
+
+
+def test_nothing_prints_but_the_doors() -> None:
+    """`print` belongs to the command line."""
+    callers = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    }
+
+    assert callers <= {"cli"}
+
+
+# ----------------------------------------------------------------- what is loaded when
+
+
+def loaded(code: str, *, cwd: Path) -> set[str]:
+    """The modules that a new interpreter holds at the end of a piece of code."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("COVERAGE_")  # measuring loads sqlite3 itself
+    }
+    code = f"{code}\nimport json, sys\nprint('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_doteval_loads_nothing_of_it(tmp_path: Path) -> None:
+    """The face is lazy: each public name loads its room when it is first asked for."""
+    before = loaded("import __future__, importlib, typing", cwd=tmp_path)
+    after = loaded("import __future__, importlib, typing, doteval", cwd=tmp_path)
+
+    assert after - before == {"doteval"}
+    assert not HEAVY & after
+
+
+def test_every_public_name_is_there(tmp_path: Path) -> None:
+    """`__all__`, `dir()` and what can be imported are the same names."""
+    for name in doteval.__all__:
+        assert getattr(doteval, name) is not None
+        assert name in dir(doteval)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        doteval.nothing  # noqa: B018
+
+
+PLAIN_SESSION = """
+import pytest
+assert pytest.main(["-q", "-p", "no:cacheprovider"{more}]) == 0
+"""
+
+
+def test_a_session_without_evaluations_loads_no_loop_and_no_database(tmp_path: Path) -> None:
+    """With nothing to evaluate, the plugin costs next to nothing."""
+    tmp_path.joinpath("test_plain.py").write_text("def test_plain():\n    pass\n")
+    tmp_path.joinpath("pytest.ini").write_text("[pytest]\n")
+
+    without = loaded(PLAIN_SESSION.format(more=', "-p", "no:doteval"'), cwd=tmp_path)
+    idle = loaded(PLAIN_SESSION.format(more=""), cwd=tmp_path)
+
+    assert "doteval.pytest_plugin" in idle
+    assert not {"asyncio", "sqlite3"} & (idle - without)
+    assert not {"asyncio", "sqlite3"} & idle

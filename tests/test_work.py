@@ -1,0 +1,201 @@
+"""
+What doteval does for a row, counted instead of timed: a regression shows on any machine.
+
+`python -m tests.benchmarks` measures what this work costs. The limits here are what was counted,
+and a little more; they are meant to fail when a row begins to cost another task, transaction or
+module, and to be raised on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import doteval
+from doteval import ForEach, Result, Score, run, run_async
+from doteval.concurrency import Adaptive, AsyncSequential, Batch, Sequential, SlidingWindow
+from tests.storage.made import a_run, a_store, an_entry
+
+PACKAGE = str(Path(doteval.__file__).parent)
+ROWS = 1_000
+
+
+def rows():
+    return ((f"What is {n} + {n}?", str(2 * n)) for n in range(ROWS))
+
+
+async def judge(question, answer):
+    return Result(Score("right", True, ("accuracy",)), model_response=answer)
+
+
+def judge_plainly(question, answer):
+    return Result(Score("right", True, ("accuracy",)), model_response=answer)
+
+
+def evaluation(function, strategy):
+    return ForEach(concurrency=strategy)("question,answer", rows)(function)
+
+
+def run_counted(function, strategy, path):
+    """Run, and tell how many tasks the event loop was given."""
+    tasks = []
+
+    def count(loop, coroutine, **options):
+        tasks.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(count)
+        await run_async(evaluation(function, strategy), "e", path, progress=False)
+        return len(tasks)
+
+    return asyncio.run(main())
+
+
+# ------------------------------------------------------------------------------- rows
+
+
+OF_THE_RUN = 1  # a task, so that a run that is cancelled repeatedly still ends in order
+
+
+@pytest.mark.parametrize(
+    "strategy", [SlidingWindow(100), SlidingWindow(1), Batch(50), Adaptive(), AsyncSequential()]
+)
+def test_a_row_takes_one_task(strategy, tmp_path):
+    """Nothing polls or watches beside the rows; the run itself is one more, however many."""
+    tasks = run_counted(judge, strategy, tmp_path / "r.db")
+
+    assert tasks == ROWS + OF_THE_RUN
+
+
+def test_a_plain_function_in_the_calling_thread_takes_no_task(tmp_path):
+    """It has ended when its call returns."""
+    tasks = run_counted(judge_plainly, Sequential(), tmp_path / "r.db")
+
+    assert tasks == OF_THE_RUN
+
+
+@pytest.mark.parametrize(
+    ("function", "strategy", "most"),
+    [(judge, SlidingWindow(100), 40), (judge_plainly, Sequential(), 36)],
+)
+def test_a_row_takes_few_calls(function, strategy, most, tmp_path):
+    """Python functions of doteval that are called on the loop's thread for each row."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_filename.startswith(PACKAGE)
+
+    sys.setprofile(count)
+    try:
+        run(evaluation(function, strategy), "e", tmp_path / "r.db", progress=False)
+    finally:
+        sys.setprofile(None)
+
+    assert calls / ROWS < most
+
+
+# ------------------------------------------------------------------------------- disk
+
+
+def test_rows_share_transactions(tmp_path):
+    """What returns while the disk is busy becomes durable together."""
+    run(evaluation(judge, SlidingWindow(100)), "e", tmp_path / "r.db", progress=False)
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        commits = db.execute("SELECT revision FROM evaluations").fetchone()[0]
+    db.close()
+
+    assert commits < ROWS / 4
+
+
+class Counted(sqlite3.Connection):
+    """A connection that counts its statements."""
+
+    statements = 0
+
+    def execute(self, *arguments):
+        self.statements += 1
+        return super().execute(*arguments)
+
+
+def test_a_commit_takes_few_statements(tmp_path):
+    """At each one the interpreter's lock is given up, and a busy loop keeps it for 5 ms."""
+    made = []
+
+    class Remembered(Counted):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    store = a_store(tmp_path / "r.db", connection=Remembered)
+    number = store.begin(a_run())
+    store.add(number, [an_entry("first")])  # its score gets a name
+    before = made[0].statements
+
+    store.add(number, [an_entry(str(n)) for n in range(1_000)])
+    store.close()
+
+    inserts = 3 * len([512, 256, 128, 64, 32, 8])  # into three tables
+    assert made[0].statements - before <= inserts + len(["BEGIN", "max(id)", "revision", "COMMIT"])
+
+
+def test_a_small_row_takes_few_bytes(tmp_path):
+    """The row, the answer and a score, with the indices; 40 bytes of it are the texts."""
+    path = tmp_path / "r.db"
+
+    run(evaluation(judge, SlidingWindow(100)), "e", path, progress=False)
+
+    assert path.stat().st_size / ROWS < 280
+
+
+# ------------------------------------------------------------------------------ start
+
+
+def loaded_by(code, before="pass"):
+    """The modules that `code` loads in a process that has done `before`."""
+    script = (
+        f"import sys, json\n{before}\nbefore = set(sys.modules)\n{code}\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_importing_doteval_loads_nothing_else():
+    """Its names are loaded when they are asked for."""
+    assert loaded_by("import doteval") <= {"doteval", "__future__"}
+
+
+def test_the_tutorials_imports_load_little_beside_asyncio():
+    """No statistics, no digests, no paths, no store before something runs."""
+    loaded = loaded_by(
+        "from doteval import ForEach, Result\n"
+        "from doteval.evaluators import exact_match\n"
+        "from doteval.concurrency import SlidingWindow",
+        before="import asyncio, dataclasses, json, queue, re, typing",
+    )
+
+    assert {name for name in loaded if not name.startswith("doteval")} <= {"__future__"}
+    assert len(loaded) <= 26
+    assert not {f"doteval.{name}" for name in ("metrics", "keys", "storage", "runner")} & loaded
+
+
+def test_an_idle_plugin_loads_little_beside_pytest():
+    """Neither asyncio nor a database, and of doteval what reads options."""
+    loaded = loaded_by("import doteval.pytest_plugin", before="import pytest")
+
+    assert {name for name in loaded if not name.startswith("doteval")} <= {
+        "__future__",
+        "_contextvars",
+        "contextvars",
+    }
+    assert len(loaded) <= 12
