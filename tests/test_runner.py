@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from doteval import ForEach, Result, Score, foreach, run, run_async, runner
+from doteval import ForEach, Result, Score, __version__, foreach, run, run_async, runner
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Failure
@@ -250,6 +250,7 @@ def test_the_header_tells_the_circumstances(store):
     (one,) = opened.runs("e")
     opened.close()
     assert one.header["strategy"] == {"name": "SlidingWindow", "max_concurrency": 3}
+    assert one.header["doteval"] == __version__
     assert one.header["commit"] == "a" * 40
     assert one.header["columns"] == ["text"]
     assert (one.status, one.pid, one.error) == ("complete", os.getpid(), None)

@@ -4,6 +4,7 @@ What is worth knowing about where a run happens: names and the state of the code
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from ..evaluation import BoundEvaluation, Evaluation
@@ -16,6 +17,11 @@ def evaluation_name(evaluation: Evaluation | BoundEvaluation, anchor: Path) -> s
     owner = evaluation.__qualname__.rpartition(".")[0].rpartition("<locals>")[2].strip(".")
     name = f"{owner}.{evaluation.__name__}" if owner else evaluation.__name__
     return f"{file if file.startswith('<') else name_from(anchor, file)}::{name}"
+
+
+def version() -> str:
+    """The version of this package, under whatever name it was copied."""
+    return str(sys.modules[(__package__ or "").rpartition(".")[0]].__version__)
 
 
 def commit_of(folder: Path) -> str | None:

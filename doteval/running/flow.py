@@ -35,7 +35,7 @@ from ..reporting.summary import Summary, summarise
 from ..storage import Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode
 from ..text import safe, secrets_of
-from .circumstances import commit_of
+from .circumstances import commit_of, version
 
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
@@ -604,7 +604,7 @@ class Flow:
         evaluation = self.evaluation
         source, length = evaluation.digest(), evaluation.source.length()
         header = {
-            "doteval": sys.modules[__package__ or "doteval"].__dict__.get("__version__"),
+            "doteval": version(),
             "python": ".".join(map(str, sys.version_info[:3])),
             "platform": sys.platform,
             "commit": commit_of(store.anchor),
