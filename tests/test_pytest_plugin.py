@@ -893,6 +893,8 @@ def test_a_store_that_can_not_be_read_fails_with_one_line(project: Project) -> N
     message = next(line for line in result.outlines if "other.db" in line)
     assert result.outlines[result.outlines.index(message) + 1].startswith("====")
     result.stdout.no_fnmatch_line("*sqlite3.*")
+    result.stdout.fnmatch_lines(["eval_sums · failed"])  # and not "running", nor to be resumed
+    result.stdout.no_fnmatch_line("resume: *")
 
 
 def test_an_evaluation_that_another_process_runs_is_refused(project: Project) -> None:

@@ -135,7 +135,7 @@ class Flow:
         self.errors: dict[str, int] = {}
         self.first_error: BaseException | None = None
         self.notes: list[str] = []
-        self.status = "running"
+        self.status = "failed"  # should it never begin
         self._means: dict[str, list[float]] = {}
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
         self._failures: dict[tuple[bytes, int], int] = {}  # ids of stored failures
@@ -187,6 +187,7 @@ class Flow:
             self._number = await writer.call(
                 partial(store.begin, run, fresh=self._fresh, part=self._part)
             )
+            self.status = "running"
             try:
                 await self._through(store, writer)
             finally:
