@@ -51,7 +51,7 @@ async def run_async(
     flow = Flow(
         evaluation,
         name=evaluation_name(evaluation, place.anchor),
-        experiment=experiment or new_name(),
+        experiment=new_name() if experiment is None else _name(experiment),
         place=place,
         resources=resources,
         samples=samples,
@@ -152,6 +152,14 @@ def parse_shard(shard: str | None) -> tuple[int, int] | None:
     if not 1 <= int(part) <= int(whole):
         raise UsageError(f"shard={shard!r}: expected i/n with 1 <= i <= n, such as 2/4")
     return int(part) - 1, int(whole)
+
+
+def _name(experiment: object) -> str:
+    if isinstance(experiment, str) and experiment.strip():
+        return experiment
+    raise UsageError(
+        f"experiment={experiment!r:.80}: expected a name that is not blank, or None for a new one"
+    )
 
 
 def _shown(progress: object) -> Live | Heartbeat | None:

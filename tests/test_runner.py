@@ -459,6 +459,15 @@ def test_an_unknown_resource_is_named(store):
         quiet(evaluation(["a"]), "e", store, modle=Model())
 
 
+@pytest.mark.parametrize("experiment", ["", " ", 5])
+def test_an_experiment_has_a_name(store, experiment):
+    """An empty one, of an environment variable perhaps, must not become a name made of the time."""
+    with pytest.raises(UsageError, match="expected a name that is not blank, or None for a new"):
+        quiet(evaluation(["a"]), experiment, store, model=Model())
+
+    assert not store.exists()
+
+
 @pytest.mark.parametrize("samples", [0, -5, True, "5", 2.0])
 def test_samples_are_a_whole_number_of_rows(store, samples):
     with pytest.raises(UsageError, match="expected a whole number of rows, 1 or more"):
