@@ -363,6 +363,23 @@ def test_show_concurrency(stored, capsys):
     assert re.search(r" 2 +- +start\n", shown)
 
 
+def test_show_concurrency_after_a_resume_with_nothing_to_do(folder, capsys):
+    """The run that had something to do is shown."""
+    (folder / "eval_all.py").write_text(
+        "from doteval import ForEach\nfrom doteval.concurrency import Adaptive\n"
+        "@ForEach(concurrency=Adaptive(3))('n', range(3))\n"
+        "async def eval_all(n): return True\n",
+        encoding="utf-8",
+    )
+    for _ in range(2):
+        main(["run", "eval_all.py", "--experiment", "all", "-qq"])
+    capsys.readouterr()
+
+    shown = answered(capsys, "show", "all", "--concurrency")
+
+    assert re.search(r" 3 +- +start\n", shown)
+
+
 def test_an_evaluation_without_records(folder, capsys):
     """A run that ended before its first row leaves nothing to print."""
     (folder / "eval_none.py").write_text(

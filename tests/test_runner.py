@@ -277,6 +277,17 @@ def test_the_path_of_an_adaptive_limit_is_stored():
 # ------------------------------------------------------------------------- telling
 
 
+def test_a_resume_with_nothing_to_do_keeps_the_path_of_the_limit(store):
+    """What is shown is how the records were made; another strategy has no such path."""
+
+    def summary(strategy):
+        return quiet(evaluation(["a"], concurrency=strategy), "e", store, model=Model())
+
+    assert summary(Adaptive(2)).limits == (2,)
+    assert summary(Adaptive(2)).limits == (2,)
+    assert summary(SlidingWindow(2)).limits == ()
+
+
 def test_records_are_told_once_they_are_durable(store):
     """Another connection sees what a listener was told."""
     seen = []

@@ -215,11 +215,12 @@ def _blocks(call: Call, store: Store, names: dict[str, str]) -> bool:
 def _concurrency(call: Call, store: Store, names: dict[str, str]) -> None:
     """The limit over the last run of each evaluation."""
     from ..reporting.details import limit_lines
+    from ..reporting.summary import at_work
     from ..reporting.views import Piece, flow
     from ..text import duration
 
     for at, (name, called) in enumerate(names.items()):
-        run = store.runs(call.options.experiment, name)[-1]
+        run = at_work(store.runs(call.options.experiment, name))
         strategy = run.header.get("strategy", {}).get("name", "")
         facts = [
             Piece(call.terminal.shown(called), "strong"),

@@ -45,7 +45,8 @@ class Summary:
         unknown: metrics that nobody knows any more, or that could not work on the scores, and
             why; they are left out.
         strategy: name and parameters of the last run's.
-        limits: how the adaptive limit of the last run moved; () for a fixed one.
+        limits: how the adaptive limit moved in the last run that had something to do; () for a
+            fixed one.
         runs: how many there were.
         started, finished: Unix seconds: of the first run, and of the last one's end.
         error: why the last run did not complete; None where it did.
@@ -236,7 +237,7 @@ def summarise(
         bounds=bounds,
         unknown=tuple(unknown),
         strategy=last.header.get("strategy", {}) if last else {},
-        limits=tuple(change["limit"] for change in last.history) if last else (),
+        limits=tuple(change["limit"] for change in at_work(runs).history) if runs else (),
         runs=len(runs),
         started=runs[0].started if runs else None,
         finished=last.finished if last else None,
@@ -246,6 +247,16 @@ def summarise(
         confidence=confidence,
         shards=shards_of(runs),
     )
+
+
+def at_work(runs: list[Run]) -> Run:
+    """
+    The run whose limit is worth showing: the last one, or, where that found nothing to do, the one
+    before it with the same strategy.
+    """
+    strategy = runs[-1].header.get("strategy")
+    moved = (run for run in reversed(runs) if run.history)
+    return next((run for run in moved if run.header.get("strategy") == strategy), runs[-1])
 
 
 def _since_fresh(runs: list[Run]) -> list[Run]:
