@@ -183,7 +183,8 @@ def similar(name: str, others: Sequence[str]) -> str:
     close = get_close_matches(name, others, n=3, cutoff=0.7)
     if close:
         return f"; did you mean {' or '.join(map(repr, close))}?"
-    return f"; there are: {', '.join(map(repr, others[:10]))}"
+    more = f" and {len(others) - 10:,} more" if len(others) > 10 else ""
+    return f"; there are: {', '.join(map(repr, others[:10]))}{more}"
 
 
 def _blocks(call: Call, store: Store, names: dict[str, str]) -> bool:

@@ -634,4 +634,5 @@ def _similar(name: str, others: list[str]) -> str:
         return f"; did you mean {' or '.join(map(repr, close))}?"
     if not others:
         return "; there is none yet"
-    return f"; there are: {', '.join(map(repr, others[-5:]))}"
+    more = f" and {len(others) - 5:,} more" if len(others) > 5 else ""
+    return f"; there are: {', '.join(map(repr, others[-5:]))}{more}"

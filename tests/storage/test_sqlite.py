@@ -664,7 +664,11 @@ def test_an_unknown_experiment_is_told(store, verb):
     finished(store, "gpt-5")
     with pytest.raises(NotFound, match="did you mean 'gpt-5'"):
         call("gpt5")
-    with pytest.raises(NotFound, match="there are: 'gpt-5'"):
+    with pytest.raises(NotFound, match="there are: 'gpt-5'$"):
+        call("something else")
+    for letter in "abcdef":
+        finished(store, letter)
+    with pytest.raises(NotFound, match="there are: 'b', 'c', 'd', 'e', 'f' and 2 more$"):
         call("something else")
 
 
