@@ -151,7 +151,7 @@ class TestTerminal:
 
 
 EXPERIMENTS = (
-    Column("experiment"),
+    Column("experiment", above=True),
     Column("score", least=5),
     Column("when", drop=1),
     Column("rows", drop=2),
@@ -207,11 +207,29 @@ class TestTable:
         ]
 
     def test_what_is_never_cut_stays_whole(self):
-        """The name of an experiment is shown even over the edge."""
-        shown = table(EXPERIMENTS, [("x" * 50, "0.84 of all", "now", 1)], Terminal(width=30))
+        """The name of an experiment that is too long stands above the other cells of its row."""
+        rows = [("x" * 29, "0.84", "now", 1), ("y", "0.9", "now", 2)]
 
-        assert "x" * 50 in shown
-        assert "not shown: when, rows" in shown
+        shown = table(EXPERIMENTS, rows, Terminal(width=30))
+
+        assert shown.splitlines() == [
+            "experiment               score",
+            "───────────────────────  ─────",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "                         0.84",
+            "y                        0.9",
+            "not shown: when, rows",
+        ]
+
+    @pytest.mark.parametrize("width", [7, 12, 20, 30, 60])
+    def test_a_long_name_makes_no_other_line_wrap(self, width):
+        """Only a name that is itself wider than the terminal runs over its edge."""
+        rows = [("x" * 50, "0.84", "now", 1), ("y", "0.9", "now", 2)]
+
+        shown = table(EXPERIMENTS, rows, Terminal(width=width)).splitlines()
+
+        assert {line for line in shown if len(line) > width} <= {"x" * 50, "experiment"}
+        assert any(line.startswith("x" * 50) for line in shown)
 
     def test_of_two_columns_that_may_be_cut_the_wider_gives_way(self):
         """A short column is not cut for the sake of a long one."""

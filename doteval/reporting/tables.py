@@ -150,6 +150,8 @@ class Column:
         drop: columns with a higher number are left out first when cutting is not enough, and
             named below the table; those with 0 never are.
         style: of its cells, as in `Terminal.paint`.
+        above: whether a cell that is too long stands on a line of its own, above the others of its
+            row; of a first column without `least` and `drop`.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Column:
     least: int | None = None
     drop: int = 0
     style: str = ""
+    above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,8 @@ def table(
     Aligned columns under a header and a rule, within the terminal's width.
 
     When it is too narrow, the widest of the columns with a `least` are cut first, then columns
-    with a `drop` are left out. What is never cut and never dropped may run over the edge. Without
-    a width nothing is cut.
+    with a `drop` are left out, then cells of a column with `above` leave the line. What is still
+    too wide may run over the edge. Without a width nothing is cut.
 
     Args:
         columns: a bare text is a column that is never cut.
@@ -194,14 +197,19 @@ def table(
     natural = [max(cell.width for cell in cells) for cells in zip(header, *body, strict=True)]
     right = [_is_right(column, [row[i] for row in body]) for i, column in enumerate(layout)]
     widths = _fitted(layout, natural, terminal.width)
+    above = layout[0].above and terminal.width is not None
 
     def line(cells: Sequence[_Shown]) -> str:
+        name = ""
+        if above and cells[0].width > widths[0]:
+            name = f"{terminal.paint(cells[0].text, cells[0].style)}\n"
+            cells = [_Shown("", 0, "", None), *cells[1:]]
         places = [
             _placed(cell, widths[index], right[index], terminal)
             for index, cell in enumerate(cells)
             if index in widths
         ]
-        return _GAP.join(places).rstrip()
+        return name + _GAP.join(places).rstrip()
 
     rule = "─" if terminal.unicode else "-"
     lines = [line(header), _GAP.join(terminal.paint(rule * n, "dim") for n in widths.values())]
@@ -261,6 +269,8 @@ def _fitted(layout: list[Column], natural: list[int], edge: int | None) -> dict[
         widths = _narrowed(layout, shown, edge)
         spare = [index for index in shown if layout[index].drop]
         if not spare or _taken(widths) <= edge:
+            if layout[0].above:
+                widths[0] = max(widths[0] - max(_taken(widths) - edge, 0), 0)
             return widths
         del shown[max(spare, key=lambda index: (layout[index].drop, index))]
 

@@ -416,7 +416,7 @@ class Listed(NamedTuple):
 _WORST_FIRST = ("running", "failed", "stalled", "interrupted", "incomplete", "complete")
 
 _LIST = (
-    Column("experiment", style="strong"),
+    Column("experiment", style="strong", above=True),
     Column("status"),
     Column("evals", "right", drop=6),
     Column("rows", "right"),
