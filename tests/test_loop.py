@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import gc
 import threading
 import time
 
@@ -399,6 +400,27 @@ def test_an_attempt_that_ignores_its_cancellation_is_abandoned_after_the_grace_p
 
     assert "abandoned" in str(finished[1].error)
     assert end == 7.0
+
+
+def test_asyncio_says_nothing_of_an_attempt_that_was_given_up(caplog):
+    """Its record does. "Task was destroyed but it is pending!" is not for users."""
+
+    async def deaf():
+        while True:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                continue
+
+    async def main():
+        policy = Retry(attempts=1)
+        return await drain(Loop(items([deaf]), WINDOW(), policy=policy, timeout=5, grace=2))
+
+    (item,) = virtual.run(main())
+    gc.collect()
+
+    assert "abandoned" in str(item.error)
+    assert not caplog.records
 
 
 def test_closing_waits_no_longer_than_the_grace_period_for_the_deaf():
