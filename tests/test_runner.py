@@ -506,6 +506,35 @@ def test_a_dataset_that_raises_midway_keeps_the_rows_before_it(store):
     opened.close()
 
 
+def test_a_dataset_that_can_not_be_opened_is_told_like_one_that_raises_midway(store):
+    """A function that fetches its rows may raise before there is a first one."""
+
+    def rows():
+        raise OSError("no network")
+
+    with pytest.raises(DatasetError, match="raised OSError before its first row: no") as caught:
+        quiet(evaluation(rows), "e", store, model=Model())
+
+    assert isinstance(caught.value.__cause__, OSError)
+    opened = open_store(store)
+    assert opened.runs("e")[0].status == "failed"
+    opened.close()
+
+
+def test_what_ends_the_run_may_come_from_opening_the_dataset(store):
+    """It is no fault of the dataset's."""
+
+    def rows():
+        raise EOFError("the session ends")
+
+    flow = runner.Flow(
+        evaluation(rows), name="v", experiment="e", place=locate(store),
+        resources={"model": Model()}, fatal=(EOFError,),
+    )  # fmt: skip
+    with pytest.raises(EOFError):
+        asyncio.run(flow.run())
+
+
 def test_a_row_that_fits_no_column_fails_alone(store):
     @foreach("a,b", [(1, 2), (1,), (1, 2, 3), {"a": 1}, {"a": 1, "b": 2}, 7])
     def eval_ab(a, b):

@@ -26,7 +26,7 @@ from ..concurrency.reading import Reading
 from ..concurrency.retry import Retry
 from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
-from ..errors import DatasetError, ResultError, RowError, UsageError
+from ..errors import DatasetError, DotevalError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, failure_of, outcome_of, usage_of
 from ..keys import Identities, shard_of
 from ..records import LIVE, STALE, Attempt, Failure, Record, Run, Usage
@@ -343,7 +343,12 @@ class Flow:
     # -------------------------------------------------------------------- rows in
 
     def _items(self, identities: Identities) -> Iterable[Item | None] | AsyncIterator[Item | None]:
-        rows = self.evaluation.source.open()
+        try:
+            rows = self.evaluation.source.open()
+        except Exception as error:  # the dataset is theirs, and so is whatever it raises
+            if isinstance(error, (DotevalError, *self._fatal)):
+                raise
+            raise self._dataset_error(error) from error
         function = self._function()
         if isinstance(rows, AsyncIterator):
             return self._from_async(rows, identities, function)
@@ -594,10 +599,12 @@ class Flow:
     def _dataset_error(self, error: BaseException) -> DatasetError:
         if isinstance(error, DatasetError):
             return error
+        raised = f"the dataset of {self.evaluation.__name__} raised {type(error).__name__}"
+        if self._rows == 0:
+            return DatasetError(f"{raised} before its first row: {safe(error, 500)}")
         return DatasetError(
-            f"the dataset of {self.evaluation.__name__} raised {type(error).__name__} after "
-            f"{self._rows} {_plural(self._rows, 'row')}: {safe(error, 500)}; what was finished is "
-            "stored, and the same command resumes it"
+            f"{raised} after {self._rows} {_plural(self._rows, 'row')}: {safe(error, 500)}; what "
+            "was finished is stored, and the same command resumes it"
         )
 
     def _header(self, store: Store) -> Run:
