@@ -284,8 +284,10 @@ def _duration(runs: list[Run], ended: float | None) -> float:
 def _status(last: Run | None, missing: int | None) -> str:
     if last is None:
         return "incomplete"
-    if last.status == "complete" and missing:
-        return "incomplete"  # it did what it was asked for, such as --samples
+    # It did what it was asked for, such as --samples; nobody knows then where the dataset ends.
+    left = missing or (missing is None and last.header.get("samples") is not None)
+    if last.status == "complete" and left:
+        return "incomplete"
     return last.status
 
 
