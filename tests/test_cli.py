@@ -19,6 +19,7 @@ import pytest
 import doteval
 from doteval.cli import main
 from doteval.commands import COMMANDS, Call
+from doteval.commands.call import program
 from doteval.commands.reading import height, similar, watch
 from doteval.commands.running import Tolerance
 from doteval.records import Run
@@ -1158,7 +1159,15 @@ def test_python_m_doteval(stored):
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "  python -m doteval run eval_sums.py" in shown.stdout
+    assert f"  {Path(sys.executable).name} -m doteval run eval_sums.py" in shown.stdout
+
+
+def test_commands_name_the_interpreter_that_ran_them(monkeypatch):
+    """Many machines have no `python`, only a `python3`."""
+    monkeypatch.setattr(sys, "argv", [str(Path("doteval", "__main__.py"))])
+    monkeypatch.setattr(sys, "executable", str(Path("bin", "python3.99")))
+
+    assert program() == "python3.99 -m doteval"
 
 
 def test_what_the_command_line_stored_pytest_resumes(stored):

@@ -678,13 +678,14 @@ def test_the_command_that_resumes_repeats_what_was_asked_for(
     project.write("deep/eval_errors.py", ERRORS)
     monkeypatch.chdir(project.path / "deep")
     monkeypatch.setattr(sys, "argv", [str(Path("pytest", "__main__.py"))])
+    monkeypatch.setattr(sys, "executable", str(Path("bin", "python3.99")))
 
     result = project.run("--storage", "my.db", "--samples", "2", "--experiment", "x")
 
     result.stdout.fnmatch_lines(
         [
-            "resume: python -m pytest eval_errors.py::eval_errors --experiment x --storage my.db "
-            "--samples 2"
+            "resume: python3.99 -m pytest eval_errors.py::eval_errors --experiment x "
+            "--storage my.db --samples 2"
         ]
     )
 

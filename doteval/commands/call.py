@@ -172,9 +172,10 @@ def complain(err: TextIO, sentence: str, color: str = "auto") -> None:
 
 
 def program() -> str:
-    """How this program was started: `doteval`, or `python -m` and the package's name."""
+    """How this program was started: `doteval`, or `python3 -m` and the package's name."""
     if os.path.basename(sys.argv[0]) == "__main__.py":
-        return f"python -m {(__package__ or '').rpartition('.')[0]}"
+        python = os.path.basename(sys.executable or "python")  # many machines know only python3
+        return f"{python} -m {(__package__ or '').rpartition('.')[0]}"
     return "doteval"
 
 

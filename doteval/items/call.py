@@ -295,5 +295,7 @@ def command(arguments: list[str]) -> str:
 
     from ..text import safe
 
-    is_module = os.path.basename(sys.argv[0]) == "__main__.py"
-    return safe(f"{'python -m pytest' if is_module else 'pytest'} {shlex.join(arguments)}")
+    program = "pytest"
+    if os.path.basename(sys.argv[0]) == "__main__.py":
+        program = f"{os.path.basename(sys.executable or 'python')} -m pytest"
+    return safe(f"{program} {shlex.join(arguments)}")
