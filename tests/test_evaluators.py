@@ -471,6 +471,9 @@ def test_similarity_refuses_what_would_stall_the_run():
         ("", "cat", 0.0),
         (None, "cat", 0.0),
         ("cat", ["dog", "cat"], 1.0),
+        # With SQuAD's own script: quotes and dashes beyond ASCII stay, and end a word.
+        ("\u201cThe cat\u201d", "\u201c cat\u201d", 1.0),
+        ("a\u2013b", "\u2013b", 1.0),
     ],
 )
 def test_f1_is_that_of_squad(result, expected, value):

@@ -130,12 +130,11 @@ def f1(result: str | None, expected: str | Iterable[str], *, name: str | None = 
 
 
 _PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_ARTICLES = frozenset({"a", "an", "the"})
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")  # also beside a quote or dash that is not ASCII
 
 
 def _words(text: str) -> list[str]:
-    plain = text.lower().translate(_PUNCTUATION)
-    return [word for word in plain.split() if word not in _ARTICLES]
+    return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
 
 
 def _overlap(words: list[str], others: list[str]) -> float:
