@@ -833,6 +833,19 @@ def test_escapes_of_a_model_print_no_warnings():
         ("Answer: **B**", "B"),
         ("answer is A ... no, the correct answer is: C", "C"),
         ("I choose option D", "D"),
+        ("**Answer:** B", "B"),
+        ("__Answer__ : ( b )", "B"),
+        ("The answer is B. Option A is wrong.", "B"),
+        ("The right option is B; option C is close.", "B"),
+        ("B\n\nBecause C is wrong.", "B"),
+        ("The answer is B, not option C", "B"),
+        ("It is not option B", None),
+        ("It isn\u2019t option B", None),
+        ("The answer is not B", None),
+        ("The answer is a mammal", None),
+        ("The answer is a", "A"),
+        ("The answer is E", None),
+        ("Choices: A, B", None),
         ("Paris", None),
         ("A cat sat", None),
         ("The answer is Berlin", None),
@@ -848,6 +861,11 @@ def test_the_chosen_letter(result, choice):
 
     assert score.metadata["choice"] == choice
     assert score.value is (choice == "B")
+
+
+def test_a_choice_is_found_in_linear_time():
+    """A model that runs on in blanks does not stall the run, as it would for minutes or hours."""
+    assert choice_match("answer" + " " * 1_000_000 + "is" + " " * 1_000_000, "B").value is False
 
 
 def test_the_expected_choice_may_be_a_position():

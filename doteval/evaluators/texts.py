@@ -160,11 +160,15 @@ def _answer(evaluator_name: str, result: str | None) -> str:
 
 # --- choices -----------------------------------------------------------------------------------
 
+# What may stand before a letter. No run of it touches another: both would be tried at each length.
+_OPENING = r"[\s*_(\[\"'`]*"
 _CHOSEN = re.compile(
-    r"(?:answer|choice|option)(?:\s+is)?\s*[:=]?\s*[*_(\[\"'`]*([A-Za-z])(?![A-Za-z'\u2019])",
+    r"(?<!not )(?<!n['\u2019]t )(answer|choice|option)(?![A-Z])"
+    rf"{_OPENING}((?:is\b{_OPENING})?(?:[:=]{_OPENING})?)"
+    r"(?-i:(?!a\s+[a-z]))([A-Z])(?![A-Z'\u2019])",  # "the answer is a mammal" picks nothing
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"[*_(\[\"'`]*([A-Za-z])(?:[)\].:*_\"'`]|\s*$)")
+_LABEL = re.compile(r"[*_(\[\"'`]*([A-Za-z])(?:[)\].:*_\"'`]|\s*$)", re.MULTILINE)
 
 
 def choice_match(
@@ -173,9 +177,10 @@ def choice_match(
     """
     Whether the answer to a multiple-choice question picks the expected letter.
 
-    Read are, in this order: the last "answer is (B)", "Answer: B", "option B" and the like; a
-    letter that is the whole answer or begins it as a label ("B", "(b) Paris", "B. Paris"). An
-    answer that picks nothing is wrong. The metadata have what was read as `choice`.
+    Read are, in this order: the last "answer is (B)", "**Answer:** B", "the right option is B" and
+    the like; the last "option B" that no "not" stands before; a letter that is the whole answer,
+    or its first line, or begins it as a label ("B", "(b) Paris", "B. Paris"). An answer that picks
+    nothing is wrong. The metadata have what was read as `choice`.
 
     Args:
         expected: the letter, or its position counted from 0.
@@ -200,11 +205,15 @@ def choice_match(
 
 
 def _choice_in(text: str, letters: str) -> str | None:
-    named: list[str] = [
-        letter.upper() for letter in _CHOSEN.findall(text) if letter.upper() in letters
-    ]
-    if named:
-        return named[-1]
+    mentioned: str | None = None
+    stated: str | None = None
+    for word, link, letter in _CHOSEN.findall(text):
+        if letter.upper() in letters:
+            mentioned = letter.upper()
+            if link or word.lower() == "answer":  # and not "option A is wrong"
+                stated = mentioned
+    if mentioned:
+        return stated or mentioned
     label = _LABEL.match(text.strip())
     letter = str(label[1]).upper() if label else ""
     return letter if letter and letter in letters else None
