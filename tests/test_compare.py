@@ -360,6 +360,69 @@ def test_a_few_failures_change_nothing(contest):
     assert (found.verdict, found.reason) == ("no regression", "")
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "options"),
+    [
+        ([[True] * 2] * 20, [[True] * 2] * 10 + [[None] * 2] * 10, {}),
+        ([[True] * 2] * 20, [[True] * 2] * 10 + [[None] * 2] * 10, {"metrics": ("pass@2",)}),
+        ([[True] * 2] * 10, [[True, None]] * 10, {}),
+        ([True] * 20, [True] * 10 + [None] * 10, {"groups": range(20)}),
+        ([0.9] * 20, [0.9] * 10 + [None] * 10, {}),
+        ([0.1] * 20, [0.1] * 10 + [None] * 10, {"lower_is_better": ["exact"]}),
+    ],
+    ids=["repeats", "pass@k", "some repeats", "groups", "shares", "less is better"],
+)
+def test_failures_in_b_are_no_better_where_rows_are_repeated_or_no_truths(contest, a, b, options):
+    """However the rows were scored: ten that lost all they had are p = 2 / 2**10."""
+    found = only(contest(a, b, **options))
+
+    assert (found.value, found.verdict) == (0.0, "cannot tell")
+    assert found.reason == "10 rows failed in B; were they wrong, it would be a regression"
+
+
+def test_failures_of_repeats_are_weighed_against_the_margin(contest):
+    """Ten of twenty rows may be a loss of 0.74: Student's interval around 0.5."""
+    a, b = [[True] * 2] * 20, [[True] * 2] * 10 + [[None] * 2] * 10
+
+    assert only(contest(a, b, margin=0.75)).verdict == "no regression"
+    strict = only(contest(a, b, margin=0.7))
+    assert strict.verdict == "cannot tell"
+    assert (
+        strict.reason == "10 rows failed in B; were they wrong, the loss could be beyond the margin"
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "metric", "bounds"),
+    [
+        ([True] * 4, [True, False, None, None], "accuracy", (-0.75, -0.25)),
+        ([0.5] * 4, [0.5, 1.0, None, None], "accuracy", (-0.125, 0.375)),
+        ([True] * 4, [True, False, True, True], "accuracy", None),
+        ([1.0] * 4, [1.0, 0.5, None, None], "mean", None),
+        ([2.0] * 4, [2.0, 1.0, None, None], "accuracy", None),
+    ],
+)
+def test_what_failures_are_worth_is_told_where_it_is_known(contest, a, b, metric, bounds):
+    """Of true or false, and of shares; there is no worst among other numbers."""
+    assert only(contest(a, b, metrics=(metric,))).bounds == bounds
+
+
+def test_failures_in_a_single_group_have_no_interval_to_be_weighed_with(contest):
+    """One group tells nothing about the spread."""
+    b = [True, True, None, None]
+    found = only(contest([True] * 4, b, groups="xxxx", margin=0.1))
+
+    assert (found.bounds, found.verdict, found.reason) == ((-0.5, 0.0), "cannot tell", "")
+
+
+def test_rows_with_too_few_repeats_in_a_lose_nothing(contest):
+    """Whatever B did there, pass@2 is not known in A."""
+    a = [[True, True], [True, None], [True, True]]
+    found = only(contest(a, [[True, True], [None, None], [None, None]], metrics=("pass@2",)))
+
+    assert found.bounds == (-0.5, 0.0)
+
+
 def test_failures_of_a_false_positive_do_not_matter_where_less_is_better(contest):
     """Where a hit is bad, rows that hit in A and failed in B are no hidden loss."""
     found = only(contest([True] * 20, [True] * 10 + [None] * 10, lower_is_better=["exact"]))

@@ -464,6 +464,16 @@ def test_the_interval_of_the_difference_must_clear_the_offset(offset, outcome):
     assert judged.outcome == outcome
 
 
+def test_failures_that_could_change_a_difference_are_noted():
+    """As with a figure: what holds only because failures are left out says so."""
+    gate = "exact.accuracy >= baseline(main) - 2%"
+
+    assert verdict(gate, change=change(bounds=(-0.03, -0.01))).note == (
+        "2 rows failed; were they wrong, the difference would be -0.03"
+    )
+    assert verdict(gate, change=change(bounds=(-0.015, -0.01))).note == ""
+
+
 def test_no_row_in_common_with_the_baseline_fails():
     """Nothing was compared."""
     judged = verdict("exact >= baseline(main)", change=change(n=0, value=None))

@@ -194,23 +194,25 @@ def _by_estimate(
     gate: Gate, threshold: float, summary: Summary, metric: str, estimate: Estimate
 ) -> Verdict:
     verdict = _decided(gate, summary, threshold, estimate, _share_like(metric))
-    note = "" if verdict.outcome != PASS else _if_failures_counted(gate, threshold, summary, metric)
-    return replace(verdict, note=note)
+    pair = summary.bounds.get(gate.subject, {}).get(metric)
+    return _if_failures_counted(verdict, threshold, summary, pair, "it")
 
 
 def _share_like(metric: str) -> bool:
     return metric == "accuracy" or metric.startswith(("pass@", "pass^"))
 
 
-def _if_failures_counted(gate: Gate, threshold: float, summary: Summary, metric: str) -> str:
-    """What the failed rows could change about a gate that passes."""
-    pair = summary.bounds.get(gate.subject, {}).get(metric)
-    if not summary.failed or pair is None:
-        return ""
+def _if_failures_counted(
+    verdict: Verdict, threshold: float, summary: Summary, pair: Sequence[float] | None, what: str
+) -> Verdict:
+    """With a note on what the failed rows could change about a gate that passes."""
+    if verdict.outcome != PASS or not summary.failed or pair is None:
+        return verdict
     for value, word in zip(pair, ("wrong", "right"), strict=True):
-        if not gate.holds(value, threshold):
-            return f"{summary.failed:,} rows failed; were they {word}, it would be {value!r}"
-    return ""
+        if not verdict.gate.holds(value, threshold):
+            note = f"{summary.failed:,} rows failed; were they {word}, {what} would be {value!r}"
+            return replace(verdict, note=note)
+    return verdict
 
 
 def _by_difference(
@@ -228,7 +230,8 @@ def _by_difference(
         f"{found.b!r} here, {found.a!r} in {baseline.experiment}, on {found.n:,} rows of both; "
         f"the difference is {verdict.message}"
     )
-    return replace(verdict, message=paired)
+    verdict = replace(verdict, message=paired)
+    return _if_failures_counted(verdict, baseline.offset, summary, found.bounds, "the difference")
 
 
 def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence) -> Verdict:

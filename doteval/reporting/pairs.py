@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from math import isfinite, nan
+from math import fsum, isfinite, nan
 from typing import Any, NamedTuple
 
 from .. import intervals, metrics
@@ -46,6 +46,8 @@ class Difference:
         p: two-sided p-value of "nothing differs"; None where there is no test for it.
         adjusted: p after Holm's correction for all the differences of the comparison.
         detectable: the smallest true difference that would be noticed with a probability of 80 %.
+        bounds: the value if every failure in B were wrong, and if every one were right; None where
+            none failed, and of scores that are neither true or false nor shares of 1.
         method: of the interval and the test.
         lower_is_better: whether a smaller figure is the better one.
         verdict: "regression", "no regression", "cannot tell", or "not judged" where no
@@ -65,6 +67,7 @@ class Difference:
     p: float | None = None
     adjusted: float | None = None
     detectable: float | None = None
+    bounds: tuple[float, float] | None = None
     method: str = ""
     lower_is_better: bool = False
     verdict: str = UNJUDGED
@@ -170,7 +173,9 @@ class Pairs:
         xs, ys: one value a row: the mean of its repeats.
         rows_a, rows_b: the values of the repeats; None where no row was repeated.
         groups: of the rows; None where there are none.
-        lost: values in A of the rows that B failed.
+        lost: rows that have no value in B because they failed there: the values of their repeats
+            in A, their group, and how many records failed.
+        failed: how many records of each row failed in B beside its values; [] where none did.
         worse, better: the first rows whose value fell, and rose.
     """
 
@@ -186,23 +191,33 @@ class Pairs:
         self._groups = b.values.groups
         if self._groups is not None:
             self.groups = []
+        self.failed: list[int] = []
+        self._shared: list[bytes] = []
         if a.repeated or b.repeated:
             left = self._pair_repeats(a.values.of(score), b.values.of(score))
         else:
             left = self._pair(dict(a.once(score)), b.once(score))
         self.only_a = len(left)
-        failures = b.values.failures if left and b.tally.failed else {}
-        self.lost = [value for key, value in left.items() if key in failures]
+        failures = b.values.failures if b.tally.failed and (left or self._shared) else {}
+        known = self._groups or {}
+        self.lost = [
+            (value if isinstance(value, list) else [value], known.get(key, key), failures[key])
+            for key, value in left.items()
+            if key in failures
+        ]
+        if failures:
+            self.failed = [failures.get(key, 0) for key in self._shared]
 
     def _pair_repeats(
         self, ours: dict[bytes, list[float]], theirs: Mapping[bytes, list[float]]
     ) -> dict[bytes, Any]:
-        shared = [key for key in theirs if key in ours]
+        self._shared = shared = [key for key in theirs if key in ours]
         self.rows_a, self.rows_b = [ours[key] for key in shared], [theirs[key] for key in shared]
-        return self._pair(
+        left = self._pair(
             {key: intervals.mean_of(row) for key, row in ours.items()},
             ((key, intervals.mean_of(row)) for key, row in theirs.items()),
         )
+        return {key: ours[key] for key in left}
 
     def _pair(
         self, ours: dict[bytes, Any], theirs: Iterator[tuple[bytes, Any]]
@@ -258,9 +273,12 @@ def difference_of(
         method = "NaN among the values" if b - a != b - a else "infinite values"
         return replace(found, value=nan, method=method)
     once = boolean and pairs.rows_a is None and groups is None
+    if (pairs.lost or any(pairs.failed)) and (boolean or _are_shares(pairs, metric)):
+        found = replace(found, bounds=(_value_if(pairs, metric, 0), _value_if(pairs, metric, 1)))
     if once and not metric.name.startswith(_OF_REPEATS):
         return _of_answers(found, pairs, asked)
-    return _of_numbers(found, xs, ys, groups, asked)
+    found = _of_numbers(found, xs, ys, groups, asked)
+    return replace(found, reason=_hidden_in_numbers(found, pairs, metric, asked))
 
 
 _OF_REPEATS = ("pass@", "pass^")
@@ -307,7 +325,7 @@ def _hidden_loss(found: Difference, pairs: Pairs, asked: Question) -> str:
     model that fails at what is difficult would pass.
     """
     right = 0 if found.lower_is_better else 1
-    lost = sum(value == right for value in pairs.lost)
+    lost = sum(values == [right] for values, _, _ in pairs.lost)
     worse, better = pairs.fallen, pairs.risen
     if found.lower_is_better:
         worse, better = better, worse
@@ -322,6 +340,65 @@ def _hidden_loss(found: Difference, pairs: Pairs, asked: Question) -> str:
         worse + lost, better, found.n + len(pairs.lost), asked.confidence
     )
     return f"{said}the loss could be beyond the margin" if low < -asked.margin else ""
+
+
+def _are_shares(pairs: Pairs, metric: Metric) -> bool:
+    """Whether an answer is worth something from 0 to 1, and a better one never costs."""
+    ends = [end(values) for values in (pairs.xs, pairs.ys) for end in (min, max)]
+    ends += [value for before, _, _ in pairs.lost for value in before]
+    return metric.name == "accuracy" and all(0 <= end <= 1 for end in ends)
+
+
+def _value_if(pairs: Pairs, metric: Metric, worth: float) -> float:
+    """The difference if what failed in B were worth so much."""
+    if pairs.rows_a is not None:
+        return intervals.mean_of(_if_failed(pairs, metric, worth)[0])
+    lost = [worth - value for (value,), _, _ in pairs.lost]  # sums do, and may be of a million
+    return (fsum(pairs.ys) - fsum(pairs.xs) + fsum(lost)) / (len(pairs.xs) + len(lost))
+
+
+def _if_failed(
+    pairs: Pairs, metric: Metric, worth: float
+) -> tuple[list[float], list[Hashable] | None]:
+    """The differences of the rows, and their groups, if what failed in B were worth so much."""
+    failed = pairs.failed or [0] * len(pairs.xs)
+    rows_a = pairs.rows_a or [[value] for value in pairs.xs]
+    rows_b = pairs.rows_b or [[value] for value in pairs.ys]
+    rows = [
+        *((a, [*b, *[worth] * n]) for a, b, n in zip(rows_a, rows_b, failed, strict=True)),
+        *((before, [worth] * n) for before, _, n in pairs.lost),
+    ]
+    compute = metric.compute if metric.name.startswith(_OF_REPEATS) else intervals.mean_of
+    named = (
+        None if pairs.groups is None else [*pairs.groups, *(group for _, group, _ in pairs.lost)]
+    )
+    changes, groups = [], []
+    for at, (before, after) in enumerate(rows):
+        x, y = compute(before), compute(after)
+        if x is not None and y is not None:
+            changes.append(y - x)
+            groups.append(None if named is None else named[at])
+    return changes, None if named is None else groups
+
+
+def _hidden_in_numbers(found: Difference, pairs: Pairs, metric: Metric, asked: Question) -> str:
+    """As `_hidden_loss`, where rows were repeated or grouped, or have shares of 1."""
+    if found.bounds is None:
+        return ""
+    changes, groups = _if_failed(pairs, metric, 1 if found.lower_is_better else 0)
+    sign = -1 if found.lower_is_better else 1
+    said = f"{len(pairs.lost) + sum(map(bool, pairs.failed)):,} rows failed in B; were they wrong, "
+    if asked.margin is None:
+        p = intervals.sign_flip(changes, groups, seed=asked.seed).p
+        sure = sign * intervals.mean_of(changes) < 0 and p is not None and p < asked.level
+        return f"{said}it would be a regression" if sure else ""
+    stderr = intervals.standard_error(changes, groups)
+    if stderr is None:  # nor has what was found
+        return ""
+    df = (len(changes) if groups is None else len(set(groups))) - 1
+    ends = intervals.t_interval(intervals.mean_of(changes), stderr, df, asked.confidence)
+    worst = min(sign * end for end in ends)
+    return f"{said}the loss could be beyond the margin" if worst < -asked.margin else ""
 
 
 def _of_numbers(
