@@ -543,6 +543,8 @@ def test_numbers_match_however_they_are_written(result, expected):
         ("abc", "abc"),
         ("3,14", 3.14),
         ("1,23", 123),
+        ("0,500", 500),
+        ("0 500", 500),
         ("1,234 567", 1234567),
         ("1.2.3", 1.2),
         (".", 0),

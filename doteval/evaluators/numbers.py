@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LONGEST_NUMBER = 1_000  # characters
 _NUMBER = re.compile(
     r"(?P<sign>[+\-\u2212]?)[ ]?"
-    r"(?P<digits>[0-9]{1,3}(?P<between>[,'\u2019_ \u00a0\u2009\u202f])"
+    r"(?P<digits>[1-9][0-9]{0,2}(?P<between>[,'\u2019_ \u00a0\u2009\u202f])"
     r"(?:[0-9]{2,3}(?P=between))*[0-9]{3}|[0-9]*)"
     r"(?P<fraction>(?:\.[0-9]*)?)"
     r"(?:[eE](?P<exponent>[+\-\u2212]?[0-9]{1,6}))?"
@@ -41,7 +41,8 @@ def numeric_match(
 
     "1,234.50", "1 234.5", "1.2345e3" and 1234.5 are the same, and so are "45%" and 0.45. Texts are
     compared as decimal numbers, without rounding. NaN, None, an empty text and whatever is no
-    number match nothing, not even themselves. A comma only separates thousands: "3,14" is none.
+    number match nothing, not even themselves. A comma only separates thousands: "3,14" is none,
+    and neither is "0,500".
 
     Args:
         tolerance: how far the answer may be off.
