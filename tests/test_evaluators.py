@@ -763,6 +763,7 @@ def test_equal_function_calls(result, expected):
         ("f(", "f()"),
         ("f(x)", "f()"),
         ("f(**{'a': 1})", "f(a=1)"),
+        ("f(a=2, a=1)", "f(a=1)"),
         ("f(*[1])", "f(1)"),
         ("f(g(1))", "f(1)"),
         ("f(a={**{}})", "f(a={})"),

@@ -194,8 +194,8 @@ def _call(node: ast.expr) -> Call:
         raise ValueError("not a call")
     named: dict[str, Any] = {}
     for keyword in node.keywords:
-        if keyword.arg is None:
-            raise ValueError("** is no literal")
+        if keyword.arg is None or keyword.arg in named:
+            raise ValueError("neither ** nor a name twice makes a call")
         named[keyword.arg] = _literal(keyword.value)
     return ast.unparse(node.func), tuple(map(_literal, node.args)), named
 
