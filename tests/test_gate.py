@@ -15,7 +15,7 @@ import pytest
 
 from doteval.cli import main
 from doteval.errors import NotFound, UsageError
-from doteval.metrics import Estimate, accuracy, mean
+from doteval.metrics import Estimate, accuracy, maximum, mean
 from doteval.reporting.gate import Stored, Verdict, from_project, judge, outcome_of
 from doteval.reporting.grammar import Baseline, GateError, parse
 from doteval.reporting.pairs import Difference
@@ -212,7 +212,10 @@ def summary(**changes: Any) -> Summary:
         "usage": {"input_tokens": None, "output_tokens": None, "cost": None},
         "scores": {
             "exact": {"accuracy": accuracy.estimate(values)},
-            "x": {"mean": mean.estimate([[n / 4] for n in range(9)]), "max": Estimate(2.0, 9)},
+            "x": {
+                "mean": mean.estimate([[n / 4] for n in range(9)]),
+                "max": maximum.estimate([[2.0]] * 9),
+            },
         },
         "bounds": {"exact": {"accuracy": (81 / 100, 83 / 100)}},
         "unknown": ("x.nobodys: nobody offers it",),
@@ -382,7 +385,7 @@ def test_the_interval_is_asked_for_at_the_confidence_of_the_gate():
         ("exact <= 0.7 @ 95%", "fail", "none of it is <= 0.7"),
         ("exact >= 0.8 @ 95%", "undecided", "if the figure stays"),
         ("x.mean >= 0.9 @ 95%", "undecided", "if the figure stays"),
-        ("x.max >= 1 @ 95%", "undecided", "2.0, and no interval: "),
+        ("x.max >= 1 @ 95%", "undecided", "2.0, and no interval: an extreme"),
         ("errors <= 10% @ 95%", "pass", "all of it is <= 0.1"),
         ("missing <= 10% @ 95%", "pass", "all of it is <= 0.1"),
     ],

@@ -286,7 +286,7 @@ def _decided(
             message=_compared(gate, value, threshold, holds),
         )
     if estimate.low is None or estimate.high is None:
-        why = f"{_plain(value)}, and no interval: {estimate.method}"
+        why = f"{_plain(value)}, and no interval: {estimate.method.removeprefix('no interval: ')}"
         return replace(found, outcome=UNDECIDED, message=why)
     return _by_interval(found, estimate, gate.confidence, share)
 
