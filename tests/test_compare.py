@@ -579,7 +579,7 @@ def test_a_score_that_nobody_has_is_an_error(contest, options):
 
 def test_only_scores_that_nobody_has_is_an_error(contest):
     """Nothing is compared then, which is no agreement."""
-    with pytest.raises(NotFound, match="no score 'exat'"):
+    with pytest.raises(NotFound, match=r"no score 'exat' in both; there are: exact, exact\.acc"):
         contest([True], [True], only=["exat"])
 
 

@@ -242,8 +242,8 @@ def compare(
     )
     with _opened(storage) as store:
         chosen = evaluations_of(store, before, after, evaluation, other)
+        _check_names(asked, store, chosen)
         found = [_contrast(store, *sources, asked) for sources in chosen.pairs]
-    _check_names(asked, found)
     if not any(score.paired for each in found for score in each.scores):
         raise NotFound(_nothing_in_common(before, after, found))
     judged = _judged(found, margin, confidence)
@@ -263,11 +263,13 @@ def _opened(storage: Address) -> Iterator[Store]:
         store.close()
 
 
-def _check_names(asked: Question, found: Sequence[Contrast]) -> None:
+def _check_names(asked: Question, store: Store, chosen: _Chosen) -> None:
     """Refuse names that fit nothing: a typing error must not change a verdict."""
-    scores = [score for each in found for score in each.scores]
-    known = {score.name for score in scores}
-    known |= {f"{score.name}.{each.metric}" for score in scores for each in score.differences}
+    known: set[str] = set()
+    for a, b in chosen.pairs:
+        theirs, ours = store.tally(*a).scores, store.tally(*b).scores
+        for name in theirs.keys() & ours.keys():
+            known |= {name, *(f"{name}.{metric}" for metric in ours[name]["metrics"])}
     for name in sorted((asked.only | asked.lower) - known):
         raise NotFound(f"no score {name!r} in both; there are: {', '.join(sorted(known))}")
 
