@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from doteval import intervals
 from doteval.cli import main
 from doteval.errors import NotFound, UsageError
 from doteval.metrics import Estimate, accuracy, maximum, mean
@@ -396,6 +397,16 @@ def test_the_whole_interval_must_clear_the_threshold(text, outcome, end):
 
     assert judged.outcome == outcome
     assert judged.message.endswith(end)
+
+
+def test_repeats_are_no_rows_when_errors_have_an_interval():
+    """Ten of 400 records that are four repeats of 100 rows have Wilson's interval of 2.5 of 100."""
+    (judged,) = judge(
+        [parse("errors <= 5% @ 95%")], Given((summary(scored=390, failed=10, repeats=4),))
+    )
+
+    assert (judged.outcome, judged.n) == ("undecided", 100)
+    assert (judged.low, judged.high) == pytest.approx(intervals.wilson(2.5, 100))
 
 
 def test_an_undecided_gate_says_how_many_rows_would_decide():

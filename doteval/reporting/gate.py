@@ -246,8 +246,10 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
         )
     estimate = Estimate(value, n)
     if gate.confidence is not None:
-        low, high = intervals.wilson(value * n, n, gate.confidence)
-        estimate = Estimate(value, n, None, low, high, "wilson")
+        # Repeats of a row may well fail together, so only rows are taken for independent.
+        rows = n / summary.repeats
+        low, high = intervals.wilson(value * rows, rows, gate.confidence)
+        estimate = Estimate(value, round(rows), None, low, high, "wilson")
     return _decided(gate, summary, gate.threshold, estimate, True)
 
 
