@@ -291,6 +291,16 @@ def test_a_margin_that_can_not_be_tested_can_not_be_told(contest):
     assert only(contest([1.5], [1.5], metrics=("mean",), margin=0.1)).verdict == "cannot tell"
 
 
+@pytest.mark.parametrize("options", [{"groups": range(3)}, {"metrics": ("pass@2",)}], ids=str)
+def test_repeats_and_groups_that_never_differ_still_have_an_interval(contest, options):
+    """Three rows that stay right do not exclude a loss: Bonett & Price, 1.96 sqrt(2 / 5 / 5)."""
+    found = only(contest([[True] * 2] * 3, [[True] * 2] * 3, margin=0.1, **options))
+
+    assert (found.value, found.verdict) == (0.0, "cannot tell")
+    assert (found.low, found.high) == pytest.approx((-0.554362, 0.554362), abs=1e-6)
+    assert found.detectable == pytest.approx(2.8015852 * math.sqrt(2 / 25))
+
+
 def test_numbers_that_are_all_equal_clear_a_margin(contest):
     """No spread and no difference."""
     found = only(contest([1.5, 2.5], [1.5, 2.5], metrics=("mean",), margin=0.1))

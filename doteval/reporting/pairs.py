@@ -277,7 +277,7 @@ def difference_of(
         found = replace(found, bounds=(_value_if(pairs, metric, 0), _value_if(pairs, metric, 1)))
     if once and not metric.name.startswith(_OF_REPEATS):
         return _of_answers(found, pairs, asked)
-    found = _of_numbers(found, xs, ys, groups, asked)
+    found = _of_numbers(found, xs, ys, groups, boolean, asked)
     return replace(found, reason=_hidden_in_numbers(found, pairs, metric, asked))
 
 
@@ -406,6 +406,7 @@ def _of_numbers(
     xs: Sequence[float],
     ys: Sequence[float],
     groups: Sequence[Hashable] | None,
+    boolean: bool,
     asked: Question,
 ) -> Difference:
     """Sign flips for the p-value, Student's interval for the mean of the differences."""
@@ -416,8 +417,13 @@ def _of_numbers(
     if stderr is None:
         return found
     independent = found.n if groups is None else len(set(groups))
-    low, high = intervals.t_interval(found.value or 0.0, stderr, independent - 1, asked.confidence)
-    # Where all differences are the same, their spread is not known to be 0.
+    value = found.value or 0.0
+    low, high = intervals.t_interval(value, stderr, independent - 1, asked.confidence)
+    if boolean and not stderr:  # as sure as of so many rows, asked once, that never differ
+        _, below, above = intervals.paired_difference(0, 0, independent, asked.confidence)
+        low, high = max(-1.0, value + below), min(1.0, value + above)
+        stderr = above / intervals.quantile_for(asked.confidence)
+    # Where all numbers differ by the same, their spread is not known to be 0.
     noticed = intervals.detectable(stderr, asked.confidence) if stderr else None
     return replace(found, stderr=stderr, low=low, high=high, detectable=noticed)
 
