@@ -192,7 +192,7 @@ def _sum(values: Iterable[float]) -> float:
     try:
         return math.fsum(values)
     except (OverflowError, ValueError):  # beyond the floats, or infinities of both signs
-        return sum(map(_as_float, values))
+        return sum(map(as_float, values))
 
 
 def _squares(values: Iterable[float], centre: float) -> float:
@@ -200,10 +200,11 @@ def _squares(values: Iterable[float], centre: float) -> float:
     return _sum((d := value - centre) * d for value in values)
 
 
-def _as_float(value: float) -> float:
+def as_float(value: float) -> float:
+    """A number as a float; an integer beyond the floats is infinite."""
     try:
         return float(value)
-    except OverflowError:  # an integer beyond the floats
+    except OverflowError:
         return math.inf if value > 0 else -math.inf
 
 

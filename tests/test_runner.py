@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -77,6 +78,20 @@ def test_a_run_stores_every_row_and_sums_it_up(store):
     assert summary.status == "complete"
     assert summary.to_dict() == json.loads(json.dumps(summary.to_dict()))
     assert live(store) == {"a": False, "b": False, "1": False}
+
+
+def test_an_integer_beyond_the_floats_is_stored_and_counts_as_infinite(store):
+    """Whatever a function returns, its row is counted and the run goes on."""
+
+    @foreach("n", range(3))
+    def eval_huge(n):
+        return 10**400
+
+    told = []
+    summary = run(eval_huge, "e", store, progress=told.append)
+
+    assert (summary.status, summary.scored, len(told)) == ("complete", 3, 3)
+    assert summary.scores["eval_huge"]["mean"].value == math.inf
 
 
 def test_the_second_run_pays_for_nothing(store):

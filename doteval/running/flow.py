@@ -28,6 +28,7 @@ from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, failure_of, outcome_of, usage_of
+from ..intervals import as_float
 from ..keys import Identities, shard_of
 from ..records import LIVE, STALE, Attempt, Failure, Record, Run, Usage
 from ..reporting.progress import Snapshot
@@ -510,7 +511,7 @@ class Flow:
                 if mean is None:
                     mean = self._means[score.name] = [0, 0.0]
                 mean[0] += 1
-                mean[1] += score.value
+                mean[1] += as_float(score.value)
             if self._on_record is not None:
                 try:
                     self._on_record(record)
