@@ -5,7 +5,7 @@ An evaluation: a function, its dataset, its columns and its policy; and one atte
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .concurrency import executors
@@ -352,7 +352,7 @@ def outcome_of(value: Any, name: str) -> Outcome:
     if value.error is not None:
         return Failure("error", safe(value.error, _LONGEST_MESSAGE, newlines=True), "", value)
     scores = value.scores
-    if len(scores) == 1 and type(scores[0]) is Score and type(scores[0].value) in _PLAIN:
+    if len(scores) == 1 and _is_plain(scores[0]):
         return value  # type: ignore[no-any-return]  # nearly always
     if not scores:
         raise ResultError(
@@ -371,6 +371,17 @@ def outcome_of(value: Any, name: str) -> Outcome:
 
 
 _PLAIN = frozenset({bool, int, float})
+
+
+def _is_plain(score: Any) -> bool:
+    """Whether a score can be stored as it is."""
+    return (
+        type(score) is Score
+        and type(score.value) in _PLAIN
+        and type(score.name) is str
+        and type(score.metrics) is tuple
+        and all(type(metric) is str for metric in score.metrics)
+    )
 
 
 def _as_result(value: Any, name: str) -> Result:
@@ -393,9 +404,11 @@ def _as_result(value: Any, name: str) -> Result:
 def _as_score(score: Any, name: str) -> Score:
     if not isinstance(score, Score):
         return Score(name, score, ("accuracy",) if isinstance(score, bool) else ("mean",))
-    value: Any = score.value
-    if type(value) in _PLAIN:
+    if _is_plain(score):
         return score
+    if not isinstance(score.name, str):
+        raise ResultError(f"a score of {name}() is named {score.name!r:.80}; expected a text")
+    value: Any = score.value
     if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
         value = value.item()
     if not isinstance(value, (bool, int, float)):
@@ -403,7 +416,19 @@ def _as_score(score: Any, name: str) -> Score:
             f"the score {score.name!r} of {name}() has a value of type {type(value).__name__}; "
             "expected a bool or a number"
         )
-    return Score(score.name, value, score.metrics, score.metadata)
+    return Score(str(score.name), value, _metrics_of(score, name), score.metadata)
+
+
+def _metrics_of(score: Score, name: str) -> tuple[str, ...]:
+    """The names of its metrics, which somebody may have given as functions."""
+    from .metrics import names_of
+
+    given: Any = (score.metrics,) if isinstance(score.metrics, str) else score.metrics
+    try:
+        each = list(given) if isinstance(given, Iterable) else [given]
+        return tuple(str(one) if isinstance(one, str) else names_of([one])[0] for one in each)
+    except UsageError as error:
+        raise ResultError(f"the score {score.name!r} of {name}(): {error}") from error
 
 
 def usage_of(usage: Any) -> Usage:

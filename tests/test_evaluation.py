@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from doteval import ForEach, Result, Score, foreach
+from doteval import ForEach, Result, Score, foreach, metrics
 from doteval.concurrency import Adaptive, Retry, Sequential, SlidingWindow
 from doteval.errors import NotFound, ResultError, UsageError
 from doteval.evaluation import (
@@ -19,6 +19,7 @@ from doteval.evaluation import (
     parse_columns,
     usage_of,
 )
+from doteval.metrics import accuracy, pass_at_k, std
 from doteval.records import Failure, Usage
 
 DATA = [("2 + 2", "4")]
@@ -318,6 +319,27 @@ def test_scores_bools_and_numbers_become_a_result(value, scores):
     assert outcome_of(value, "eval_x").scores == scores
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("mean", ("mean",)),
+        (accuracy, ("accuracy",)),
+        (accuracy(), ("accuracy",)),
+        (["mean", std], ("mean", "std")),
+        ((pass_at_k(3), "nobodys"), ("pass@3", "nobodys")),
+        ([sum], ("sum",)),
+        ([], ()),
+    ],
+    ids=repr,
+)
+def test_metrics_of_a_score_are_kept_by_name(given, names, monkeypatch):
+    """As in dotevals a function may be given; what is stored needs no lookup."""
+    monkeypatch.setattr(metrics.registry, "_registered", dict(metrics.registry._registered))
+
+    for value in (Score("a", 1, given), Result(Score("a", 1, given), True)):
+        assert outcome_of(value, "eval_x").scores[0] == Score("a", 1, names)
+
+
 class Scalar:
     """Looks like a scalar of numpy's."""
 
@@ -348,6 +370,11 @@ def test_scalars_of_numpy_become_plain_numbers():
         (Result(Score("a", 1), Score("a", 2)), "two scores named 'a'"),
         (Result(Score("a", "high")), "value of type str"),
         (Score("a", None), "value of type NoneType"),
+        (Score(5, 1), "is named 5; expected a text"),
+        (Score("a", 1, 5), "the score 'a' of eval_x.*metrics: 5 is no metric"),
+        (Score("a", 1, None), "metrics: None is no metric"),
+        (Score("a", 1, [None]), "None is no metric"),
+        (Score("a", 1, [lambda values: 1]), "has none; write a def"),
     ],
 )
 def test_anything_else_is_an_error_that_names_the_type(value, message):
