@@ -366,6 +366,19 @@ def test_a_gate_that_failures_could_change_says_so():
     assert high.note == "2 rows failed; were they right, it would be 0.83"
 
 
+def test_a_gate_that_passes_while_rows_are_missing_says_so():
+    """A tenth of the rows says nothing of the others; who asks for these is answered."""
+    short = Given((summary(total=1_000, missing=900, failed=0),))
+
+    (passed, failed, asked) = judge(
+        map(parse, ("exact > 0.8", "exact > 0.9", "missing > 0")), short
+    )
+
+    assert (passed.outcome, passed.note) == ("pass", "900 of 1,000 records are missing")
+    assert (failed.outcome, failed.note) == ("fail", "")
+    assert (asked.outcome, asked.note) == ("pass", "")
+
+
 # ------------------------------------------------------------------- with an interval
 
 

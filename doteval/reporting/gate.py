@@ -118,7 +118,7 @@ def judge(gates: Iterable[Gate], evidence: Evidence, *, partial: bool = False) -
         concerned = [each for each in summaries if gate.concerns(each.evaluation)]
         for each in concerned:
             lacking = None if partial else _lacking(gate, each)
-            verdicts.append(lacking or _judged(gate, each, evidence))
+            verdicts.append(lacking or _on_what_is_there(_judged(gate, each, evidence), each))
         if not concerned:
             names = ", ".join(short_name(each.evaluation) for each in summaries)
             verdicts.append(
@@ -138,8 +138,7 @@ def outcome_of(verdicts: Iterable[Verdict]) -> str:
 def _lacking(gate: Gate, summary: Summary) -> Verdict | None:
     """The verdict where shards are not all there, or not complete; None where they are."""
     lacking = [f"{part} {said}" for part, said in summary.shards.items() if said != "complete"]
-    asked = not gate.is_score and gate.subject in ("missing", "coverage")
-    if not summary.shards or summary.missing == 0 or asked:
+    if not summary.shards or summary.missing == 0 or _is_about_missing(gate):
         return None
     said = "rows" if summary.missing is None else f"{summary.missing:,} records"
     shards = f" (shard {', '.join(lacking)})" if lacking else ""
@@ -150,6 +149,18 @@ def _lacking(gate: Gate, summary: Summary) -> Verdict | None:
         message=f"{said} of other shards are missing{shards}: merge them first, or judge what is "
         "there with --partial",
     )
+
+
+def _is_about_missing(gate: Gate) -> bool:
+    return not gate.is_score and gate.subject in ("missing", "coverage")
+
+
+def _on_what_is_there(verdict: Verdict, summary: Summary) -> Verdict:
+    """With a note where a gate passes and rows are missing, unless it is about them."""
+    if verdict.outcome != PASS or not summary.missing or _is_about_missing(verdict.gate):
+        return verdict
+    said = f"{summary.missing:,} of {summary.total:,} records are missing"
+    return replace(verdict, note="; ".join(filter(None, (verdict.note, said))))
 
 
 def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
