@@ -389,15 +389,6 @@ def _estimate_std(rows: Rows, groups: Groups, confidence: float, seed: int) -> E
     return Estimate(value, n, stderr, low, high, "bonett")
 
 
-def _std_from_moments(moments: Moments, confidence: float) -> Estimate | None:
-    if moments.n < 2:
-        return Estimate(None, moments.n, method="too few rows" if moments.n else "no data")
-    if moments.total != moments.total:
-        return _not_a_number(moments.n)
-    spread = _spread(moments)
-    return None if spread is None else Estimate(spread, moments.n, method="no interval: from sums")
-
-
 def _extreme(name: str, pick: Callable[[list[Any]], Any]) -> Metric:
     """
     The smallest or largest value. It has no interval: the bootstrap is wrong for extremes (Bickel
@@ -590,7 +581,7 @@ def _is_factory(function: Callable[..., Any]) -> bool:
 accuracy = Metric("accuracy", _mean, _estimate_accuracy, _accuracy_from_moments)
 mean = Metric("mean", _mean, _estimate_mean, _mean_from_moments)
 median = Metric("median", _median, _estimate_median)
-std = Metric("std", _std, _estimate_std, _std_from_moments)
+std = Metric("std", _std, _estimate_std)
 minimum = _extreme("min", min)
 maximum = _extreme("max", max)
 

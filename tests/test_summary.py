@@ -248,11 +248,14 @@ def test_a_metric_that_fails_is_told_and_the_others_are_shown(storage):
 
 
 def test_a_metric_that_needs_the_values_gets_them(storage):
-    """A median can not be had from sums."""
-    summary = record(storage, "e", {"x": [3, 1, 2]}, metrics=("median", "max"))
+    """A median can not be had from sums, nor the interval of a standard deviation."""
+    values = [3, 1, 2, 5, 4, 9]
+    scores = record(storage, "e", {"x": values}, metrics=("median", "std", "max")).scores["x"]
 
-    assert summary.scores["x"]["median"].value == 2
-    assert summary.scores["x"]["max"].value == 3
+    assert scores["median"].value == 3.5
+    assert scores["std"] == metrics.std.estimate([[value] for value in values])
+    assert scores["std"].method == "bonett"
+    assert scores["max"].value == 9
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
