@@ -268,6 +268,18 @@ def test_an_async_function_gives_an_async_evaluator():
     assert score == Score("asked", True, ("accuracy",), {"result": "yes"})
 
 
+def test_an_object_with_an_async_call_gives_an_async_evaluator():
+    """As a function would."""
+
+    class Ask:
+        async def __call__(self, result):
+            return result == "yes"
+
+    score = asyncio.run(evaluator(Ask())("yes"))
+
+    assert score == Score("Ask", True, ("accuracy",), {"result": "yes"})
+
+
 def test_a_score_is_passed_on():
     """An evaluator may make the score itself; the call may still rename it."""
 

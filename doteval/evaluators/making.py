@@ -173,7 +173,8 @@ def _evaluator_of(function: Scorer, metrics: tuple[str, ...] | None, name: str |
         metadata.pop("self", None)
         return _score_of(value, own_name, default, metrics, metadata)
 
-    if inspect.iscoroutinefunction(function):
+    called = type(function).__call__  # of an object; a function has its own
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
 
         @functools.wraps(function)
         async def score_later(*args: Any, name: str | None = None, **kwargs: Any) -> Score:
