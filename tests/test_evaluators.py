@@ -390,10 +390,10 @@ def test_exact_match_takes_microseconds():
     """It runs at every row; ten microseconds leave room for a slow machine (about 1 measured)."""
     best = math.inf
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(1_000):
             exact_match("an answer", "another answer")
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
 
     assert best / 1_000 < 10e-6
 
