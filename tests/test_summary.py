@@ -247,6 +247,26 @@ def test_a_metric_that_fails_is_told_and_the_others_are_shown(storage):
     assert "ZeroDivisionError" in summary.unknown[0]
 
 
+def test_rows_that_were_counted_say_more_than_the_length_of_their_dataset(tmp_path):
+    """`num_rows` may be of all splits; samples leave the dataset's end unseen."""
+
+    class Split:
+        num_rows = 4
+
+        def __iter__(self):
+            return iter([1, 2])
+
+    def eval_split(n):
+        return True
+
+    made = foreach("n", Split())(eval_split)
+    sampled = run(made, "e", tmp_path / "x.db", samples=1, progress=False)
+    whole = run(made, "e", tmp_path / "x.db", progress=False)
+
+    assert (sampled.status, sampled.total, sampled.missing) == ("incomplete", 4, 3)
+    assert (whole.status, whole.total, whole.missing) == ("complete", 2, 0)
+
+
 def test_a_metric_that_needs_the_values_gets_them(storage):
     """A median can not be had from sums, nor the interval of a standard deviation."""
     values = [3, 1, 2, 5, 4, 9]

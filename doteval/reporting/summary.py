@@ -204,9 +204,7 @@ def summarise(
     """
     tally = store.tally(experiment, evaluation)
     runs = store.runs(experiment, evaluation)
-    total = runs[-1].header.get("total") if runs else None  # where the dataset has a length
-    if total is None:
-        total = store.total_of(experiment, evaluation)
+    total = _total(store, experiment, evaluation, runs)
     done = tally.scored + tally.failed
     if total is not None:
         total = max(total, done)
@@ -257,6 +255,20 @@ def at_work(runs: list[Run]) -> Run:
     strategy = runs[-1].header.get("strategy")
     moved = (run for run in reversed(runs) if run.history)
     return next((run for run in moved if run.header.get("strategy") == strategy), runs[-1])
+
+
+def _total(store: Store, experiment: str, evaluation: str, runs: list[Run]) -> int | None:
+    """
+    How many records there are when all is done; None where that is unknown.
+
+    The length that a dataset tells may be that of something else, of all its splits, say. Once it
+    was read to its end its rows have been counted.
+    """
+    header = runs[-1].header if runs else {}
+    told: int | None = header.get("total")
+    counted = store.total_of(experiment, evaluation)
+    at_end = bool(runs) and runs[-1].status == "complete" and header.get("samples") is None
+    return counted if told is None or (at_end and counted is not None) else told
 
 
 def _since_fresh(runs: list[Run]) -> list[Run]:
