@@ -168,19 +168,20 @@ _CHOSEN = re.compile(
     r"(?-i:(?!a\s+[a-z]))([A-Z])(?![A-Z'\u2019])",  # "the answer is a mammal" picks nothing
     re.IGNORECASE,
 )
+_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?\s?\(?([A-Za-z])\)?\s?\}")  # as TeX marks an answer
 _LABEL = re.compile(r"[*_(\[\"'`]*([A-Za-z])(?:[)\].:*_\"'`]|\s*$)", re.MULTILINE)
 
 
 def choice_match(
     result: str | None, expected: str | int, choices: str = "ABCD", *, name: str | None = None
 ) -> Score:
-    """
+    r"""
     Whether the answer to a multiple-choice question picks the expected letter.
 
-    Read are, in this order: the last "answer is (B)", "**Answer:** B", "the right option is B" and
-    the like; the last "option B" that no "not" stands before; a letter that is the whole answer,
-    or its first line, or begins it as a label ("B", "(b) Paris", "B. Paris"). An answer that picks
-    nothing is wrong. The metadata have what was read as `choice`.
+    Read are, in this order: the last \boxed{B}; the last "answer is (B)", "**Answer:** B", "the
+    right option is B" and the like; the last "option B" that no "not" stands before; a letter that
+    is the whole answer, or its first line, or begins it as a label ("B", "(b) Paris", "B. Paris").
+    An answer that picks nothing is wrong. The metadata have what was read as `choice`.
 
     Args:
         expected: the letter, or its position counted from 0.
@@ -205,6 +206,9 @@ def choice_match(
 
 
 def _choice_in(text: str, letters: str) -> str | None:
+    boxed = [letter.upper() for letter in _BOXED.findall(text) if letter.upper() in letters]
+    if boxed:
+        return str(boxed[-1])
     mentioned: str | None = None
     stated: str | None = None
     for word, link, letter in _CHOSEN.findall(text):
