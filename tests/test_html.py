@@ -215,6 +215,7 @@ def test_scores_stand_with_their_intervals(store: Store) -> None:
     assert "8 of 12" not in made.shown and "10 of 12" in made.shown
     assert [each.get("class") for tag, each in made.tags if tag == "svg"].count("interval") == 1
     assert "run it again to resume" in made.shown
+    assert "with the failures" not in made.shown  # there are none
 
 
 def test_what_failures_leave_open_is_told(store: Store) -> None:

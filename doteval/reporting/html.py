@@ -163,10 +163,11 @@ def _scores(parts: Sequence[Part], baseline: str | None) -> str:
     lines: list[str] = []
     for part in parts[:_EVALUATIONS]:
         called = part.called
+        left_open = part.summary.bounds if part.summary.failed else {}
         for name, by_metric in part.summary.scores.items():
             for metric, estimate in by_metric.items():
                 difference = part.differences.get((name, metric))
-                bounds = part.summary.bounds.get(name, {}).get(metric)
+                bounds = left_open.get(name, {}).get(metric)
                 cells = _score_cells(name, metric, estimate, bounds, difference)
                 if baseline is not None:
                     cells += f'<td class="num">{_against(metric, difference)}</td>'
