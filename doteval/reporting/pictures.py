@@ -23,8 +23,8 @@ _MOST_BINS, _LEAST_BINS = 150, 24  # stretches of time in a picture,
 _IN_BIN = 12  # of so many records each, where there are few
 _FINE = 100  # bins a decade of latency that are counted; shown in groups
 _GROUPS = (1, 2, 4, 5, 10, 20, 25, 50, 100)
-_BARS = 36  # in a histogram, at most
-_EVERY = 6  # bars between two labels
+_BARS = 32  # in a histogram, at most
+_EVERY = 8  # bars between two labels; closer ones would overlap where three pictures share a line
 _SHORTEST, _DECADES = -5, 11  # 10 µs to 10^6 s; what is beyond counts at the edge
 
 
@@ -266,7 +266,7 @@ class Histogram:
         """
         What to show: counts, and the edges between them in seconds (one more than counts).
 
-        At most 36 bars, as fine as that allows.
+        At most 32 bars, as fine as that allows.
         """
         used = [index for index, n in enumerate(self._counts) if n]
         if not used:
