@@ -217,7 +217,7 @@ def _how_sure(metric: str, estimate: Estimate, bounds: Sequence[float] | None) -
     if not span or estimate.low != estimate.low:
         span = f'<span class="soft">{_shown(estimate.method) or text.NOTHING}</span>'
     else:
-        span = escape(span)
+        span = f'<span class="whole">{escape(span)}</span>'
     if bounds is not None:
         low, high = (escape(score_figure(metric, bound)) for bound in bounds)
         span += f'<br><small class="soft">{low} to {high} with the failures</small>'
@@ -246,10 +246,10 @@ def _interval_picture(estimate: Estimate, base: float | None) -> str:
 def _against(metric: str, difference: Difference | None) -> str:
     if difference is None or difference.value is None or difference.value != difference.value:
         return f'<span class="soft">{text.NOTHING}</span>'
-    told = escape(change(metric, difference.value))
+    told = f'<span class="whole">{escape(change(metric, difference.value))}</span>'
     if difference.low is not None and difference.high is not None:
         low, high = (escape(change(metric, end)) for end in (difference.low, difference.high))
-        told += f' <span class="soft">({low} to {high})</span>'
+        told += f' <span class="soft whole">({low} to {high})</span>'
     tone = {REGRESSION: "bad", NONE: "good"}.get(difference.verdict, "")
     reason = f' title="{_shown(difference.reason)}"' if difference.reason else ""
     return f'{told}<br><span class="pill {tone}"{reason}>{escape(difference.verdict)}</span>'

@@ -80,6 +80,8 @@ tbody tr + tr > * { border-top: 1px solid var(--line) }
 .scores.few .value { font-size: 2rem; line-height: 1.2 }
 .scores .scale { width: 24%; min-width: 8rem }
 .scores th[scope=row] { font-size: inherit; color: inherit; font-weight: 400 }
+.scores .name { min-width: 9rem }
+.scores td.num { white-space: normal } .whole { white-space: nowrap }
 .interval { display: block; width: 100%; height: 1.125rem; overflow: visible }
 .interval .axis { stroke: var(--line); stroke-width: 1 }
 .interval .span { fill: var(--wash) } .interval .dot { stroke: var(--accent); stroke-width: 3 }
@@ -97,7 +99,8 @@ tbody tr + tr > * { border-top: 1px solid var(--line) }
 .figures div { min-width: 0 }
 .figures dt { color: var(--soft); font-size: 0.8125rem }
 .figures dd { margin: 0; font-size: 1.125rem; font-weight: 500; overflow-wrap: anywhere }
-.figures small { display: block; color: var(--soft); font-size: 0.8125rem; font-weight: 400 }
+.figures small { display: block; color: var(--soft); font-size: 0.8125rem; font-weight: 400;
+  text-wrap: balance }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr));
   gap: 1.5rem 2.5rem }
 .chart { margin: 0; min-width: 0 }
@@ -195,16 +198,19 @@ footer { margin-top: 4rem; border-top: 1px solid var(--line); padding-top: 1rem;
   font-size: 0.8125rem }
 
 @media (max-width: 72rem) { .wider, .scores .scale { display: none } }
-@media (max-width: 46rem) {
-  body { padding: 1.25rem 1rem 3rem }
-  h1 { font-size: 1.375rem }
-  .wide, .scores .scale, .scores thead { display: none }
+@media (max-width: 60rem) {
+  .scores .wide, .scores thead { display: none }
   .scores tr, .scores.few tr { display: grid; grid-template-columns: 1fr auto; padding: 0.5rem 0 }
   .scores tbody tr + tr { border-top: 1px solid var(--line) }
   .scores tr > * { border: 0; padding: 0.125rem 0 }
   .scores th[scope=row] { grid-column: 1 / 3; color: var(--soft) }
-  .scores td.num { white-space: normal } .scores td + td + td + td { grid-column: 1 / 3 }
+  .scores td + td + td + td { grid-column: 1 / 3 }
   .scores .value, .scores.few .value { font-size: 1.25rem }
+}
+@media (max-width: 46rem) {
+  body { padding: 1.25rem 1rem 3rem }
+  h1 { font-size: 1.375rem }
+  .wide { display: none }
   th, td { padding-right: 0.75rem }
   #records .c-at { width: 3.25rem } #records .c-is { width: 5.5rem }
   #records tbody td, #records th { padding-right: 0.5rem }

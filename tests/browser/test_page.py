@@ -352,21 +352,27 @@ def test_texts_can_be_read_in_either_scheme(now: Browser, scheme: str) -> None:
     assert {each: ratio for each, ratio in low.items() if ratio < 4.5} == {}
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 2560])
+@pytest.mark.parametrize("width", [320, 390, 768, 962, 1280, 2560])
 def test_nothing_sticks_out_at_any_width(now: Browser, width: int) -> None:
-    """There is no scrolling sideways."""
+    """There is no scrolling sideways, and no name is pressed to a few letters a line."""
     now.resize(width, 800)
     pictured(now, f"width-{width}")
     wide = now.run("return document.documentElement.scrollWidth")
     now.run("document.querySelector('tr.row button').click()")
     dialog = now.run("return document.getElementById('detail').getBoundingClientRect().width")
     pictured(now, f"width-{width}-detail")
+    lines = now.run(
+        "const name = document.createRange();"
+        "name.selectNodeContents(document.querySelector('.scores td.name'));"
+        "return name.getClientRects().length"
+    )
     now.resize(1280, 900)
 
     assert wide <= width
     assert dialog <= width
 
 
+    assert lines == 1
 def test_a_print_has_the_figures_and_the_first_records(now: Browser, tmp_path: Path) -> None:
     """And the page is as it was afterwards."""
     folder = Path(os.environ.get("BROWSER_SHOTS") or tmp_path)
