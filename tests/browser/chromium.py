@@ -139,9 +139,9 @@ class Browser:
         """Click on an element as a person would."""
         self._ask("POST", f"/element/{self._element(selector)}/click")
 
-    def type(self, selector: str, keys: str) -> None:
-        """Type into an element."""
-        self._ask("POST", f"/element/{self._element(selector)}/value", {"text": keys})
+    def enter(self, words: str) -> None:
+        """Put words where the focus is, all at once: typed, they would come at any pace."""
+        self.devtools("Input.insertText", text=words)
 
     def press(self, *keys: str) -> None:
         """Press keys where the focus is."""
@@ -150,7 +150,7 @@ class Browser:
         self._ask("POST", "/actions", {"actions": actions})
 
     def resize(self, width: int, height: int) -> None:
-        """Give the window another size."""
+        """Give the window another size, and wait until the page has it."""
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -158,15 +158,24 @@ class Browser:
             deviceScaleFactor=1,
             mobile=False,
         )
+        self.wait_for(f"innerWidth === {width} && innerHeight === {height}")
 
-    def prefer(self, **features: str) -> None:
-        """Emulate media features, such as prefers_color_scheme="dark"."""
-        told = [{"name": name.replace("_", "-"), "value": each} for name, each in features.items()]
+    def prefer(self, feature: str, value: str) -> None:
+        """Emulate a media feature such as "prefers-color-scheme"; wait until the page has it."""
+        told = [{"name": feature, "value": value}]
         self.devtools("Emulation.setEmulatedMedia", features=told)
+        self.wait_for(f"matchMedia('({feature}: {value})').matches")
 
     def devtools(self, command: str, **parameters: object) -> Any:
         """A command of the browser's own protocol."""
         return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def spent(self) -> float:
+        """Seconds of computing on the page's thread, from any beginning; waiting is left out."""
+        self.devtools("Performance.enable", timeDomain="threadTicks")
+        metrics = self.devtools("Performance.getMetrics")["metrics"]
+        seconds: float = next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+        return seconds
 
     def screenshot(self, path: Path) -> None:
         """What is in the window, as a PNG."""

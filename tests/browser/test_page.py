@@ -120,12 +120,11 @@ def choose(browser: Browser, only: str) -> None:
 
 
 def search(browser: Browser, words: str) -> None:
-    """Type into the search, and wait for the table."""
+    """Search for other words than before, and wait for the table."""
     before = browser.run("return document.documentElement.dataset.shown")
-    browser.run("document.getElementById('find').value = ''")
-    browser.type("#find", words)
-    browser.wait_for(f"Number(document.documentElement.dataset.shown) > {before}")
-    browser.wait_for("!document.getElementById('told').textContent.startsWith('searching')")
+    browser.run("document.getElementById('find').select()")
+    browser.enter(words)
+    browser.wait_for(f"document.documentElement.dataset.shown !== '{before}'")
 
 
 def first_rows(browser: Browser, n: int = 3) -> list[str]:
@@ -187,6 +186,10 @@ def test_hostile_texts_are_seen_as_texts(now: Browser) -> None:
 def test_an_injected_script_would_not_run(now: Browser) -> None:
     """The policy holds even where a hole would be."""
     now.run(
+        "window.held = [];"
+        "addEventListener('securitypolicyviolation', (told) => held.push(told.effectiveDirective))"
+    )
+    now.run(
         "const script = document.createElement('script');"
         "try { script.textContent = 'window.hurt = 2' } catch (error) { return error.name }"
         "document.body.append(script)"
@@ -194,8 +197,9 @@ def test_an_injected_script_would_not_run(now: Browser) -> None:
     now.run("try { document.body.innerHTML += '<b>x</b>' } catch (error) { return error.name }")
     now.run("const i = new Image(); i.src = 'http://127.0.0.1:9/x.png'; document.body.append(i)")
 
+    now.wait_for("held.includes('img-src')")
+    assert now.run("return held.filter((each) => each.startsWith('require-trusted')).length") == 2
     assert now.run("return window.hurt === undefined")
-    assert any("Content Security Policy" in each for each in now.console())
 
 
 def test_a_text_of_10_mb_is_bounded(now: Browser) -> None:
@@ -337,7 +341,7 @@ def contrast(browser: Browser, selector: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_can_be_read_in_either_scheme(now: Browser, scheme: str) -> None:
     """4.5 to 1 for every kind of text (WCAG 2.1, AA)."""
-    now.prefer(prefers_color_scheme=scheme)
+    now.prefer("prefers-color-scheme", scheme)
     pictured(now, f"{scheme}-top")
     now.run("document.querySelector('th button[data-by=is]').click()")
     now.run("document.getElementById('tools').scrollIntoView()")
@@ -347,7 +351,7 @@ def test_texts_can_be_read_in_either_scheme(now: Browser, scheme: str) -> None:
                  ".note", "td.bad", "tr.row button", ".chip span", ".chip small", "th button",
                  "footer", "td.good")  # fmt: skip
     low = {each: contrast(now, each) for each in selectors}
-    now.prefer(prefers_color_scheme="light")
+    now.prefer("prefers-color-scheme", "light")
 
     assert {each: ratio for each, ratio in low.items() if ratio < 4.5} == {}
 
@@ -357,22 +361,22 @@ def test_nothing_sticks_out_at_any_width(now: Browser, width: int) -> None:
     """There is no scrolling sideways, and no name is pressed to a few letters a line."""
     now.resize(width, 800)
     pictured(now, f"width-{width}")
-    wide = now.run("return document.documentElement.scrollWidth")
-    now.run("document.querySelector('tr.row button').click()")
-    dialog = now.run("return document.getElementById('detail').getBoundingClientRect().width")
-    pictured(now, f"width-{width}-detail")
     lines = now.run(
         "const name = document.createRange();"
         "name.selectNodeContents(document.querySelector('.scores td.name'));"
         "return name.getClientRects().length"
     )
+    wide = now.run("return document.documentElement.scrollWidth")
+    now.run("document.querySelector('tr.row button').click()")
+    dialog = now.run("return document.getElementById('detail').getBoundingClientRect().width")
+    pictured(now, f"width-{width}-detail")
     now.resize(1280, 900)
 
+    assert lines == 1
     assert wide <= width
     assert dialog <= width
 
 
-    assert lines == 1
 def test_a_print_has_the_figures_and_the_first_records(now: Browser, tmp_path: Path) -> None:
     """And the page is as it was afterwards."""
     folder = Path(os.environ.get("BROWSER_SHOTS") or tmp_path)
@@ -403,42 +407,37 @@ def test_without_javascript_all_but_the_table_is_there(
 # ------------------------------------------------------------------------- it is fluid
 
 
-def test_20000_records_are_there_in_a_moment(many: Browser) -> None:
+def test_20000_records_are_there_in_a_moment(now: Browser, pages: Path) -> None:
     """Loaded, parsed and in the table; only the rows in sight exist."""
-    loaded = many.run(
-        "const t = performance.getEntriesByType('navigation')[0];"
-        "return t.domContentLoadedEventEnd - t.startTime"
-    )
-    print("milliseconds to interactive", round(loaded))
+    before = now.spent()
+    many = opened(now, pages / "many.html")
+    seconds = many.spent() - before
+    print("seconds of computing", round(seconds, 2))
 
     assert told(many) == "20,000 records"
     assert many.run("return document.querySelectorAll('tr.row').length") < 120
-    assert loaded < 5_000  # about 500 where nothing else runs
+    assert 0 < seconds < 2  # about 0.5 where nothing else runs
 
 
 def test_scrolling_through_20000_records_is_fluid(many: Browser) -> None:
     """Each step draws its rows well within a frame."""
-    spent = many.run(
+    before = many.spent()
+    many.run(
         """
-        const spent = [], height = document.documentElement.scrollHeight;
+        const height = document.documentElement.scrollHeight;
         return (async () => {
           for (let step = 0; step < 60; step++) {
             scrollTo(0, height * step / 60);
-            const begun = performance.now();
-            dispatchEvent(new Event("scroll"));
-            await new Promise((go) => requestAnimationFrame(go));
-            document.body.offsetHeight;
-            spent.push(performance.now() - begun);
+            await new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
           }
-          return spent;
         })();
         """
     )
-    spent.sort()
-    print("milliseconds a frame, median and worst", [round(spent[30], 1), round(spent[-1], 1)])
+    step = 1_000 * (many.spent() - before) / 60
+    print("milliseconds of computing a step", round(step, 1))
 
     assert many.run("return document.querySelectorAll('tr.row').length") < 120
-    assert spent[30] < 100  # 17 or less where nothing else runs
+    assert step < 50  # less than 17 where nothing else runs
 
 
 def test_20000_records_are_searched_sorted_and_filtered(many: Browser) -> None:
