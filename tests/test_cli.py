@@ -341,10 +341,10 @@ def test_show_full_prints_every_record(stored, capsys):
 
     assert re.search(
         r"row 3 · exact False · \S+ ms\n"
-        r"  question  3 \+ 1 = \?\n"
-        r"  answer    4\n"
-        r"  prompt    3 \+ 1 = \?\n"
-        r"  answer    4\n",
+        r"  question     3 \+ 1 = \?\n"
+        r"  row: answer  4\n"
+        r"  prompt       3 \+ 1 = \?\n"
+        r"  answer       4\n",
         shown,
     )
     assert shown.count("\nrow ") == 20

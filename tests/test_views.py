@@ -319,6 +319,18 @@ def test_a_record_in_full():
     ]
 
 
+def test_a_column_called_like_what_the_model_said_is_told_apart():
+    """A dataset's column "answer" is what was expected."""
+    lines = list(record_lines(record(row={"answer": "5", "error": ""}), WIDE))
+
+    assert lines[1:] == [
+        "  row: answer  5",
+        "  row: error",
+        "  prompt       2 + 2?",
+        "  answer       4",
+    ]
+
+
 def test_a_record_tells_of_everything_unusual():
     """Repeats, attempts, waiting, tokens, figures, metadata and values that are no texts."""
     result = Result(

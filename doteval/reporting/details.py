@@ -19,12 +19,15 @@ from .views import LONGEST_NAME, Piece, figure, flow
 # --- records ----------------------------------------------------------------------------------
 
 _WIDEST_LABEL = 16  # columns of a column's name beside its value
+_OURS = ("prompt", "answer", "metadata", "error", "traceback")  # what stands beside the row
 
 
 def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     """A record with all its texts: the row, prompt, answer, scores or error."""
     yield from _record_head(record, terminal)
-    fields = [(name, value) for name, value in record.row.items()]
+    fields = [
+        (f"row: {name}" if name in _OURS else name, value) for name, value in record.row.items()
+    ]
     outcome = record.outcome
     result = outcome.result if isinstance(outcome, Failure) else outcome
     if result is not None:
