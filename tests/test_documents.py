@@ -223,7 +223,7 @@ def test_a_record_is_a_case(store: Store) -> None:
         ["error"],
     ]
     assert cases[1][0].get("message") == "exact is False"
-    assert cases[1][0].text == "question: question 1\nanswer: 1\nprompt: p\nanswer: a"
+    assert cases[1][0].text == "question: question 1\nrow: answer: 1\nprompt: p\nanswer: a"
     assert (cases[3][0].get("type"), cases[3][0].get("message")) == ("ValueError", "down")
     assert (cases[3][0].text or "").startswith("Traceback: x\nquestion: ")
     assert "prompt: q" in (cases[4][0].text or "")
@@ -305,6 +305,15 @@ def test_all_rows_that_failed_are_shown_where_they_are_few(store: Store) -> None
     stock(store, "now", map(recorded, range(2)))
 
     assert "others" not in summary(store)
+
+
+def test_repeats_of_a_row_that_failed_are_told_apart(store: Store) -> None:
+    """By the names that they have in JUnit's cases."""
+    stock(store, "now", [recorded(3), recorded(3)._replace(repeat=1)])
+
+    told = summary(store)
+
+    assert "- `eval_x row 3` " in told and "- `eval_x row 3 repeat 1` " in told
 
 
 def test_a_summary_stays_small(store: Store) -> None:

@@ -25,9 +25,7 @@ _OURS = ("prompt", "answer", "metadata", "error", "traceback")  # what stands be
 def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     """A record with all its texts: the row, prompt, answer, scores or error."""
     yield from _record_head(record, terminal)
-    fields = [
-        (f"row: {name}" if name in _OURS else name, value) for name, value in record.row.items()
-    ]
+    fields = [(row_label(name), value) for name, value in record.row.items()]
     outcome = record.outcome
     result = outcome.result if isinstance(outcome, Failure) else outcome
     if result is not None:
@@ -40,6 +38,11 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     for name, value in shown:
         style = "bad" if name == "error" else ""
         yield from _field(name, _as_text(value), widest, terminal, style)
+
+
+def row_label(column: str) -> str:
+    """What to call a column beside our own texts: its name, told apart from theirs."""
+    return f"row: {column}" if column in _OURS else column
 
 
 def failure_lines(record: Record, terminal: Terminal) -> Iterator[str]:

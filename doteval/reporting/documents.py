@@ -20,7 +20,7 @@ from .. import text
 from ..records import Failure, Record, Result, Score, Usage
 from ..storage import Store
 from .compared import code
-from .details import record_dict
+from .details import record_dict, row_label
 from .embedded import WRONG, as_text, verdict
 from .summary import Summary, summarise
 from .tables import Terminal
@@ -256,10 +256,10 @@ def _test_names(evaluation: str) -> tuple[str, str]:
 
 
 def _case(record: Record, classname: str, name: str) -> str:
-    which = f"row {record.position}" + (f" repeat {record.repeat}" if record.repeat else "")
+    called = f"{name} {_which(record)}"
     seconds = record.duration if math.isfinite(record.duration) else 0.0
     head = (
-        f"<testcase classname={_attribute(classname)} name={_attribute(f'{name} {which}')} "
+        f"<testcase classname={_attribute(classname)} name={_attribute(called)} "
         f'time="{seconds:.3f}"'
     )
     outcome = record.outcome
@@ -278,11 +278,15 @@ def _case(record: Record, classname: str, name: str) -> str:
     return f"{head}{body}</{kind}></testcase>\n"
 
 
+def _which(record: Record) -> str:
+    return f"row {record.position}" + (f" repeat {record.repeat}" if record.repeat else "")
+
+
 def _context(record: Record) -> Iterator[str]:
     """The row, the prompt and the answer, each in brief."""
     outcome = record.outcome
     result = outcome.result if isinstance(outcome, Failure) else outcome
-    parts = [(name, value) for name, value in list(record.row.items())[:20]]
+    parts = [(row_label(name), value) for name, value in list(record.row.items())[:20]]
     if result is not None:
         parts += [("prompt", result.prompt), ("answer", result.model_response)]
     for name, value in parts:
@@ -382,7 +386,7 @@ def _markdown_failures(
                 break
             shown += 1
             assert isinstance(record.outcome, Failure)
-            name = f"{short_name(summary.evaluation)} row {record.position}"
+            name = f"{short_name(summary.evaluation)} {_which(record)}"
             said = f"{record.outcome.type}: {record.outcome.message}"
             yield f"- {code(name)} {code(said)}\n"
     if failed > shown:
