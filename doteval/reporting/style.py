@@ -212,7 +212,7 @@ footer { margin-top: 4rem; border-top: 1px solid var(--line); padding-top: 1rem;
   h1 { font-size: 1.375rem }
   .wide { display: none }
   th, td { padding-right: 0.75rem }
-  #records .c-at { width: 3.25rem } #records .c-is { width: 5.5rem }
+  #records .c-at { width: 4rem } #records .c-is { width: 5.5rem }
   #records tbody td, #records th { padding-right: 0.5rem }
   .tools { position: static }
   #records thead { top: 0 }
@@ -230,7 +230,7 @@ footer { margin-top: 4rem; border-top: 1px solid var(--line); padding-top: 1rem;
   #records tbody tr, #records tbody td { height: auto }
   #records tbody td, #records th { padding: 0.15rem 0.5rem 0.15rem 0 }
   #records .c-score, #records .c-time, #records .c-tries { width: 4.25rem }
-  #records .c-at { width: 3rem } #records .c-is { width: 5rem }
+  #records .c-at { width: 3.75rem } #records .c-is { width: 5rem }
   .chart, .figures div, tr { break-inside: avoid }
   .scores .scale { width: 18% } .scores.few .value { font-size: 1.25rem }
   h2 { break-after: avoid }

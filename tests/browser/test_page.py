@@ -483,3 +483,18 @@ def test_the_end_of_20000_records_is_reached(many: Browser) -> None:
     assert "19,999" in many.run("return document.getElementById('title').textContent")
     many.press(ESCAPE)
     pictured(many, "end")
+
+
+def test_the_number_of_the_last_row_has_room_on_a_phone(many: Browser) -> None:
+    """It does not run into what stands beside it."""
+    many.resize(390, 800)
+    many.run("document.querySelector('tr.row button').focus()")
+    many.press(END)
+    room = many.run(
+        "const number = document.activeElement, cell = number.closest('td');"
+        "return cell.getBoundingClientRect().right - number.getBoundingClientRect().right"
+    )
+    pictured(many, "end-phone")
+    many.resize(1280, 900)
+
+    assert room >= 2
