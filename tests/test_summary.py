@@ -94,6 +94,23 @@ def test_a_sample_is_complete_for_its_run_and_incomplete_as_an_evaluation(storag
     assert (summary.status, summary.missing) == ("incomplete", 1)
 
 
+def test_a_sample_of_a_dataset_without_a_length_is_incomplete(storage):
+    """Nobody knows whether there are other rows, until a run has come to their end."""
+
+    @foreach("n", lambda: iter(range(3)))
+    def eval_n(n):
+        return True
+
+    known = [
+        (summary.status, summary.missing)
+        for summary in (
+            run(eval_n, "e", storage, samples=samples, progress=False) for samples in (3, 4, 2)
+        )
+    ]
+
+    assert known == [("incomplete", None), ("complete", 0), ("complete", 0)]
+
+
 def test_the_time_is_that_of_the_runs_since_the_last_fresh_one(storage):
     """What no longer counts took no time."""
 
