@@ -361,7 +361,7 @@ def test_a_record_without_tokens():
 def test_a_failed_record():
     """What went wrong, in brief and in full; prompt and answer where they were kept."""
     kept = Result(error="no", prompt="p")
-    failure = Failure("ValueError", "bad\x07\nworse", "Traceback ...\n  line", kept)
+    failure = Failure("ValueError", "bad\x07\nworse", "Traceback ...\n  line\n", kept)
     failed = record(outcome=failure, row={"question": "x" * 500})
 
     assert list(failure_lines(failed, Terminal(width=30))) == [

@@ -32,7 +32,7 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
         fields += [("prompt", result.prompt), ("answer", result.model_response)]
         fields += [("metadata", result.metadata or None)]
     if isinstance(outcome, Failure):
-        fields += [("error", outcome.message), ("traceback", outcome.traceback or None)]
+        fields += [("error", outcome.message), ("traceback", outcome.traceback.rstrip() or None)]
     shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
     widest = min(max((text.display_width(name) for name, _ in shown), default=0), _WIDEST_LABEL)
     for name, value in shown:
