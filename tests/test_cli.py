@@ -628,6 +628,29 @@ def test_what_is_higher_than_the_window_shows_its_end_while_it_changes(screen):
     assert last.splitlines() == lines
 
 
+def test_a_line_wider_than_the_window_is_drawn_over_as_a_whole(screen):
+    """It takes several rows; colours and wide characters are counted as they look."""
+    wide = "x" * 81, "\x1b[1m" + "x" * 80 + "\x1b[0m", "\u4e00" * 81, ""
+
+    watched(screen, list(wide), ["end"])
+
+    assert screen.getvalue().endswith("\n\r\x1b[7A\x1b[Jend\n")
+
+
+def test_wide_lines_take_the_room_of_others(screen):
+    """Of 24 lines, one stays free."""
+    watched(screen, ["x" * 800] * 3 + ["y"], ["z"])
+
+    assert screen.getvalue().startswith(f"\r\x1b[J{'x' * 800}\n{'x' * 800}\ny\n\r\x1b[21A")
+
+
+def test_a_line_higher_than_the_window_is_left_out(screen):
+    """Nothing of it could be drawn over."""
+    watched(screen, ["x" * 80 * 24], ["z"])
+
+    assert screen.getvalue() == "\r\x1b[J\r\x1b[Jz\n"
+
+
 def test_a_resized_window_is_drawn_anew(screen, monkeypatch):
     """Nobody knows how many lines the old frame takes in it."""
     narrower = lambda seconds: monkeypatch.setenv("COLUMNS", "40")  # noqa: E731

@@ -5,6 +5,7 @@ Looking at what is stored: `list` and `show`.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..errors import NotFound, UsageError
 from ..reporting.tables import terminal
+from ..text import display_width
 from .call import OK, Call, NoStore, as_json, command, option, program, quoted
 
 if TYPE_CHECKING:
@@ -322,8 +324,10 @@ def watch(
             page = StringIO()
             goes_on = frame(replace(call, out=page, terminal=window))
             lines = page.getvalue().splitlines()
+            rows = [_rows(line, window.width) for line in lines]
             if goes_on:  # what is higher than the window could not be drawn over
-                lines = lines[-(height(call.out) - 1) :]
+                gone = _beyond(rows, height(call.out) - 1)
+                del lines[:gone], rows[:gone]
             # Where the window was resized, nobody knows how many lines ours are by now.
             back = f"\x1b[{drawn}A" if drawn and window.width == width else ""
             clear = "\x1b[H\x1b[2J" if window.width != width else f"\r{back}\x1b[J"
@@ -331,11 +335,30 @@ def watch(
             call.out.flush()
             if not goes_on:
                 return OK
-            drawn, width = len(lines), window.width
+            drawn, width = sum(rows), window.width
             pause(max(1.0, (time.monotonic() - began) * (1 / _AT_MOST - 1)))
     except KeyboardInterrupt:
         call.out.write("\r\x1b[J")  # the terminal has written ^C
         return OK
+
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _rows(line: str, width: int | None) -> int:
+    """The rows of the screen that a line takes: a name that is never cut may make it too wide."""
+    taken = display_width(_STYLE.sub("", line))
+    return max(-(-taken // width), 1) if width else 1
+
+
+def _beyond(rows: Sequence[int], room: int) -> int:
+    """How many lines at the beginning have no room, so that those at the end have it."""
+    left = room - sum(rows)
+    gone = 0
+    while left < 0 and gone < len(rows):
+        left += rows[gone]
+        gone += 1
+    return gone
 
 
 def height(stream: TextIO) -> int:
