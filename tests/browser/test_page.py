@@ -114,8 +114,11 @@ def told(browser: Browser) -> str:
 
 def choose(browser: Browser, only: str) -> None:
     """Press one of the filters, and wait for the table."""
-    before = browser.run("return document.documentElement.dataset.shown")
-    browser.run(f"document.querySelector('input[value={only}]').click()")
+    before = browser.run(  # at once: a search may be under way, which the click ends
+        "const before = document.documentElement.dataset.shown;"
+        f"document.querySelector('input[value={only}]').click();"
+        "return before"
+    )
     browser.wait_for(f"document.documentElement.dataset.shown !== '{before}'")
 
 
