@@ -225,6 +225,16 @@ def test_what_failures_leave_open_is_told(store: Store) -> None:
     assert "50.0% to 100% with the failures" in page(store).shown
 
 
+def test_an_evaluation_without_scores_stands_among_those_with_scores(store: Store) -> None:
+    """That all of its rows failed is seen where one looks first."""
+    stock(store, "now", [right(0)])
+    stock(store, "now", [recorded(0)], evaluation="eval_y.py::eval_y")
+
+    scores = page(store).shown.partition("Time, throughput")[0]
+
+    assert "eval_yno row has scores" in scores
+
+
 def test_numbers_have_no_place_on_a_scale_from_0_to_1(store: Store) -> None:
     """A mean of 250 has an interval in words alone; NaN has none."""
     loss = [

@@ -174,7 +174,12 @@ def _scores(parts: Sequence[Part], baseline: str | None) -> str:
                 cells += f'<td class="num wide">{text.count(estimate.n)}</td>'
                 lines.append(f'<tr><th scope="row" class="name">{escape(called)}</th>{cells}</tr>')
                 called = ""
-    if not lines:
+        if not part.summary.scores:  # all of its rows failed, or none has finished
+            lines.append(
+                f'<tr><th scope="row" class="name">{escape(called)}</th>'
+                '<td class="name soft" colspan="6">no row has scores</td></tr>'
+            )
+    if not any(part.summary.scores for part in parts):
         return (
             '<section aria-label="Scores"><h2>Scores</h2>'
             '<p class="empty">No row has scores yet.</p></section>\n'
