@@ -297,6 +297,7 @@ def _json_records(records: Iterable[Record]) -> Iterator[str]:
 
 _AT_MOST = 0.2  # of the time may go into looking at the store: there is a run to be left alone
 _FEWEST_LINES = 24  # of a terminal that does not know
+_HEAD = 2  # lines that stay where others have no room: without them a table has no titles
 
 
 def watch(
@@ -325,9 +326,11 @@ def watch(
             goes_on = frame(replace(call, out=page, terminal=window))
             lines = page.getvalue().splitlines()
             rows = [_rows(line, window.width) for line in lines]
-            if goes_on:  # what is higher than the window could not be drawn over
-                gone = _beyond(rows, height(call.out) - 1)
-                del lines[:gone], rows[:gone]
+            over = sum(rows) - height(call.out) + 1
+            while goes_on and over > 0:  # what is higher than the window could not be drawn over
+                at = min(_HEAD, len(rows) - 1)
+                over -= rows.pop(at)
+                del lines[at]
             # Where the window was resized, nobody knows how many lines ours are by now.
             back = f"\x1b[{drawn}A" if drawn and window.width == width else ""
             clear = "\x1b[H\x1b[2J" if window.width != width else f"\r{back}\x1b[J"
@@ -349,16 +352,6 @@ def _rows(line: str, width: int | None) -> int:
     """The rows of the screen that a line takes: a name that is never cut may make it too wide."""
     taken = display_width(_STYLE.sub("", line))
     return max(-(-taken // width), 1) if width else 1
-
-
-def _beyond(rows: Sequence[int], room: int) -> int:
-    """How many lines at the beginning have no room, so that those at the end have it."""
-    left = room - sum(rows)
-    gone = 0
-    while left < 0 and gone < len(rows):
-        left += rows[gone]
-        gone += 1
-    return gone
 
 
 def height(stream: TextIO) -> int:
