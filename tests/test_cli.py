@@ -589,22 +589,26 @@ def at(screen: Tty, *arguments: str) -> int:
 
 
 def watched(out: Tty, *frames: list[str], pauses: Any = None) -> int:
-    """Watch frames go by; all but the last say that something is running."""
-    coming = iter(frames)
-    left = len(frames)
+    """Watch frames go by; all but the last, which stays, say that something is running."""
+    coming = list(frames)
+    now = 0.0
 
     def frame(call: Call) -> bool:
-        nonlocal left
-        left -= 1
-        call.say(*next(coming))
-        return left > 0
+        call.say(*coming[0])
+        return len(coming) > 1 and bool(coming.pop(0))
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if pauses is not None:
+            pauses(seconds)
 
     call = Call(Namespace(color="auto"), out, out, Terminal(width=80, live=True))
-    return watch(call, frame, pauses or (lambda seconds: None))
+    return watch(call, frame, pause, lambda: now)
 
 
 def test_a_frame_is_drawn_over_the_one_before(screen):
-    """At most once a second, until nothing runs; the last frame stays."""
+    """At most once a second, until nothing has run for ten seconds; the last frame stays."""
     pauses: list[float] = []
 
     code = watched(screen, ["1 of 3", "a"], ["2 of 3"], ["3 of 3"], pauses=pauses.append)
@@ -613,7 +617,26 @@ def test_a_frame_is_drawn_over_the_one_before(screen):
     assert screen.getvalue() == (
         "\r\x1b[J1 of 3\na\n\r\x1b[2A\x1b[J2 of 3\n\r\x1b[1A\x1b[J3 of 3\n"
     )
-    assert pauses == [1.0, 1.0]
+    assert pauses == [1.0] * 11
+
+
+def test_a_pause_between_two_evaluations_does_not_end_the_watching(screen):
+    """Nothing runs while a fixture is made; the run goes on all the same."""
+    running = [True, *[False] * 9, True, *[False] * 10]
+    now = 0.0
+
+    def frame(call: Call) -> bool:
+        call.say(f"{len(running)} left")
+        return running.pop(0)
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    call = Call(Namespace(color="auto"), screen, screen, Terminal(width=80, live=True))
+
+    assert watch(call, frame, pause, lambda: now) == 0
+    assert running == []
 
 
 def test_what_is_higher_than_the_window_shows_its_head_and_its_end_while_it_changes(screen):
@@ -647,7 +670,7 @@ def test_a_line_higher_than_the_window_is_left_out(screen):
     """Nothing of it could be drawn over."""
     watched(screen, ["x" * 80 * 24], ["z"])
 
-    assert screen.getvalue() == "\r\x1b[J\r\x1b[Jz\n"
+    assert screen.getvalue() == "\r\x1b[Jz\n"
 
 
 def test_a_resized_window_is_drawn_anew(screen, monkeypatch):
@@ -700,9 +723,8 @@ def test_a_run_in_another_terminal_is_watched_to_its_end(folder, screen, capsys)
         return running and "complete" not in drawn[-1]
 
     options = Namespace(color="auto", watch=False, json=False, storage=None, no_pager=True)
-    code = watch(
-        Call(options, screen, screen, Terminal(width=80, live=True)), frame, lambda seconds: None
-    )
+    call = Call(options, screen, screen, Terminal(width=80, live=True))
+    code = watch(call, frame, lambda seconds: None, lambda: float(len(drawn)))
 
     assert code == 0
     assert other.wait(60) == 0

@@ -4,6 +4,7 @@ Looking at what is stored: `list` and `show`.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from ..storage import Store
 
 _WATCH = option(
-    "--watch", action="store_true", help="draw it again, once a second, until nothing is running"
+    "--watch",
+    action="store_true",
+    help="draw it again, once a second, until nothing has been running for 10 seconds",
 )
 _NO_PAGER = option(
     "--no-pager", action="store_true", help="never through $PAGER, however long it is"
@@ -296,19 +299,24 @@ def _json_records(records: Iterable[Record]) -> Iterator[str]:
 # --- a piece of the terminal ------------------------------------------------------------------
 
 _AT_MOST = 0.2  # of the time may go into looking at the store: there is a run to be left alone
+_CALM = 10.0  # seconds: between two evaluations nothing runs, for as long as a fixture takes
 _FEWEST_LINES = 24  # of a terminal that does not know
 _HEAD = 2  # lines that stay where others have no room: without them a table has no titles
 
 
 def watch(
-    call: Call, frame: Callable[[Call], bool], pause: Callable[[float], None] = time.sleep
+    call: Call,
+    frame: Callable[[Call], bool],
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> int:
     """
-    Draw something again and again, at most once a second, until nothing runs or Ctrl-C.
+    Draw something again and again, at most once a second, until nothing runs any more or Ctrl-C.
 
     Args:
         frame: prints to the call that it is given, and returns whether something is running.
         pause: waits so many seconds.
+        clock: seconds, from any beginning.
 
     Raises:
         UsageError: the output is no terminal that can be drawn on.
@@ -317,13 +325,17 @@ def watch(
         raise UsageError("--watch draws on a terminal, and the output is none; leave --watch away")
     from io import StringIO  # only here
 
+    shown: list[str] = []
     drawn, width = 0, call.terminal.width
+    until = -math.inf  # when it is over, unless something is seen running before
     try:
         while True:
-            began = time.monotonic()
+            began = clock()
             window = terminal(call.out, os.environ, call.options.color)
             page = StringIO()
-            goes_on = frame(replace(call, out=page, terminal=window))
+            if frame(replace(call, out=page, terminal=window)):
+                until = began + _CALM
+            goes_on = began < until
             lines = page.getvalue().splitlines()
             rows = [_rows(line, window.width) for line in lines]
             over = sum(rows) - height(call.out) + 1
@@ -334,12 +346,13 @@ def watch(
             # Where the window was resized, nobody knows how many lines ours are by now.
             back = f"\x1b[{drawn}A" if drawn and window.width == width else ""
             clear = "\x1b[H\x1b[2J" if window.width != width else f"\r{back}\x1b[J"
-            call.out.write(clear + "".join(f"{line}\n" for line in lines))
-            call.out.flush()
+            if lines != shown or window.width != width:
+                call.out.write(clear + "".join(f"{line}\n" for line in lines))
+                call.out.flush()
             if not goes_on:
                 return OK
-            drawn, width = sum(rows), window.width
-            pause(max(1.0, (time.monotonic() - began) * (1 / _AT_MOST - 1)))
+            shown, drawn, width = lines, sum(rows), window.width
+            pause(max(1.0, (clock() - began) * (1 / _AT_MOST - 1)))
     except KeyboardInterrupt:
         call.out.write("\r\x1b[J")  # the terminal has written ^C
         return OK
