@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -762,6 +763,15 @@ def test_markdown_is_a_table_with_examples_to_unfold(contest):
     assert "<details><summary>Examples: eval_x · exact</summary>" in lines
     assert "  - `a` `a says True`" in lines
     assert "A loss of 0.01 is accepted." in lines
+
+
+@pytest.mark.parametrize(("metrics", "title"), [(("mean",), "p"), (("mean", "median"), "p (Holm)")])
+def test_a_table_says_where_its_p_values_are_corrected(contest, metrics, title):
+    """The intervals are not, so one may exclude zero beside a large p."""
+    found = contest([0.5, 0.75, 1.0], [0.75, 1.0, 0.5], metrics=metrics)
+
+    assert f"CI  {title}  " in re.sub("  +", "  ", told(found))
+    assert f" CI | {title} | rows |" in comparison_markdown(found)
 
 
 def test_hostile_texts_stand_in_code(storage):

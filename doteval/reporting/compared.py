@@ -68,7 +68,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
             Column(comparison.b, "right", least=6),
             Column("change", "right"),
             Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=2),
-            Column("p", "right", drop=3),
+            Column(_p_title(comparison), "right", drop=3),
             Column("verdict", drop=1),
         ]
         inside = terminal if terminal.width is None else _narrower(terminal)
@@ -92,6 +92,18 @@ def _narrower(terminal: Terminal) -> Terminal:
     from dataclasses import replace
 
     return replace(terminal, width=max((terminal.width or 0) - 2, 1))
+
+
+def _p_title(comparison: Comparison) -> str:
+    """The intervals stand for themselves; the p-values of several tests are corrected together."""
+    tests = [
+        each.p
+        for contrast in comparison.evaluations
+        for score in contrast.scores
+        for each in score.differences
+        if each.p is not None
+    ]
+    return "p" if len(tests) < 2 else "p (Holm)"
 
 
 def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
@@ -233,8 +245,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         lines += [f"A loss of {comparison.margin!r} is accepted.", ""]
     a, b = (_cell(code(name)) for name in (comparison.a, comparison.b))
     lines += [
-        f"| evaluation | score | {a} | {b} | change | "
-        f"{100 * comparison.confidence:.10g} % CI | p | rows | worse | better | verdict |",
+        f"| evaluation | score | {a} | {b} | change | {100 * comparison.confidence:.10g} % CI | "
+        f"{_p_title(comparison)} | rows | worse | better | verdict |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for contrast in comparison.evaluations:

@@ -387,14 +387,20 @@ function measure() {
 addEventListener("scroll", later, {passive: true});
 addEventListener("resize", measure);
 const PRINTED = 200;
+let folds = [];
 addEventListener("beforeprint", () => {
+  folds = [...document.querySelectorAll("details.evaluation:not([open])")];
+  folds.forEach((fold) => { fold.open = true; });  // paper can not be clicked on
   fill(0, Math.min(view.length, PRINTED));
   above.style.height = below.style.height = "0";
   if (view.length > PRINTED) {
     tell(`the first ${PRINTED} of ${view.length.toLocaleString("en")} records that are chosen`);
   }
 });
-addEventListener("afterprint", () => choose());
+addEventListener("afterprint", () => {
+  folds.forEach((fold) => { fold.open = false; });
+  choose();
+});
 
 if (rows.length) {
   id("tools").hidden = false;

@@ -391,6 +391,17 @@ def test_a_print_has_the_figures_and_the_first_records(now: Browser, tmp_path: P
     now.wait_for("document.getElementById('told').textContent === '71 records'")
 
 
+def test_a_print_unfolds_what_is_folded(now: Browser) -> None:
+    """On paper nothing can be clicked on; afterwards it is folded again."""
+    now.run("document.querySelector('details.evaluation').open = false")
+    now.run("dispatchEvent(new Event('beforeprint'))")
+    on_paper = now.run("return document.querySelector('details.evaluation').open")
+    now.run("dispatchEvent(new Event('afterprint'))")
+
+    assert on_paper is True
+    assert now.run("return document.querySelector('details.evaluation').open") is False
+
+
 def test_without_javascript_all_but_the_table_is_there(
     tmp_path_factory: pytest.TempPathFactory, pages: Path
 ) -> None:
