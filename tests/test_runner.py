@@ -958,6 +958,53 @@ def test_a_handler_of_somebody_else_stays():
         signal.signal(signal.SIGINT, before)
 
 
+FORKED = """
+import os, signal
+from doteval import runner
+
+async def main():
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # where nothing else ends it
+        os.write(tell, b"!")  # a signal that comes before Python has forked as well is lost
+        while True:
+            pass
+    os.read(ready, 1)
+    os.kill(child, signal.SIGINT)
+    os.kill(child, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+print(runner.drive(main, stops=lambda: bool))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_worker_ends_when_its_pool_asks_for_it():
+    """With our handler it would go on, and a pool that broke would wait for it for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.stdout, done.stderr) == (f"{-signal.SIGTERM}\n", "")
+
+
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_ctrl_c_is_for_the_process_that_runs_and_not_for_its_forks(number, ends, monkeypatch):
+    sent = []
+
+    async def main():
+        with monkeypatch.context() as fork:
+            fork.setattr(os, "getpid", lambda: -1)
+            fork.setattr(os, "kill", lambda process, number: sent.append((process, number)))
+            signal.raise_signal(number)
+        await asyncio.sleep(0)
+        return signal.getsignal(number) is signal.SIG_DFL
+
+    assert runner.drive(main, stops=lambda: bool) is ends
+    assert sent == [(-1, number)] * ends
+
+
 def test_an_error_that_comes_while_cleaning_up_does_not_hide_the_interruption():
     async def main():
         asyncio.get_running_loop().call_later(0.01, signal.raise_signal, signal.SIGINT)

@@ -5,6 +5,7 @@ From a plain function to a coroutine that runs to its end, whatever interrupts i
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
@@ -73,6 +74,7 @@ class _Signals:
     ) -> None:
         self.received: int | None = None
         self._loop, self._task, self._stops = loop, task, stops
+        self._process = os.getpid()
         self._before: list[tuple[int, Any]] = []
 
     def __enter__(self) -> _Signals:
@@ -90,11 +92,23 @@ class _Signals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: Any) -> None:
+        if os.getpid() != self._process:
+            return self._handle_elsewhere(number)
         again, self.received = self.received is not None, number
         assert self._stops is not None
         if again or self._stops()():
             raise KeyboardInterrupt(number)
         self._loop.call_soon_threadsafe(self._task.cancel)
+
+    @staticmethod
+    def _handle_elsewhere(number: int) -> None:
+        """
+        In a process that was forked while the handlers stood, such as a worker of a pool: it ends
+        when its pool asks for that; Ctrl-C, which a terminal sends to all, is for the pool's owner.
+        """
+        if number == signal.SIGTERM:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
 def is_running() -> bool:
