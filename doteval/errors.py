@@ -38,6 +38,10 @@ class Busy(DotevalError, RuntimeError):
     """Another run is working on this evaluation of this experiment."""
 
 
+class ExecutorError(DotevalError, RuntimeError):
+    """The executor of an evaluation can not run its rows; none of them is to blame."""
+
+
 class PluginError(DotevalError, ImportError):
     """A plugin that could not be loaded; the message names its distribution."""
 

@@ -110,6 +110,7 @@ def run(
         Busy: another run is working on this evaluation.
         StoreError: the store can not be read or written; nothing durable is lost.
         DatasetError: the dataset raised or is empty; the rows before it are stored.
+        ExecutorError: the executor can not run any row; what was finished is stored.
     """
     main = partial(run_async, evaluation, experiment, storage, samples, progress, **options)
     return in_thread(main) if is_running() else drive(main)

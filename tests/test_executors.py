@@ -4,14 +4,17 @@ import asyncio
 import os
 import pickle
 import threading
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 
 from doteval import ForEach, foreach, run
+from doteval.cli import main
+from doteval.concurrency import Sequential
 from doteval.concurrency.executors import Elsewhere, Journey
-from doteval.errors import NotFound, UsageError
+from doteval.errors import ExecutorError, NotFound, UsageError
+from doteval.storage import open_store
 from tests import travellers
 
 quiet = partial(run, storage="memory://", progress=False)
@@ -66,10 +69,126 @@ def test_a_pool_that_was_given_ready_made_can_not_be_made_again():
     async def main():
         await Elsewhere(given).call(partial(os._exit, 9))
 
-    with pytest.raises(BrokenExecutor, match="pass executor= a function that makes one"):
+    with pytest.raises(ExecutorError, match="pass executor= a function that makes one"):
         asyncio.run(main())
 
     given.shutdown()
+
+
+def outcome(path):
+    """Status and error of each run of experiment "e", and how many records there are."""
+    store = open_store(path)
+    (name,) = store.evaluations("e")
+    runs = [(run.status, run.error) for run in store.runs("e")]
+    records = len(list(store.records("e", name)))
+    store.close()
+    return runs, records
+
+
+def test_a_pool_that_breaks_ends_the_run_and_fails_no_row(tmp_path):
+    """What was finished is kept, and a pool that works does the rest."""
+    path = tmp_path / "results.db"
+    given = travellers.pool(1)
+    work = ForEach(concurrency=Sequential(), executor=given)("n", range(6))(travellers.dies_at_3)
+    with pytest.raises(ExecutorError, match="the executor is broken"):
+        run(work, "e", path, progress=False, mark=str(tmp_path / "died"))
+    given.shutdown()
+    ((status, error),), kept = outcome(path)
+
+    assert (status, kept) == ("failed", 3)
+    assert "can not be made again" in error
+
+    with travellers.pool(1) as given:
+        work = ForEach(executor=given)("n", range(6))(travellers.dies_at_3)
+        summary = run(work, "e", path, progress=False, mark=str(tmp_path / "died"))
+
+    assert (summary.scored, summary.failed, summary.attempts) == (6, 0, 6)
+
+
+def refuse():
+    raise OSError("no scheduler at 10.0.0.7")
+
+
+def closed():
+    given = ThreadPoolExecutor(1)
+    given.shutdown()
+    return given
+
+
+@pytest.mark.parametrize(
+    ("executor", "message"),
+    [
+        (refuse, "the executor can not be made: OSError: no scheduler at 10.0.0.7"),
+        (lambda: 5, "expected a function that makes an executor.* it returned 5"),
+        (closed, "the executor takes no rows: cannot schedule new futures after shutdown"),
+        (closed(), "the executor takes no rows: cannot schedule new futures after shutdown"),
+    ],
+    ids=["raises", "makes something else", "makes a closed one", "is closed"],
+)
+def test_an_executor_that_can_not_work_is_told_once_and_fails_no_row(executor, message, tmp_path):
+    """A thousand rows would say the same, and a retry would hear it again."""
+    work = ForEach(executor=executor)("n", range(1_000))(travellers.on_any_thread)
+
+    with pytest.raises(ExecutorError, match=message):
+        run(work, "e", tmp_path / "results.db", progress=False)
+
+    assert outcome(tmp_path / "results.db")[1] == 0
+
+
+EVALUATIONS = """
+from doteval import ForEach
+
+@ForEach(executor=lambda: None)("n", [1, 2])
+def eval_nowhere(n):
+    return True
+
+@ForEach()("n", [1, 2])
+def eval_here(n):
+    return True
+"""
+
+
+@pytest.fixture
+def folder(pytester, monkeypatch):
+    """A working directory with a store, and an evaluation whose executor can not work."""
+    monkeypatch.chdir(pytester.path)
+    (pytester.path / ".doteval").mkdir()
+    (pytester.path / "eval_x.py").write_text(EVALUATIONS)
+    return pytester
+
+
+def test_the_command_line_runs_the_evaluations_that_can_run(folder, capsys):
+    code = main(["run", "eval_x.py"])
+    out, err = capsys.readouterr()
+
+    assert code == 1
+    assert "doteval: eval_nowhere: executor=: expected a function that makes an executor" in err
+    assert "eval_here · complete" in out
+
+
+def test_pytest_tells_of_the_executor_without_a_traceback(folder):
+    result = folder.runpytest("eval_x.py", "--experiment", "e")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["executor=: expected a function that makes an executor*"])
+    result.stdout.no_fnmatch_line("*executors.py*")
+
+
+def test_a_function_that_a_worker_does_not_find_is_told_before_the_first_row(tmp_path):
+    """As one of a notebook's cell: it is in `__main__` here, and in no other process."""
+    import __main__
+
+    work = ForEach(executor=travellers.pool)("n", range(10))(travellers.on_a_visit("__main__"))
+    __main__.eval_guest = work
+    try:
+        with pytest.raises(
+            ExecutorError, match=r"eval_guest\(\) of the module __main__ can not be"
+        ):
+            run(work, "e", tmp_path / "results.db", progress=False)
+    finally:
+        del __main__.eval_guest
+
+    assert outcome(tmp_path / "results.db")[1] == 0
 
 
 def test_an_executor_of_the_caller_stays_open():
@@ -127,6 +246,14 @@ def test_a_resource_that_can_not_travel_is_told_before_the_first_row():
         quiet(travellers.eval_with_client, client=threading.Lock())
 
 
+def test_an_instance_that_can_not_travel_is_told_before_the_first_row():
+    suite = travellers.Suite()
+    suite.client = threading.Lock()
+
+    with pytest.raises(UsageError, match="'self' can not travel to another process"):
+        quiet(suite.eval_method)
+
+
 def test_evaluations_made_in_a_loop_travel_by_the_name_that_was_assigned(monkeypatch):
     hidden = foreach("n", [1])(travellers.nested())
     hidden.__name__ = "eval_hidden"
@@ -156,7 +283,7 @@ def test_a_module_that_can_not_be_imported_is_loaded_from_its_file(tmp_path):
     del sys.modules[spec.name]
     path.rename(tmp_path / "gone.txt")
     journey._file = str(tmp_path / "gone.txt")
-    with pytest.raises(ImportError):
+    with pytest.raises(ExecutorError, match="can not be found by a worker.* put it into a module"):
         journey(1, 2)
 
 

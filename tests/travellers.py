@@ -50,6 +50,23 @@ def eval_dies_once(n, folder, marks):
     return True
 
 
+def dies_at_3(n, mark):
+    if n == 3 and not Path(mark).exists():
+        Path(mark).touch()
+        os._exit(9)
+    return True
+
+
+def on_a_visit(module):
+    """A function that says it is of another module."""
+
+    def eval_guest(n):
+        return True
+
+    eval_guest.__module__, eval_guest.__qualname__ = module, "eval_guest"
+    return eval_guest
+
+
 @elsewhere("n", [0])
 def eval_always_dies(n):
     os._exit(9)

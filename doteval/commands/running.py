@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, NotFound, UsageError
+from ..errors import DatasetError, ExecutorError, NotFound, UsageError
 from ..records import Failure, Record, new_name
 from ..text import one_line
 from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted
@@ -320,7 +320,7 @@ class _Round:
 
         try:
             summary = drive(flow.run, stops=lambda: lambda: flow.is_calling)
-        except DatasetError as error:
+        except (DatasetError, ExecutorError) as error:
             return FAILED, str(error)
         finally:
             self._clear()

@@ -12,8 +12,9 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import ExecutorError, UsageError
 from ..plugins import Registry
+from ..text import safe
 
 registry: Registry[Callable[[], Any]] = Registry("executor", "executors")
 
@@ -111,26 +112,26 @@ class Elsewhere:
         The result of `function()`, computed by the executor.
 
         Raises:
-            BrokenExecutor: the pool broke, and it can not be made again or broke too often.
+            ExecutorError: no call has a chance: the executor can not be made, is shut down or
+                broke and can not be made again, or its worker does not find the function.
+            BrokenExecutor: the pool broke each time that this call was in it.
         """
         from concurrent.futures import BrokenExecutor
 
         tries = 0
         while True:
             if self._executor is None:
-                assert self._make is not None
-                self._executor = self._make()
+                self._executor = self._made()
             executor = self._executor
             try:
-                outcome = await asyncio.wrap_future(
-                    executor.submit(_guarded, function, os.urandom(8))
-                )
+                outcome = await asyncio.wrap_future(_submitted(executor, function))
             except BrokenExecutor as error:
                 tries += 1
                 if self._make is None:
-                    raise BrokenExecutor(
-                        f"{error}; the executor can not be made again: pass executor= a function "
-                        "that makes one, such as lambda: ProcessPoolExecutor(8)"
+                    raise ExecutorError(
+                        f"the executor is broken ({error}) and can not be made again: pass "
+                        "executor= a function that makes one, such as "
+                        "lambda: ProcessPoolExecutor(8)"
                     ) from error
                 if tries > _LIVES:
                     raise
@@ -143,10 +144,37 @@ class Elsewhere:
                     raise raised
                 return value
 
+    def _made(self) -> Any:
+        assert self._make is not None
+        try:
+            executor = self._make()
+        except Exception as error:  # somebody else's code; told with its name
+            raise ExecutorError(
+                f"the executor can not be made: {type(error).__name__}: {safe(error, 500)}"
+            ) from error
+        if not hasattr(executor, "submit"):
+            raise ExecutorError(
+                f"executor=: expected a function that makes an executor of concurrent.futures; "
+                f"it returned {safe(executor, 80)}"
+            )
+        return executor
+
     def close(self) -> None:
         """Shut down an executor that was made here; somebody else's stays as it is."""
         if self._make is not None and self._executor is not None:
             _shut_down(self._executor)
+
+
+def _submitted(executor: Any, function: Callable[[], Any]) -> Any:
+    """The future of a call, which is another for each: a cluster may take equal calls for one."""
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        return executor.submit(_guarded, function, os.urandom(8))
+    except BrokenExecutor:
+        raise
+    except RuntimeError as error:  # as concurrent.futures says that it is shut down
+        raise ExecutorError(f"the executor takes no rows: {safe(error, 500)}") from error
 
 
 def _shut_down(executor: Any) -> None:
@@ -169,8 +197,6 @@ class Untransportable(Exception):
 def _guarded(function: Callable[[], Any], call: bytes) -> tuple[BaseException | None, Any]:
     """
     In the worker: what a call returned or raised, as a value that can travel.
-
-    `call` is another for each call: a cluster may take equal calls for one.
 
     Returned, not raised, because SystemExit would end the worker and StopIteration the pool.
     """
@@ -223,9 +249,22 @@ class Journey:
         )
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        function = _plain(_look_up(self._import(), self._name))
-        value = function(*arguments, **named)
+        value = self._find()(*arguments, **named)
         return asyncio.run(_awaited(value)) if hasattr(value, "__await__") else value
+
+    def _find(self) -> Callable[..., Any]:
+        try:
+            holder = _look_up(self._import(), self._name)
+        except Exception as error:  # whatever their module does when it is imported there
+            reason = f"{type(error).__name__}: {safe(error, 500)}"
+        else:
+            if holder is not None:
+                return _plain(holder)
+            reason = "it has no such name"
+        raise ExecutorError(
+            f"{self._name}() of the module {self._module} can not be found by a worker of the "
+            f"executor: {reason}; put it into a module that workers can import"
+        )
 
     def _import(self) -> Any:
         from importlib import import_module, util

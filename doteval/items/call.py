@@ -169,12 +169,12 @@ class Call:
         return "\n".join([*lines, f"resume: {self.command()}"]) if lines else None
 
     def refusal(self, error: BaseException) -> str:
-        """What to say where the store, the dataset or another run made it end early."""
-        from ..errors import DatasetError
+        """What to say where the store, the dataset, the executor or another run ended it early."""
+        from ..errors import DatasetError, ExecutorError
         from ..text import safe
 
         said = safe(error, 2_000)
-        if isinstance(error, DatasetError) and self.flow.done:
+        if isinstance(error, (DatasetError, ExecutorError)) and self.flow.done:
             return f"{said}\nresume: {self.command()}"
         return said
 

@@ -26,7 +26,7 @@ from ..concurrency.reading import Reading
 from ..concurrency.retry import Retry
 from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
-from ..errors import DatasetError, DotevalError, ResultError, RowError, UsageError
+from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, failure_of, outcome_of, usage_of
 from ..intervals import as_float
 from ..keys import Identities, shard_of
@@ -163,6 +163,7 @@ class Flow:
             Busy: another run is working on this evaluation.
             StoreError: the store can not be read or written; what was durable stays.
             DatasetError: the dataset raised or has no rows; the rows before it are kept.
+            ExecutorError: the executor can not run any row.
         """
         self._clock = asyncio.get_running_loop()
         self._began = self._last_durable = self._clock.time()
@@ -224,7 +225,7 @@ class Flow:
             openings=(self._backlog,) if pace is None else (self._backlog, pace.ready_at),
             on_start=None if pace is None else pace.take,
             on_failed=self._attempt_failed,
-            fatal=self._fatal,
+            fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )
         evaluation.strategy.watch(loop, gate)
@@ -236,6 +237,9 @@ class Flow:
             while batch := await loop.finished():
                 for item in batch:
                     self._finished(item)
+        except ExecutorError:
+            self.status = "failed"
+            raise
         finally:
             await loop.close()
             for item in loop.left():
@@ -417,6 +421,8 @@ class Flow:
         if self.evaluation.executor is not None:
             for name, value in self._resources.items():
                 check_travel(value, name)
+            if isinstance(self._bound, BoundEvaluation):
+                check_travel(self._bound.__self__, "self")
             function = Journey(function, self.evaluation)
         if isinstance(self._bound, BoundEvaluation):
             function = partial(function, self._bound.__self__)
