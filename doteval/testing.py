@@ -8,8 +8,9 @@ For authors of plugins: the checks that a store must pass.
     def test_my_store(check, tmp_path):
         check(lambda: MyStore(tmp_path))
 
-Each check is a function of a callable that opens a store, the same one at each call where the
-store outlives its object. It raises AssertionError with what was expected, and needs no pytest.
+Each check is a function of a callable that opens a store, the same one at each call unless the
+store is `inline`: in memory, and gone with its object. It raises AssertionError with what was
+expected, and needs no pytest.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .errors import Busy, NotFound, UsageError
+from .keys import shard_of
 from .records import LIVE, STALE, SUPERSEDED, Attempt, Failure, Record, Result, Run, Score
 from .storage import Store
 from .storage.encoding import Entry, dump, encode
@@ -48,6 +50,10 @@ def _ended(run: Run, status: str = "complete", error: str | None = None) -> Run:
     )  # fmt: skip
 
 
+def _key(number: int) -> bytes:
+    return number.to_bytes(8, "big") * 2
+
+
 def _entry(
     key: int,
     outcome: Result | Failure | None = None,
@@ -59,7 +65,7 @@ def _entry(
 ) -> Entry:
     row = {"n": key}
     record = Record(
-        key.to_bytes(16, "big"), key, repeat, row,
+        _key(key), key, repeat, row,
         outcome or Result(Score("right", key % 2 == 0, ("accuracy",))),
         1, _BEGAN + key, duration, 0.25, 3,
     )  # fmt: skip
@@ -137,7 +143,7 @@ def records_come_back_as_they_were(open: Open) -> None:
     _same(one.outcome.metadata, {"seed": 3}, "metadata")
     _same(
         (one.key, one.position, one.repeat, dict(one.row), one.attempts, one.started),
-        ((1).to_bytes(16, "big"), 1, 0, {"n": 1}, 1, _BEGAN + 1),
+        (_key(1), 1, 0, {"n": 1}, 1, _BEGAN + 1),
         "identity",
     )
     _same((one.duration, one.waited, one.concurrency), (0.5, 0.25, 3), "times")
@@ -195,6 +201,46 @@ def one_run_at_a_time(open: Open) -> None:
         store.end(store.begin(again), _ended(again))
 
 
+def what_was_added_outlives_its_object(open: Open) -> None:
+    """
+    As soon as `add` has returned, another object sees it, and refuses another run; when the first
+    one is gone without a word, all of it is there and a run may begin.
+    """
+    with _opened(open) as store:
+        if store.inline:
+            return
+        number = store.begin(_run())
+        store.add(number, [_entry(1)])
+        with _opened(open) as other:
+            _same([name for name, _ in other.experiments()], ["e"], "what another object sees")
+            seen = len(list(other.records("e", _EVALUATION)))
+            with _raises(Busy, "a second run of the same evaluation through another object"):
+                other.begin(_run())
+        store.add(number, [_entry(2)])
+    with _opened(open) as store:
+        kept = len(list(store.records("e", _EVALUATION)))
+        run = _run()
+        store.end(store.begin(run), _ended(run))
+    _same((seen, kept), (1, 2), "records that another object sees, and a later one")
+
+
+def shards_are_run_side_by_side(open: Open) -> None:
+    """Each once, all of one number, and none beside a run of all rows."""
+    with _opened(open) as store:
+        one, two = _run(), _run()
+        first = store.begin(one, part="1/2")
+        second = store.begin(two, part="2/2")
+        for part in ("1/2", "1/3", ""):
+            with _raises(Busy, f"part {part!r} while 1/2 and 2/2 are being run"):
+                store.begin(_run(), part=part)
+        store.add(first, [_entry(1)])
+        store.add(second, [_entry(2)])
+        store.end(first, _ended(one))
+        store.end(second, _ended(two))
+        scored = store.tally("e", _EVALUATION).scored
+    _same(scored, 2, "records of both")
+
+
 def a_resume_sees_what_is_stored(open: Open) -> None:
     """By pages: identity, whether it failed, and state."""
     entries = [_entry(n, digest=b"d" * 8 if n == 3 else None) for n in range(1, 24)]
@@ -204,10 +250,11 @@ def a_resume_sees_what_is_stored(open: Open) -> None:
         number = store.begin(run)
         found, after = [], 0
         while page := store.stored(number, after, limit=10):
+            _same(len(page) <= 10, True, "a page of at most ten")
             found += page
             after = page[-1].id
         store.end(number, _ended(run))
-    _same([int.from_bytes(row.key, "big") for row in found], list(range(1, 25)), "keys in order")
+    _same([row.key for row in found], [_key(n) for n in range(1, 25)], "keys in order")
     _same([row.failed for row in found], [False] * 23 + [True], "which failed")
     _same(found[2].digest, b"d" * 8, "a digest")
     _same({row.state for row in found}, {LIVE}, "states")
@@ -257,6 +304,17 @@ def a_fresh_run_supersedes_what_was_there(open: Open) -> None:
     _same((tally.scored, tally.superseded), (0, 2), "counts")
 
 
+def a_fresh_shard_supersedes_its_own_rows(open: Open) -> None:
+    """And leaves those of the other shards, by `keys.shard_of`."""
+    others = [_key(n) for n in range(1, 9) if shard_of(_key(n), 3) != 0]
+    with _opened(open) as store:
+        _fill(store, [_entry(n) for n in range(1, 9)])
+        run = _run()
+        store.end(store.begin(run, fresh=True, part="1/3"), _ended(run))
+        left = [record.key for record in store.records("e", _EVALUATION)]
+    _same(left, others, "what is left of the other shards")
+
+
 def sums_agree_with_the_records(open: Open) -> None:
     """Counts, errors, tokens, latency and the moments of scores, repeats reduced by row."""
     entries = [
@@ -269,7 +327,7 @@ def sums_agree_with_the_records(open: Open) -> None:
         _fill(store, entries)
         tally = store.tally("e", _EVALUATION)
         again = store.tally("e", _EVALUATION)
-        values = sorted(value for _, value in store.values("e", _EVALUATION, "s"))
+        values = sorted(store.values("e", _EVALUATION, "s"))
     _same(again, tally, "the same sums, asked twice")
     _same((tally.scored, tally.failed, tally.errors), (3, 1, {"TimeoutError": 1}), "counts")
     _same((tally.input_tokens, tally.output_tokens, tally.cost), (3, None, 0.5), "usage")
@@ -280,7 +338,7 @@ def sums_agree_with_the_records(open: Open) -> None:
         (2, 6.0, 1.5, 4.5, False),
         "moments of the row means",
     )
-    _same(values, [1.0, 2.0, 4.5], "values of a score")
+    _same(values, [(_key(1), 1.0), (_key(1), 2.0), (_key(2), 4.5)], "values of a score by key")
 
 
 def failed_attempts_are_kept(open: Open) -> None:
@@ -299,6 +357,44 @@ def a_total_is_kept(open: Open) -> None:
         store.total(number, 42)
         store.end(number, _ended(run))
         _same(store.total_of("e", _EVALUATION), 42, "a total")
+
+
+def experiments_and_evaluations_do_not_mix(open: Open) -> None:
+    """Of one name in two experiments, and of two names in one."""
+    attempt = Attempt(b"k" * 16, 0, 1, _BEGAN, 0.5, "trouble", "OSError", "no")
+    with _opened(open) as store:
+        _fill(store, [attempt, _entry(1)])
+        _fill(store, [_entry(2)], experiment="f")
+        _fill(store, [_entry(3)], evaluation="eval_y.py::eval_y")
+        names = sorted(store.evaluations("e")), store.evaluations("f")
+        keys = [record.key for record in store.records("e", _EVALUATION)]
+        scored = store.tally("e", _EVALUATION).scored
+        values = [key for key, _ in store.values("e", _EVALUATION, "right")]
+        attempts = store.attempts("f", _EVALUATION)
+        runs = len(store.runs("e")), len(store.runs("e", _EVALUATION))
+    _same(names, ([_EVALUATION, "eval_y.py::eval_y"], [_EVALUATION]), "names")
+    _same((keys, values, scored), ([_key(1)], [_key(1)], 1), "records of the first")
+    _same((attempts, runs), ([], (2, 1)), "attempts of the second, and runs of the first")
+
+
+def facts_make_an_experiment_again(open: Open) -> None:
+    """What `export` writes and `import` reads."""
+    attempt = Attempt(b"k" * 16, 0, 1, _BEGAN, 0.5, "trouble", "OSError", "no")
+    with _opened(open) as store:
+        run = _fill(store, [attempt, _entry(1, digest=b"d" * 8), _entry(2, Failure("E", "no"))])
+        before = list(store.records("e", _EVALUATION))
+        facts = list(store.facts("e"))
+        store.delete("e")
+        adopted = tuple(store.adopt("e", _BEGAN, facts))
+        _same(adopted, (1, 1, 2, 1), "how many evaluations, runs, records and attempts")
+        with _raises(UsageError, "a name that is taken"):
+            store.adopt("e", _BEGAN, facts)
+        again = list(store.records("e", _EVALUATION))
+        attempts = store.attempts("e", _EVALUATION)
+        uids = [each.uid for each in store.runs("e")]
+    _same([each.key for each in again], [each.key for each in before], "records")
+    _same(again[1].outcome, before[1].outcome, "the failure")
+    _same((attempts, uids), ([attempt], [run.uid]), "attempts and runs")
 
 
 def experiments_are_renamed_and_deleted(open: Open) -> None:
@@ -347,13 +443,18 @@ STORE_CHECKS: tuple[Callable[[Open], None], ...] = (
     odd_values_survive,
     a_run_is_told_from_start_to_end,
     one_run_at_a_time,
+    what_was_added_outlives_its_object,
+    shards_are_run_side_by_side,
     a_resume_sees_what_is_stored,
     a_replaced_failure_stays_in_the_ledger,
     stale_records_count_no_more,
     a_fresh_run_supersedes_what_was_there,
+    a_fresh_shard_supersedes_its_own_rows,
     sums_agree_with_the_records,
     failed_attempts_are_kept,
     a_total_is_kept,
+    experiments_and_evaluations_do_not_mix,
+    facts_make_an_experiment_again,
     experiments_are_renamed_and_deleted,
     what_runs_can_not_be_deleted,
     records_can_be_read_while_a_run_writes,
