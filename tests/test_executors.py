@@ -4,7 +4,7 @@ import asyncio
 import os
 import pickle
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -55,6 +55,36 @@ def test_a_worker_that_dies_costs_no_row(tmp_path):
 
     assert (summary.scored, summary.failed) == (8, 0)
     assert (tmp_path / "died").exists()
+
+
+def test_rows_whose_pool_breaks_make_one_new_pool_together():
+    """Whether their call was under way or just about to begin."""
+    pools = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self):
+            super().__init__(1)
+            pools.append(self)
+            self.lost = []
+
+        def submit(self, function, *arguments):
+            if self is not pools[0]:
+                return super().submit(function, *arguments)
+            if len(self.lost) == 2:
+                for future in self.lost:
+                    future.set_exception(BrokenExecutor("a worker died"))
+                raise BrokenExecutor("a worker died")
+            self.lost.append(Future())
+            return self.lost[-1]
+
+    async def main():
+        elsewhere = Elsewhere(Pool)
+        numbers = await asyncio.gather(*(elsewhere.call(partial(int, text)) for text in "123"))
+        elsewhere.close()
+        return numbers
+
+    assert asyncio.run(main()) == [1, 2, 3]
+    assert len(pools) == 2
 
 
 def test_a_row_that_kills_every_worker_fails_in_the_end():
