@@ -1208,3 +1208,22 @@ def test_listeners_see_the_variables_of_who_called(store):
     quiet(eval_one, "e", store, on_record=lambda record: seen.append(variable.get()))
 
     assert seen == ["kept"]
+
+
+def test_rows_see_the_variables_of_who_called_where_a_loop_is_running(store):
+    """As everywhere else, though `run` is then in a thread of its own."""
+    variable = ContextVar("variable", default="lost")
+    seen = []
+
+    @foreach("n", [1])
+    async def eval_one(n):
+        seen.append(variable.get())
+        return True
+
+    async def cell():
+        variable.set("kept")
+        quiet(eval_one, "e", store)
+
+    asyncio.run(cell())
+
+    assert seen == ["kept"]

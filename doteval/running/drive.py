@@ -9,6 +9,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -123,7 +125,8 @@ def in_thread(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
     """
     `drive` in a thread of its own, where the caller's thread has a running loop.
 
-    What interrupts the caller cancels the coroutine, which may finish its cleaning up.
+    The coroutine sees the context variables of the caller, as it would without the thread. What
+    interrupts the caller cancels the coroutine, which may finish its cleaning up.
     """
     loop = asyncio.new_event_loop()
     tasks: list[asyncio.Task[Any]] = []
@@ -148,7 +151,8 @@ def in_thread(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         for task in tasks:
             task.cancel()
 
-    thread = threading.Thread(target=work, name="doteval-run", daemon=True)
+    inside = partial(copy_context().run, work)
+    thread = threading.Thread(target=inside, name="doteval-run", daemon=True)
     thread.start()
     try:
         ended.wait()
