@@ -55,8 +55,23 @@ class Store(Protocol):
 
 
 Opener = Callable[[str, Path, bool], Store]
-# Storage plugins: `(rest, anchor, create) -> Store`, where `rest` is what follows "scheme://".
+# `(rest, anchor, create) -> Store`, where `rest` is what follows "scheme://", or the file's path.
 registry: Registry[Opener] = Registry("storage", "storage")
+
+
+@registry.register("memory")
+def _in_memory(rest: str, anchor: Path, create: bool) -> Store:
+    return MemoryStore(anchor)
+
+
+@registry.register("sqlite")
+def _in_a_file(rest: str, anchor: Path, create: bool) -> Store:
+    if not create and not os.path.exists(rest):
+        raise StoreError(
+            f"there is no store at {rest} yet; run an evaluation first, "
+            "or name another store with --storage"
+        )
+    return SqliteStore(Path(rest), anchor, create)
 
 
 def open_store(
@@ -78,13 +93,5 @@ def open_store(
         NotFound: no plugin knows the scheme of the address.
     """
     place = storage if isinstance(storage, Place) else locate(storage, root)
-    if place.scheme == "memory":
-        return MemoryStore(place.anchor)
-    if place.path is not None:
-        if not create and not os.path.exists(place.path):
-            raise StoreError(
-                f"there is no store at {place.path} yet; run an evaluation first, "
-                "or name another store with --storage"
-            )
-        return SqliteStore(place.path, place.anchor, create)
-    return registry.get(place.scheme)(place.rest, place.anchor, create)
+    rest = place.rest if place.path is None else os.fspath(place.path)
+    return registry.get(place.scheme)(rest, place.anchor, create)

@@ -964,11 +964,11 @@ def test_a_plugin_makes_stores_of_its_scheme(tmp_path, monkeypatch):
 
 
 def test_an_unknown_scheme_is_told(tmp_path, monkeypatch):
-    """As any unknown name is."""
+    """As any unknown name is; those that are built in are known like those of plugins."""
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(NotFound, match="no storage 'nosuch'"):
-        open_store("nosuch://x")
+    with pytest.raises(NotFound, match="no storage 'sqlit', did you mean 'sqlite'.* memory, "):
+        open_store("sqlit://x")
 
 
 def test_a_store_survives_having_its_row_of_a_run_seen_by_an_old_reader(path):
