@@ -377,6 +377,25 @@ def test_a_snapshot_tells_the_state_of_the_run():
     assert last.path == ()
 
 
+class Claiming:
+    """A dataset that says how many rows all its splits have together."""
+
+    num_rows = 9
+
+    def __iter__(self):
+        return iter("abc")
+
+
+def test_rows_that_were_read_to_the_end_are_all_that_there_are(store):
+    """Whatever the dataset said: else the evaluation would be incomplete for ever."""
+    work = evaluation(Claiming())
+    part = quiet(work, "e", store, samples=2, model=str.upper)
+    whole = quiet(work, "e", store, model=str.upper)
+
+    assert (part.total, part.missing, part.status) == (9, 7, "incomplete")
+    assert (whole.total, whole.missing, whole.status) == (3, 0, "complete")
+
+
 def test_the_total_is_unknown_until_an_iterator_has_ended():
     taken = []
 

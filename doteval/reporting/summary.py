@@ -14,7 +14,7 @@ from ..errors import DotevalError
 from ..metrics import Estimate, Metric, Moments
 from ..records import Run
 from ..storage import Store
-from ..storage.parts import shards_of
+from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
 
 
@@ -204,7 +204,7 @@ def summarise(
     """
     tally = store.tally(experiment, evaluation)
     runs = store.runs(experiment, evaluation)
-    total = _total(store, experiment, evaluation, runs)
+    total = total_of(runs, store.total_of(experiment, evaluation))
     done = tally.scored + tally.failed
     if total is not None:
         total = max(total, done)
@@ -255,20 +255,6 @@ def at_work(runs: list[Run]) -> Run:
     strategy = runs[-1].header.get("strategy")
     moved = (run for run in reversed(runs) if run.history)
     return next((run for run in moved if run.header.get("strategy") == strategy), runs[-1])
-
-
-def _total(store: Store, experiment: str, evaluation: str, runs: list[Run]) -> int | None:
-    """
-    How many records there are when all is done; None where that is unknown.
-
-    The length that a dataset tells may be that of something else, of all its splits, say. Once it
-    was read to its end its rows have been counted.
-    """
-    header = runs[-1].header if runs else {}
-    told: int | None = header.get("total")
-    counted = store.total_of(experiment, evaluation)
-    at_end = bool(runs) and runs[-1].status == "complete" and header.get("samples") is None
-    return counted if told is None or (at_end and counted is not None) else told
 
 
 def _since_fresh(runs: list[Run]) -> list[Run]:

@@ -20,7 +20,7 @@ from ..records import Run
 from .claims import Claims
 from .database import Database
 from .encoding import storable
-from .parts import ABSENT, differences, shards_of
+from .parts import ABSENT, differences, shards_of, total_of
 from .place import Place, make_room
 from .taking import KNOWN, Merged, Name, Taking, Theirs, facts_of, runs_of
 
@@ -225,13 +225,8 @@ class Target:
 
     def total(self, name: Name, runs: list[Run]) -> int | None:
         """How many records an evaluation has when it is complete, as far as that is known."""
-        said: int | None = runs[-1].header.get("total") if runs else None
-        if said is not None:
-            return said
-        number = self._number(name)
         query = "SELECT total FROM evaluations WHERE id = ?"
-        found: int | None = self._open().all(query, number)[0][0]
-        return found
+        return total_of(runs, self._open().all(query, self._number(name))[0][0])
 
     def live(self, name: Name) -> int:
         """How many of its records count."""

@@ -23,6 +23,23 @@ def heads(runs: Iterable[Run]) -> dict[str, Run]:
     return found
 
 
+def total_of(runs: Sequence[Run], counted: int | None) -> int | None:
+    """
+    How many records an evaluation has when it is complete; None while that is unknown.
+
+    Args:
+        runs: in the order of their beginning.
+        counted: by the last run that came to the dataset's end. Where that is the last of all, it
+            knows better than the dataset, whose `num_rows` may be that of another split.
+    """
+    if not runs:
+        return counted
+    last = runs[-1]
+    said: int | None = last.header.get("total")
+    is_read = last.status == "complete" and last.header.get("samples") is None
+    return counted if said is None or (is_read and counted is not None) else said
+
+
 def shards_of(runs: Iterable[Run]) -> dict[str, str]:
     """
     The status of the last run of each shard, of as many as the last run of all says there are;

@@ -15,7 +15,7 @@ class Planets:
     name = "planets"
     splits = ("inner", "outer")
     columns = ("planet", "moons")
-    num_rows = 4
+    num_rows = 4  # of both splits; an object knows its own
 
     def __init__(self, split=None, **options):
         rows = {
@@ -23,6 +23,7 @@ class Planets:
             "outer": [("Mars", 2), ("Pluto", 5)],
         }
         self.rows = rows[split] if split else rows["inner"] + rows["outer"]
+        self.num_rows = len(self.rows)
 
     def __iter__(self):
         return iter(self.rows)
