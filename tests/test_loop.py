@@ -792,6 +792,26 @@ def test_context_variables_of_a_row_do_not_reach_the_next():
     assert seen == ["clean"] * 5
 
 
+def test_retries_that_block_share_their_threads_and_leave_none():
+    """Where rows run in the thread of the loop, what retries them needs another one."""
+    names = []
+
+    async def main():
+        items = [Item(lambda: names.append(threading.current_thread()), False) for _ in range(20)]
+        loop = Loop(iter(items), WINDOW(), policy=Retry(attempts=1), wraps=Wrapping().wraps)
+        finished = await drain(loop)
+        await loop.close()
+        return finished
+
+    finished = asyncio.run(main())
+
+    assert len(finished) == 20
+    assert len(set(names)) < 20
+    for thread in set(names):
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 class Wrapping:
     """A retry object of another library: three attempts, a second apart."""
 

@@ -172,6 +172,7 @@ class Loop:
         self._gate = gate
         self._policy = policy
         self._threads = threads
+        self._spare: Threads | None = None  # for retries that block, where rows need no threads
         self._timeout = timeout
         self._grace = grace
         self._wraps = wraps
@@ -294,6 +295,8 @@ class Loop:
         for task, item in self._running.items():
             item.cancelled = True
             task.cancel()
+        if self._spare is not None:
+            self._spare.close()
         if self._pump is not None:
             self._pump.cancel()
             tasks.append(self._pump)
@@ -458,7 +461,10 @@ class Loop:
             return None, error, self._now()
 
     async def _wrapped(self, item: Item, wraps: Callable[..., Any]) -> Any:
-        """Another library's retry object makes the attempts; we only watch each one."""
+        """Another library's retry object makes the attempts, here; we only watch each one."""
+        from inspect import iscoroutinefunction  # a slow import, for policies that are rare
+
+        threads = self._threads
 
         def begin() -> int:
             if self._on_start is not None:
@@ -469,19 +475,26 @@ class Loop:
             reading = _SUCCESS if error is None else read(error, time.time())
             self._gate.ended(token, self._now(), reading.outcome, reading.retry_after)
 
-        if item.inline:
-
-            async def attempt() -> Any:
-                token = begin()
-                try:
+        async def attempt() -> Any:
+            token = begin()
+            try:
+                if isinstance(threads, Elsewhere) and not item.inline:
+                    value = await threads.call(item.call)
+                else:
                     value = await item.call()
-                except BaseException as error:
-                    end(token, error)
-                    raise
-                end(token, None)
-                return value
+            except BaseException as error:
+                end(token, error)
+                raise
+            end(token, None)
+            return value
 
-            return await wraps(attempt)()
+        if item.inline or isinstance(threads, Elsewhere):
+            wrapped = wraps(attempt)
+            if item.inline or iscoroutinefunction(wrapped):
+                return await wrapped()
+
+        def attempt_elsewhere() -> Any:
+            return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
 
         def attempt_in_thread() -> Any:
             token = asyncio.run_coroutine_threadsafe(_later(begin), self._loop).result()
@@ -493,8 +506,11 @@ class Loop:
             self._loop.call_soon_threadsafe(end, token, None)
             return value
 
-        threads = self._threads or Threads()
-        return await threads.call(wraps(attempt_in_thread))
+        if isinstance(threads, Threads):
+            return await threads.call(wraps(attempt_in_thread))
+        self._spare = self._spare or Threads()
+        blocking = attempt_in_thread if threads is None else attempt_elsewhere
+        return await self._spare.call(wraps(blocking))
 
     # --------------------------------------------------------------------- ending
 
