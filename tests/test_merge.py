@@ -635,6 +635,18 @@ def test_gates_wait_for_a_shard_that_is_there_in_part(folder):
     assert (code, partial) == (3, 0)
 
 
+def test_one_record_of_another_shard_is_missing(folder, capsys):
+    @foreach("letter", ["a", "b"])
+    def eval_two(letter):
+        return True
+
+    run(eval_two, "e", "half.db", shard="2/4", progress=False)
+    code = main(["gate", "e", "eval_two >= 0", "--storage", "half.db"])
+
+    assert code == 3
+    assert "1 record of other shards is missing" in capsys.readouterr().out
+
+
 def test_gates_wait_where_the_end_of_the_dataset_is_unknown(folder):
     recorded("m.db", an_entry("x"), shard="1/2")
     merged("all.db", "m.db")

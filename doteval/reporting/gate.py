@@ -21,7 +21,7 @@ from .compare import evaluations_of
 from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
 from .pairs import Difference, Source, difference
 from .summary import Summary, summarise
-from .views import short_name
+from .views import plural, short_name
 
 __all__ = [
     "FAIL",
@@ -140,14 +140,15 @@ def _lacking(gate: Gate, summary: Summary) -> Verdict | None:
     lacking = [f"{part} {said}" for part, said in summary.shards.items() if said != "complete"]
     if not summary.shards or summary.missing == 0 or _is_about_missing(gate):
         return None
-    said = "rows" if summary.missing is None else f"{summary.missing:,} records"
+    said = "rows" if summary.missing is None else plural(summary.missing, "record")
+    verb = "is" if summary.missing == 1 else "are"
     shards = f" (shard {', '.join(lacking)})" if lacking else ""
     return Verdict(
         gate,
         summary.evaluation,
         UNDECIDED,
-        message=f"{said} of other shards are missing{shards}: merge them first, or judge what is "
-        "there with --partial",
+        message=f"{said} of other shards {verb} missing{shards}: merge them first, or judge what "
+        "is there with --partial",
     )
 
 
