@@ -114,7 +114,7 @@ class Evaluation:
     @property
     def file(self) -> str:
         """Path of the source file; "<notebook>" and the like where there is none."""
-        name = self.function.__code__.co_filename
+        name = executors.file_of(self.function)
         if "ipykernel" in name or name.startswith("<ipython"):
             return "<notebook>"
         return name

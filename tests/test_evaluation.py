@@ -21,6 +21,7 @@ from doteval.evaluation import (
 )
 from doteval.metrics import accuracy, pass_at_k, std
 from doteval.records import Failure, Usage
+from tests.travellers import logged
 
 DATA = [("2 + 2", "4")]
 
@@ -281,6 +282,15 @@ def test_the_file_of_a_notebook_cell_is_the_notebook():
 
     assert foreach("x", [1])(namespace["cell"]).file == "<notebook>"
     assert eval_module_level.file == __file__
+
+
+def test_a_decorated_function_is_of_its_own_file():
+    """And not of the decorator's, after which it would be named in a store."""
+
+    def eval_own(x):
+        return True
+
+    assert foreach("x", [1])(logged(eval_own)).file == __file__
 
 
 # ------------------------------------------------------------------- outcomes

@@ -341,7 +341,12 @@ def test_a_module_that_can_not_be_imported_is_loaded_from_its_file(tmp_path):
     import sys
 
     path = tmp_path / "eval_by_path.py"
-    path.write_text("def add(a, b):\n    return a + b\n")
+    path.write_text(
+        "from tests.travellers import logged\n"
+        "@logged\n"  # which stands in another file
+        "def add(a, b):\n"
+        "    return a + b\n"
+    )
     spec = importlib.util.spec_from_file_location("eval_by_path_of_this_test", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from functools import wraps
 from pathlib import Path
 
 from doteval import ForEach, Result, Score
@@ -100,6 +101,14 @@ class Suite:
 
 def top_level(n):
     return threading.current_thread() is not threading.main_thread()
+
+
+def logged(function):
+    @wraps(function)
+    def inner(*arguments, **named):
+        return function(*arguments, **named)
+
+    return inner
 
 
 def nested():

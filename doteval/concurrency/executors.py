@@ -236,7 +236,7 @@ class Journey:
         import sys
 
         self._module = function.__module__
-        self._file = function.__code__.co_filename
+        self._file = file_of(function)
         module = sys.modules.get(self._module)
         names = [function.__qualname__, getattr(holder, "__name__", function.__name__)]
         for name in names:
@@ -279,6 +279,15 @@ class Journey:
             module = modules[self._module] = util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return module
+
+
+def file_of(function: Callable[..., Any]) -> str:
+    """Path of the file that a function stands in, not of a decorator's that wrapped it."""
+    from inspect import unwrap
+
+    code = getattr(unwrap(function), "__code__", function.__code__)
+    file: str = code.co_filename
+    return file
 
 
 def _look_up(module: Any, name: str) -> Any:
