@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import Busy, StoreError, UsageError
 from . import locks
 from .database import Database
-from .encoding import load_body
+from .encoding import load, load_body
 from .place import Place
 from .salvage import Saved, salvage
 from .schema import VERSION
@@ -359,6 +359,10 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
     if wrong != ["ok"]:
         yield Finding("damage", f"SQLite finds: {'; '.join(wrong)}", fixable=True)
         return
+    for (text,) in db.all(
+        "SELECT metrics FROM score_names UNION ALL SELECT tally FROM evaluations"
+    ):
+        load(text or "{}")  # those of the runs have been read above
     yield from _belongings(db)
     yield from _texts(db)
 

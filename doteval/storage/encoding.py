@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ..errors import StoreError
 from ..records import Attempt, Failure, Record, Result, Score, Usage
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
@@ -43,8 +44,18 @@ def dump(value: Any) -> str:
 
 
 def load(text: str) -> Any:
-    """The value of a JSON text."""
-    return json.loads(text)
+    """
+    The value of a JSON text of a store.
+
+    Raises:
+        StoreError: it is none; the file is damaged.
+    """
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise StoreError(
+            f"a text in the store is damaged ({error}); see `doteval doctor`"
+        ) from error
 
 
 def load_body(text: str) -> Mapping[str, Any]:

@@ -2,20 +2,21 @@
 What can still be read of a damaged database, row by row, into a new one.
 
 Where a page is damaged, its rows are passed over: the next readable row is looked for by number,
-so a table loses what stood on its damaged pages and nothing else. A store without its first page,
-which holds the header and the list of tables, gets that of a new store: all have the same.
+so a table loses what stood on its damaged pages and nothing else. A store without its header or
+its list of tables gets those of a new store: all have the same.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import StoreError
 from ..records import LIVE, STALE, SUPERSEDED
 from .database import Database
-from .encoding import dump, load_body
+from .encoding import dump, load, load_body, value_of
 from .place import make_room
 
 _PAGE = 200  # rows read at a time, while nothing is in the way
@@ -67,11 +68,11 @@ def salvage(damaged: Path, new: Path) -> Saved:
 
 
 def _opened(damaged: Path) -> sqlite3.Connection:
-    """The database, if need be with a first page of our own."""
+    """The database, if need be with a list of tables of our own."""
     try:
         return _readable(damaged)
-    except sqlite3.Error:
-        _replace_first_page(damaged)
+    except (sqlite3.Error, UnicodeDecodeError):  # it quotes what is damaged
+        _replace_list_of_tables(damaged)
         return _readable(damaged)
 
 
@@ -87,20 +88,78 @@ def _readable(path: Path) -> sqlite3.Connection:
         raise
 
 
-def _replace_first_page(path: Path) -> None:
-    """Tables are made in one order, so they begin at the same pages in every store."""
+def _replace_list_of_tables(path: Path) -> None:
+    """
+    Put back the header and the list of tables.
+
+    Tables are made in one order, so they begin at the same pages in every store; at others where
+    VACUUM has put them, but these are the same again.
+    """
     model = path.with_name(f"{path.name}.model")
-    model.unlink(missing_ok=True)
-    make_room(model)
-    Database(model).close()
-    content = model.read_bytes()
-    page = bytearray(content[: int.from_bytes(content[16:18], "big")])
-    for leftover in path.parent.glob(f"{model.name}*"):
-        leftover.unlink()
-    page[28:32] = (path.stat().st_size // len(page)).to_bytes(4, "big")  # pages of the file
-    page[32:40] = bytes(8)  # no free pages are known; they are lost, not harmful
+    layouts = [_layout(model, "SELECT 1"), _layout(model, "VACUUM")]
+    pages = [page for layout in layouts for page in (*layout.lists, *layout.tables)]
+    size = len(layouts[0].lists[1])
     with open(path, "r+b") as file:
-        file.write(page)
+        content = file.read(max(pages) * size)
+        layout = max(layouts, key=lambda each: each.likeness(content))
+        if 2 * layout.likeness(content) < len(layout.tables):
+            raise sqlite3.DatabaseError("its list of tables is lost, and so are its tables")
+        for number, page in layout.lists.items():
+            file.seek((number - 1) * size)
+            file.write(page)
+        file.seek(28)
+        file.write((path.stat().st_size // size).to_bytes(4, "big"))  # pages of the file
+        file.write(bytes(8))  # no free pages are known; they are lost, not harmful
+
+
+class _Layout(NamedTuple):
+    """
+    Where what stands in a new store.
+
+    Attributes:
+        lists: the pages of the header and of the list of tables, by number from 1.
+        tables: kinds of the pages at which tables and indexes begin, by number.
+    """
+
+    lists: dict[int, bytes]
+    tables: dict[int, int]
+
+    def likeness(self, content: bytes) -> int:
+        """How many tables and indexes seem to begin where they do here."""
+        size = len(self.lists[1])
+        return sum(
+            content[(page - 1) * size : (page - 1) * size + 1] in _KINDS[kind]
+            for page, kind in self.tables.items()
+        )
+
+
+# First bytes of a page of an index and of one of a table, inside its tree and at its leaves.
+_KINDS = {10: (b"\x02", b"\x0a"), 13: (b"\x05", b"\x0d")}
+
+
+def _layout(model: Path, change: str) -> _Layout:
+    """The layout of a new store after a statement."""
+    _remove(model)
+    make_room(model)
+    database = Database(model)
+    try:
+        database.all(change)
+        roots = {page for (page,) in database.all("SELECT rootpage FROM sqlite_master")}
+    finally:
+        database.close()
+    content = model.read_bytes()
+    _remove(model)
+    size = int.from_bytes(content[16:18], "big")
+    pages = {at // size + 1: content[at : at + size] for at in range(0, len(content), size)}
+    return _Layout(
+        {number: page for number, page in pages.items() if number not in roots},
+        {number: pages[number][0] for number in roots},
+    )
+
+
+def _remove(model: Path) -> None:
+    for leftover in model.parent.glob(f"{model.name}*"):
+        leftover.unlink()
 
 
 class _Salvage:
@@ -115,25 +174,33 @@ class _Salvage:
     def __init__(self, old: sqlite3.Connection, new: sqlite3.Connection, store: Database) -> None:
         self._old, self._new, self._store = old, new, store
         self._records = self._without_texts = self._without_scores = 0
+        self._evaluations: dict[int, int] = {}  # by numbers of the names of scores
 
     def everything(self) -> Saved:
         for table in ("experiments", "evaluations", "runs", "score_names", "attempts"):
             self._copy(table)
+        self._evaluations.update(self._new.execute("SELECT id, evaluation FROM score_names"))
         for rows in self._pages("records", self._columns("records")):
             self._keep(rows)
         unnamed = self._name_the_nameless()
         self._drop_what_belongs_to_nothing()
         return Saved(self._records, self._without_texts, self._without_scores, unnamed)
 
-    def _columns(self, table: str) -> list[str]:
-        return [column for _, column, *_ in self._new.execute(f"PRAGMA table_info({table})")]
+    def _columns(self, table: str) -> dict[str, _Column]:
+        return {
+            name: _Column(_TYPES[declared], bool(required or key))
+            for _, name, declared, required, _, key in self._new.execute(
+                f"PRAGMA table_info({table})"
+            )
+        }
 
     def _copy(self, table: str) -> None:
         columns = self._columns(table)
         marks = ", ".join("?" * len(columns))
         for rows in self._pages(table, columns):
             self._new.executemany(
-                f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows
+                f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})",
+                [_mended(row, columns) for row in rows if _is_whole(row, columns)],
             )
 
     # ------------------------------------------------------------------------ records
@@ -141,17 +208,18 @@ class _Salvage:
     def _keep(self, rows: list[tuple[Any, ...]]) -> None:
         """Records, with the texts and scores that are left of them."""
         columns = self._columns("records")
-        error = columns.index("error")
+        error, evaluation = (list(columns).index(name) for name in ("error", "evaluation"))
+        rows = [row for row in rows if _is_whole(row, columns) and _is_record(row, columns)]
         ids = [row[0] for row in rows]
+        owners = {row[0]: row[evaluation] for row in rows}
         bodies = dict(self._some("bodies", "record, body", "record", ids))
-        scores: dict[int, list[Any]] = {}
+        scores: dict[int, dict[int, Any]] = {}  # by record and name
         for row in self._some("scores", "record, name, value, boolean", "record", ids):
-            if isinstance(row[1], int) and row[3] in (0, 1):
-                scores.setdefault(row[0], []).append(row)
+            owner = owners.get(row[0]) if _is_score(row) else None
+            if owner is not None and self._evaluations.setdefault(row[1], owner) == owner:
+                scores.setdefault(row[0], {})[row[1]] = row
         kept, texts = [], []
         for row in rows:
-            if not _is_whole(row, columns):
-                continue
             document = _document(bodies.get(row[0]))
             if document is None:
                 document = {"row": {"?": _LOST_TEXT}}
@@ -167,8 +235,7 @@ class _Salvage:
         self._store.insert(f"records ({', '.join(columns)})", len(columns), kept)
         length = sum(len(body) for _, body in texts)
         self._store.insert("bodies (record, body)", 2, texts, length)
-        known = {row[0] for row in kept}
-        flat = [row for id, of in scores.items() if id in known for row in of]
+        flat = [row for of in scores.values() for row in of.values()]
         self._store.insert("scores (record, name, value, boolean)", 4, flat)
 
     def _name_the_nameless(self) -> int:
@@ -210,7 +277,7 @@ class _Salvage:
 
     # ----------------------------------------------------------------- around the damage
 
-    def _pages(self, table: str, columns: list[str]) -> Iterator[list[tuple[Any, ...]]]:
+    def _pages(self, table: str, columns: Iterable[str]) -> Iterator[list[tuple[Any, ...]]]:
         """All rows of a table that can be read, by number."""
         last = -1
         query = (
@@ -234,7 +301,9 @@ class _Salvage:
         rows: list[tuple[Any, ...]] = []
         try:
             for row in self._old.execute(query, (last, _PAGE)):
-                rows.append(row)
+                if row[0] > last:  # a damaged tree can lead back, and in circles
+                    last = row[0]
+                    rows.append(row)
         except sqlite3.Error:
             return rows, False
         return rows, True
@@ -272,17 +341,52 @@ class _Salvage:
                     continue  # lost; it is counted where it is missed
 
 
-def _is_whole(row: tuple[Any, ...], columns: list[str]) -> bool:
-    """Whether a record's key and state are what they must be; damaged pages can hold anything."""
-    values = dict(zip(columns, row, strict=True))
-    return (
-        isinstance(values["key"], bytes)
-        and len(values["key"]) == 16
-        and isinstance(values["evaluation"], int)
-        and values["state"] in (LIVE, STALE, SUPERSEDED)
-        and None not in (values[name] for name in ("run", "repeat", "position", "attempts"))
-        and None not in (values[name] for name in ("started", "duration", "waited", "concurrency"))
+class _Column(NamedTuple):
+    """What may stand in a column; damaged pages can hold anything."""
+
+    types: tuple[type, ...]
+    required: bool
+
+
+_TYPES = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,), "BLOB": (bytes,)}
+_EMPTY = {"header": {}, "history": [], "metrics": ["mean"]}  # in place of a damaged document
+
+
+def _is_whole(row: tuple[Any, ...], columns: dict[str, _Column]) -> bool:
+    """Whether a row has values of the kinds that it must have."""
+    return all(
+        isinstance(value, column.types) or (value is None and not column.required)
+        for value, column in zip(row, columns.values(), strict=True)
     )
+
+
+def _is_record(row: tuple[Any, ...], columns: dict[str, _Column]) -> bool:
+    values = dict(zip(columns, row, strict=True))
+    return len(values["key"]) == 16 and values["state"] in (LIVE, STALE, SUPERSEDED)
+
+
+def _is_score(row: tuple[Any, ...]) -> bool:
+    _, name, value, boolean = row
+    try:
+        value_of(value, boolean)
+    except ValueError:
+        return False
+    return isinstance(name, int) and boolean in (0, 1) and not isinstance(value, bytes)
+
+
+def _mended(row: tuple[Any, ...], columns: Iterable[str]) -> tuple[Any, ...]:
+    """A row with empty documents in place of damaged ones."""
+    return tuple(
+        value if value is None or name not in _EMPTY else _read_or(value, _EMPTY[name])
+        for name, value in zip(columns, row, strict=True)
+    )
+
+
+def _read_or(text: str, empty: Any) -> str:
+    try:
+        return text if type(load(text)) is type(empty) else dump(empty)
+    except StoreError:
+        return dump(empty)
 
 
 def _document(body: Any) -> Mapping[str, Any] | None:

@@ -155,7 +155,7 @@ def connect(
         raise explain(error, name) from error
     try:
         _prepare(db, name)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its message quotes what is damaged
         db.close()
         raise explain(error, name) from error
     except BaseException:
@@ -254,13 +254,14 @@ _REASONS = (  # part of SQLite's message, what it means, what to do
     ("disk i/o error", "the disk refused to read or write", "check the disk and its quota"),
     ("not a database", "the file is not a database", "name another file with --storage"),
     ("malformed", "the file is damaged", "see `doteval doctor`"),
+    ("decode", "the file is damaged", "see `doteval doctor`"),
     ("readonly", "the file may not be written", "check its permissions and its folder's"),
     ("locked", "another process keeps it locked", "end that process, or wait for it"),
     ("unable to open", "the file can not be opened", "check that its folder exists and is yours"),
 )
 
 
-def explain(error: sqlite3.Error, name: str) -> StoreError:
+def explain(error: Exception, name: str) -> StoreError:
     """What an error of SQLite means for the person who reads it."""
     said = str(error)
     for part, meaning, remedy in _REASONS:

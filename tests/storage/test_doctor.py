@@ -11,6 +11,7 @@ import pytest
 
 from doteval.errors import Busy, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Result, Score
+from doteval.reporting.summary import summarise
 from doteval.storage import doctor, salvage
 from doteval.storage.doctor import check, filesystem_of, fix
 from doteval.storage.locks import acquire_all, is_held, release
@@ -584,12 +585,109 @@ def test_a_file_of_which_nothing_is_left_is_told_with_its_copy(filled, monkeypat
     ]  # fmt: skip
 
 
-def test_a_store_whose_list_of_tables_is_gone_is_told(filled):
-    """It stands on more pages than the first, which alone is the same in every store."""
+def list_pages(path):
+    """The pages of the list of tables, from 1: those at which no table or index begins."""
+    store = a_store(path)
+    tables = {page for (page,) in store.database.all("SELECT rootpage FROM sqlite_master")}
+    store.close()
+    return sorted(set(range(1, max(tables) + 1)) - tables)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("change", ["SELECT 1", "VACUUM"])
+def test_a_damaged_list_of_tables_costs_nothing(filled, change, at):
+    """It stands on three pages, and a VACUUM puts it elsewhere; both are the same everywhere."""
+    sql(filled.path, change)
+    overwrite(filled.path, list_pages(filled.path)[at])
+
+    repair = fix(filled)
+
+    assert repair.saved == (2 * COUNT, 0, 0, 0)
+    assert repair.report.findings == ()
+    assert len(saved_names(filled.path)) == COUNT
+
+
+def test_a_list_of_tables_that_is_no_text_is_damage(filled):
+    """sqlite3 then fails to decode its own message."""
+    content = filled.path.read_bytes()
+    filled.path.write_bytes(content.replace(b"CREATE TABLE runs (", b"\xf3REATE TABLE runs ("))
+
+    assert "the file is damaged" in texts(check(filled))[0]
+    assert fix(filled).saved == (2 * COUNT, 0, 0, 0)
+
+
+def test_a_list_of_tables_that_was_emptied_costs_nothing(filled):
+    """The tables themselves are where they were."""
     sql(filled.path, "PRAGMA writable_schema = 1", "DELETE FROM sqlite_master")
+
+    assert fix(filled).saved == (2 * COUNT, 0, 0, 0)
+
+
+def test_a_store_without_its_first_pages_is_told(filled):
+    """All tables begin there."""
+    overwrite(filled.path, 2, bytes(19 * 4096))
 
     with pytest.raises(StoreError, match=r"nothing can be read of .* copied to"):
         fix(filled)
+
+
+@pytest.mark.parametrize(
+    ("change", "runs"),
+    [
+        ("UPDATE runs SET header = '{' WHERE id = 1", 2),
+        ("UPDATE runs SET header = '[]' WHERE id = 1", 2),
+        ("UPDATE runs SET history = '[}' WHERE id = 1", 2),
+        ("UPDATE runs SET started = 'x' WHERE id = 1", 1),
+        ("UPDATE score_names SET metrics = 'x' WHERE id = 1", 2),
+        ("UPDATE evaluations SET tally = '{', tally_revision = revision", 2),
+    ],
+)
+def test_a_damaged_document_is_told_and_costs_itself(filled, change, runs):
+    """Whoever reads it hears of damage, and not of JSON."""
+    sql(filled.path, change, "UPDATE bodies SET body = '{' WHERE record = 1")
+    if "started" not in change and "'[]'" not in change:
+        store = a_store(filled.path)
+        with pytest.raises(StoreError, match="is damaged .* see `doteval doctor`"):
+            [summarise(store, "e", V), list(store.records("e", V)), store.runs("e")]
+        store.close()
+
+    repair = fix(filled)
+
+    assert repair.saved == (2 * COUNT, 1, 0, 0)
+    assert repair.report.findings == ()
+    store = a_store(filled.path)
+    assert len([run for name in ("e", "other") for run in store.runs(name)]) == runs
+    store.close()
+
+
+def test_rows_that_come_again_are_left(filled):
+    """A damaged tree can lead back to a page that was read."""
+    first, *others = pages_of(filled.path, "records")
+    content = bytearray(filled.path.read_bytes())
+    for page in others[:3]:
+        content[(page - 1) * 4096 : page * 4096] = content[(first - 1) * 4096 : first * 4096]
+    filled.path.write_bytes(content)
+
+    repair = fix(filled)
+
+    assert 0 < repair.saved.records < 2 * COUNT
+    assert repair.report.findings == ()
+
+
+@pytest.mark.parametrize("at", [0, 4, -1])
+def test_rows_in_disorder_are_left(filled, at):
+    """A search among them does not find what is there."""
+    start = (pages_of(filled.path, "records")[at] - 1) * 4096
+    content = bytearray(filled.path.read_bytes())
+    count = int.from_bytes(content[start + 3 : start + 5], "big")
+    pointers = [content[start + 8 + 2 * n : start + 10 + 2 * n] for n in range(count)]
+    content[start + 8 : start + 8 + 2 * count] = b"".join(reversed(pointers))
+    filled.path.write_bytes(content)
+
+    repair = fix(filled)
+
+    assert COUNT < repair.saved.records < 2 * COUNT
+    assert repair.report.findings == ()
 
 
 def test_rows_that_hold_anything_are_not_taken_over(filled):
@@ -600,11 +698,14 @@ def test_rows_that_hold_anything_are_not_taken_over(filled):
         "UPDATE records SET state = 7 WHERE id = 3",
         "UPDATE scores SET name = 'no number' WHERE record = 4",
         "DELETE FROM bodies WHERE record = 5",
+        "UPDATE scores SET name = 2 WHERE record = 6",  # of the other experiment
+        "UPDATE scores SET value = 'no number', boolean = 0 WHERE record = 7",
+        "UPDATE records SET started = 'no number' WHERE id = 8",
     )
 
     repair = fix(filled)
 
-    assert repair.saved == (2 * COUNT - 2, 1, 1, 0)
+    assert repair.saved == (2 * COUNT - 3, 1, 3, 0)
     assert repair.report.findings == ()
 
 
