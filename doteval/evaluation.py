@@ -15,7 +15,7 @@ from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, UsageError
 from .records import Failure, Outcome, Result, Score, Usage
-from .text import redact, safe
+from .text import redact, safe, safe_without
 
 _NO_USAGE = Usage()
 _LONGEST_MESSAGE = 10_000  # characters kept of what an exception says
@@ -333,13 +333,14 @@ def _is_positive(value: object) -> bool:
 # --------------------------------------------------------------------------- outcomes
 
 
-def outcome_of(value: Any, name: str) -> Outcome:
+def outcome_of(value: Any, name: str, secrets: tuple[str, ...] = ()) -> Outcome:
     """
     What a function's return value says about its row.
 
     Args:
         value: a Result, a Score, several Scores, a bool or a number.
         name: of the function; bare bools and numbers become a Score of this name.
+        secrets: values that must not be stored in a Failure, see `text.secrets_of`.
 
     Returns:
         a Result whose scores are Scores with unique names, or the Failure that `error=` makes.
@@ -350,7 +351,8 @@ def outcome_of(value: Any, name: str) -> Outcome:
     if type(value) is not Result:
         value = _as_result(value, name)
     if value.error is not None:
-        return Failure("error", safe(value.error, _LONGEST_MESSAGE, newlines=True), "", value)
+        value.error = safe_without(secrets, value.error, _LONGEST_MESSAGE, newlines=True)
+        return Failure("error", value.error, "", value)
     scores = value.scores
     if len(scores) == 1 and _is_plain(scores[0]):
         return value  # type: ignore[no-any-return]  # nearly always
@@ -477,15 +479,14 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     """
     import traceback
 
-    message = safe(error, _LONGEST_MESSAGE, newlines=True)
     try:
         lines = "".join(traceback.format_exception(type(error), error, _theirs(error)))
     except Exception as problem:  # its str or repr raised, somewhere in the chain
         lines = f"(the traceback can not be shown: {type(problem).__name__})\n"
     return Failure(
         type(error).__name__,
-        redact(message, secrets),
-        redact(safe(lines[-_LONGEST_TRACEBACK:], newlines=True), secrets),
+        safe_without(secrets, error, _LONGEST_MESSAGE, newlines=True),
+        safe(redact(lines, secrets)[-_LONGEST_TRACEBACK:], newlines=True),
     )
 
 

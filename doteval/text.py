@@ -241,6 +241,13 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return "".join(kept) + text[position:]
 
 
+def safe_without(
+    secrets: Iterable[str], text: object, limit: int | None = None, *, newlines: bool = False
+) -> str:
+    """`safe`, without what `redact` takes out, in the order in which no half of a key stays."""
+    return safe(redact(_as_str(text), secrets), limit, newlines=newlines)
+
+
 def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
     """Where a secret stands in the text; an empty one nowhere."""
     start = text.find(secret) if secret else -1

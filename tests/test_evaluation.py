@@ -474,6 +474,25 @@ def test_credentials_are_not_stored():
     assert "sk-ant" not in failure.message + failure.traceback
 
 
+@pytest.mark.parametrize("before", [9_990, 10_010, 20_000, 40_000])
+def test_no_part_of_a_credential_is_left_where_a_text_is_cut(before):
+    error = raised(RuntimeError("x" * before + "hunter2hunter2" + "y" * 19_990))
+
+    failure = failure_of(error, ("hunter2hunter2",))
+
+    assert "unter" not in failure.message + failure.traceback
+
+
+def test_credentials_in_the_error_of_a_result_are_not_stored():
+    """A client's message was caught by the user's function; it is a Failure all the same."""
+    result = Result(prompt="hunter2hunter2", error="401 for key hunter2hunter2")
+
+    failure = outcome_of(result, "eval_x", ("hunter2hunter2",))
+
+    assert (failure.message, failure.result.error) == ("401 for key [redacted]",) * 2
+    assert failure.result.prompt == "hunter2hunter2"  # data
+
+
 def test_an_exception_whose_str_raises_can_be_stored():
     class Hostile(Exception):
         def __str__(self):

@@ -123,6 +123,39 @@ def test_only_what_failed_runs_again_and_the_old_failure_stays_in_the_ledger(sto
     opened.close()
 
 
+def test_a_credential_of_the_environment_stands_in_no_failure(store, monkeypatch):
+    """Whoever raises it, and on whatever way it reaches the store or a message."""
+    monkeypatch.setenv("MODEL_API_KEY", "hunter2hunter2")
+    said = "401 for hunter2hunter2"
+
+    def rows():
+        yield from ["raise", "error", "usage", "unstorable"]
+        raise ConnectionError(said)
+
+    class Unstorable:
+        def isoformat(self):
+            raise ValueError(said)
+
+    @ForEach(retries=0)("text", rows)
+    def eval_key(text):
+        if text == "raise":
+            raise ValueError(said)
+        answer = Unstorable() if text == "unstorable" else None
+        usage = {"cost": "hunter2hunter2"} if text == "usage" else None
+        return Result(
+            True, error=said if text == "error" else None, metadata={"a": answer}, usage=usage
+        )
+
+    with pytest.raises(DatasetError, match=r"401 for \[redacted\]"):
+        quiet(eval_key, "e", store)
+
+    db = sqlite3.connect(store)
+    stored = "\n".join(db.iterdump())
+    db.close()
+    assert stored.count("[redacted]") >= 5
+    assert "hunter2" not in stored
+
+
 def test_a_result_with_an_error_fails_and_runs_again(store):
     answers = [None, "fine"]
 

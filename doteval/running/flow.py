@@ -35,7 +35,7 @@ from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, summarise
 from ..storage import Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode
-from ..text import safe, secrets_of
+from ..text import safe_without, secrets_of
 from .circumstances import commit_of, version
 
 _BACKLOG = 1_000  # rows that may have returned without being durable
@@ -327,7 +327,7 @@ class Flow:
             self.status = "interrupted" if interrupted else "failed"
         reason = None
         if error is not None and not interrupted:
-            reason = safe(error, 1_000) or type(error).__name__
+            reason = safe_without(self._secrets, error, 1_000) or type(error).__name__
         loop = self._loop
         changes = [
             {**as_mapping(change), "at": round(change.at - self._began, 3)}
@@ -438,14 +438,14 @@ class Flow:
             if item.error is not None:
                 outcome: Any = failure_of(item.error, self._secrets)
             else:
-                outcome = outcome_of(item.value, self.evaluation.__name__)
+                outcome = outcome_of(item.value, self.evaluation.__name__, self._secrets)
                 result = outcome.result if isinstance(outcome, Failure) else outcome
                 usage = usage_of(result.usage if result is not None else None)
         except ResultError as error:
             item.error = error
             outcome = failure_of(error, self._secrets)
             if getattr(item.value, "scores", None) is not None:  # keep prompt and answer
-                item.value.error = str(error)
+                item.value.error = outcome.message
                 outcome = Failure(outcome.type, outcome.message, "", item.value)
         if self.first_error is None and item.error is not None:
             self.first_error = item.error
@@ -476,7 +476,7 @@ class Flow:
         except Exception as error:  # something in the Result raised while it was written down
             problem = ResultError(
                 f"the result of row {item.position} can not be stored: "
-                f"{type(error).__name__}: {safe(error, 500)}"
+                f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
             )
             item.error = problem
             failure = failure_of(problem, self._secrets)
@@ -607,11 +607,12 @@ class Flow:
         if isinstance(error, DatasetError):
             return error
         raised = f"the dataset of {self.evaluation.__name__} raised {type(error).__name__}"
+        said = safe_without(self._secrets, error, 500)
         if self._rows == 0:
-            return DatasetError(f"{raised} before its first row: {safe(error, 500)}")
+            return DatasetError(f"{raised} before its first row: {said}")
         return DatasetError(
-            f"{raised} after {self._rows} {_plural(self._rows, 'row')}: {safe(error, 500)}; what "
-            "was finished is stored, and the same command resumes it"
+            f"{raised} after {self._rows} {_plural(self._rows, 'row')}: {said}; what was finished "
+            "is stored, and the same command resumes it"
         )
 
     def _header(self, store: Store) -> Run:
