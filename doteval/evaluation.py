@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 from .concurrency import executors
@@ -493,10 +494,13 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
 def _theirs(error: BaseException) -> Any:
     """The traceback from the first frame that is not ours."""
     tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_globals.get("__package__", "").startswith(
-        __package__ or "-"
-    ):
+    while tb is not None and f"{_package(tb)}.".startswith(f"{__package__}."):
         if tb.tb_next is None:
             break
         tb = tb.tb_next
     return tb
+
+
+def _package(tb: TracebackType) -> str:
+    """Of the module that a traceback begins in; "": a script."""
+    return tb.tb_frame.f_globals.get("__package__") or ""

@@ -541,6 +541,22 @@ def test_the_traceback_begins_in_the_function_of_the_user():
     assert not any("concurrency" in line for line in lines)
 
 
+@pytest.mark.parametrize("package", [None, "", "doteval_tools", "doteval"])
+def test_where_the_traceback_begins_does_not_depend_on_the_kind_of_module(package):
+    """A script has no package, and another's name may begin like ours."""
+    code = "def inner():\n    raise ValueError('mine')\ndef outer():\n    inner()\n"
+    module = {"__package__": package}
+    exec(compile(code, "theirs.py", "exec"), module)
+    with pytest.raises(ValueError, match="mine") as caught:
+        module["outer"]()
+
+    below = caught.value.with_traceback(caught.value.__traceback__.tb_next)
+    traceback = failure_of(below, ()).traceback
+
+    assert ("in outer" in traceback) == (package != "doteval")
+    assert "in inner" in traceback
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="notes came with Python 3.11")
 def test_notes_of_an_exception_are_kept():
     error = ValueError("x")
