@@ -482,7 +482,9 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
 
     try:
         lines = "".join(traceback.format_exception(type(error), error, _theirs(error)))
-    except Exception as problem:  # its str or repr raised, somewhere in the chain
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # its str or repr raised, somewhere in the chain
         lines = f"(the traceback can not be shown: {type(problem).__name__})\n"
     return Failure(
         type(error).__name__,

@@ -65,7 +65,9 @@ def _as_str(value: object) -> str:
     """`str(value)`, exactly a str (a subclass may override its methods), whatever value does."""
     try:
         return str.__str__(str(value))
-    except Exception:  # showing an object must not fail because the object does
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # showing an object must not fail because the object does
         return f"<{type(value).__name__}: str() failed>"
 
 

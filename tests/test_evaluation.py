@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import pickle
@@ -493,10 +494,11 @@ def test_credentials_in_the_error_of_a_result_are_not_stored():
     assert failure.result.prompt == "hunter2hunter2"  # data
 
 
-def test_an_exception_whose_str_raises_can_be_stored():
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, asyncio.CancelledError])
+def test_an_exception_whose_str_raises_can_be_stored(kind):
     class Hostile(Exception):
         def __str__(self):
-            raise RuntimeError("no")
+            raise kind("no")
 
     failure = failure_of(raised(Hostile()), ())
 
@@ -504,11 +506,12 @@ def test_an_exception_whose_str_raises_can_be_stored():
     assert "str() failed" in failure.message
 
 
-def test_an_exception_whose_formatting_raises_can_be_stored(monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, asyncio.CancelledError])
+def test_an_exception_whose_formatting_raises_can_be_stored(kind):
     class Hostile(Exception):
         @property
         def __notes__(self):
-            raise RuntimeError("no")
+            raise kind("no")
 
         def __str__(self):
             raise SystemError("no")
@@ -516,6 +519,19 @@ def test_an_exception_whose_formatting_raises_can_be_stored(monkeypatch):
     failure = failure_of(raised(Hostile()), ())
 
     assert failure.type == "Hostile"
+
+
+@pytest.mark.parametrize("where", ["__str__", "__notes__"])
+def test_ctrl_c_ends_the_look_at_an_exception(where):
+    """Which can take long, as whatever is in the user's hands."""
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    hostile = type("Hostile", (Exception,), {where: property(interrupted)})
+
+    with pytest.raises(KeyboardInterrupt):
+        failure_of(raised(hostile()), ())
 
 
 def test_escapes_in_an_exception_are_made_harmless():
