@@ -294,6 +294,7 @@ class Loop:
         tasks: list[asyncio.Task[Any]] = list(self._running)
         for task, item in self._running.items():
             item.cancelled = True
+            _forget(task)
             task.cancel()
         if self._spare is not None:
             self._spare.close()
@@ -522,6 +523,7 @@ class Loop:
     def _abandon(self, task: asyncio.Task[_End]) -> None:
         """The attempt ignores its cancellation: go on without it."""
         item = self._running.pop(task)
+        _forget(task)
         item.expired = False
         item.timer = None
         item.ended = self._now()
@@ -647,6 +649,11 @@ class Loop:
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Should it outlive the event loop, asyncio need not complain: we know that it is there."""
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 _SUCCESS = Reading(Outcome.SUCCESS, None)
