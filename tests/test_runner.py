@@ -995,6 +995,39 @@ def test_a_plain_function_in_this_thread_is_interrupted_by_the_first_signal():
         runner.drive(main, stops=lambda: lambda: True)
 
 
+def test_a_signal_that_comes_when_all_is_done_is_not_forgotten():
+    """Else the next evaluation of the session would begin."""
+
+    async def main():
+        signal.raise_signal(signal.SIGINT)
+        return "done"
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.drive(main, stops=lambda: bool)
+
+
+@pytest.mark.parametrize("place", ["memory://", "results.db"])
+def test_a_function_that_swallows_the_interruption_is_the_last(tmp_path, place):
+    """As one with a bare `except:` does. Its row has an answer, and no other row is begun."""
+    called = []
+
+    @foreach("n", range(9))
+    def eval_deaf(n, model):
+        called.append(n)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            return True
+
+    flow = flow_for(eval_deaf, tmp_path / place if "." in place else place)
+    with pytest.raises(KeyboardInterrupt):
+        runner.drive(flow.run, stops=lambda: flow.interrupt)
+
+    assert called == [0]
+    assert flow.done == 1
+    assert flow.interrupt() is False  # nothing is called any more
+
+
 def test_a_handler_of_somebody_else_stays():
     def theirs(number, frame):
         raise AssertionError

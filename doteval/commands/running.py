@@ -319,7 +319,7 @@ class _Round:
         from ..running import drive
 
         try:
-            summary = drive(flow.run, stops=lambda: lambda: flow.is_calling)
+            summary = drive(flow.run, stops=lambda: flow.interrupt)
         except (DatasetError, ExecutorError) as error:
             return FAILED, str(error)
         finally:

@@ -90,7 +90,7 @@ class Call:
         """
         flow = self.flow
         with self._screen.showing():
-            self.summary = stage.drive(flow.run, lambda: flow.is_calling)
+            self.summary = stage.drive(flow.run, flow.interrupt)
 
     def _meet(self, record: Record) -> None:
         """Keep the first failure."""

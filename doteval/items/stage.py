@@ -45,15 +45,15 @@ class Stage:
     def drive(
         self,
         main: Callable[[], Coroutine[Any, Any, T]],
-        is_calling: Callable[[], bool] = lambda: False,
+        interrupt: Callable[[], bool] = lambda: False,
     ) -> T:
         """
         Run a coroutine to its end; nothing else on the loop moves between two calls.
 
         Args:
             main: makes the coroutine.
-            is_calling: whether a plain function is running in this thread, which a signal can
-                interrupt only by an exception.
+            interrupt: called at a signal; tells whether a plain function is running in this
+                thread, which only an exception can interrupt.
 
         Raises:
             KeyboardInterrupt: SIGINT or SIGTERM, after the coroutine was cancelled and has ended.
@@ -69,7 +69,7 @@ class Stage:
         if asyncio.events._get_running_loop() is not None:
             self._fail(_OCCUPIED)
         try:
-            return drive(main, loop, lambda: is_calling)
+            return drive(main, loop, lambda: interrupt)
         except KeyboardInterrupt as stop:
             if stop.args == (signal.SIGTERM,):
                 raise KeyboardInterrupt("SIGTERM") from None

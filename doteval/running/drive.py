@@ -33,7 +33,7 @@ def drive(
         stops: where the process is ours (the command line, pytest): SIGINT and SIGTERM cancel the
             coroutine, and a second one ends it at once. Called at a signal for a callable that
             tells whether a plain function is running in this thread, which only an exception
-            can interrupt.
+            can interrupt; it sees to it that no other is called.
 
     Raises:
         KeyboardInterrupt: SIGINT or SIGTERM; `args[0]` is the signal's number.
@@ -44,7 +44,7 @@ def drive(
         task = loop.create_task(main())
         with _Signals(loop, task, stops) as signals:
             try:
-                return loop.run_until_complete(task)
+                value = loop.run_until_complete(task)
             except BaseException as error:
                 if not task.done():
                     task.cancel()
@@ -57,6 +57,9 @@ def drive(
                 expected = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
                 cause = None if expected else error
                 raise KeyboardInterrupt(signals.received) from cause
+            if signals.received is not None:  # at the very end: what comes next is not to begin
+                raise KeyboardInterrupt(signals.received)
+            return value
     finally:
         if own:
             try:
@@ -98,9 +101,10 @@ class _Signals:
             return self._handle_elsewhere(number)
         again, self.received = self.received is not None, number
         assert self._stops is not None
-        if again or self._stops()():
+        if not again:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+        if again or self._stops()():  # a function may swallow it, so that alone is not enough
             raise KeyboardInterrupt(number)
-        self._loop.call_soon_threadsafe(self._task.cancel)
 
     @staticmethod
     def _handle_elsewhere(number: int) -> None:

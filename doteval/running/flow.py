@@ -550,10 +550,15 @@ class Flow:
 
     # --------------------------------------------------------------------- telling
 
-    @property
-    def is_calling(self) -> bool:
-        """Whether the function is running in the calling thread just now."""
-        return self._loop is not None and self._loop.calling
+    def interrupt(self) -> bool:
+        """
+        Whether the function is running in the calling thread just now, which only an exception
+        can interrupt. Should it swallow that, it is the last.
+        """
+        if self._loop is None or not self._loop.calling:
+            return False
+        self._loop.stop()
+        return True
 
     def _tick(self) -> None:
         if self._listener is None and self._on_limit is None:

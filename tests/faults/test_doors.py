@@ -22,9 +22,9 @@ SEED = int(os.environ.get("DOTEVAL_SEED", random.randrange(1_000_000)))
 ROWS, IN_FLIGHT, BACKLOG = 400, 8, 1_000
 
 FILE = f"""
-import asyncio, os, sys
+import asyncio, time
 from doteval import ForEach, Result
-from doteval.concurrency import Adaptive, Batch, SlidingWindow
+from doteval.concurrency import SlidingWindow
 
 def paid(n):
     with open("paid.txt", "a") as out:
@@ -35,6 +35,14 @@ async def eval_async(n):
     paid(n)
     await asyncio.sleep(0.01)
     return Result(True, prompt="x" * 1000)
+
+@ForEach()("n", range({ROWS}))
+def eval_swallowing(n):
+    paid(n)
+    try:
+        time.sleep(60)
+    except:
+        return False
 
 @ForEach(concurrency=SlidingWindow({IN_FLIGHT}))("n", range({ROWS}))
 async def eval_deaf(n):
@@ -180,6 +188,21 @@ def test_rows_that_ignore_their_cancellation_hold_up_the_end_for_the_grace_perio
 
     assert process.returncode == EXIT_CODES[door, signal.SIGINT], out
     assert 4 < time.monotonic() - began < 25
+    assert "Task was destroyed" not in out
+
+
+@doors
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_function_that_swallows_the_interrupt_is_the_last(folder, start, door, number):
+    """As one with a bare `except:` does; its row has an answer, and no other row is begun."""
+    process = start(door, "eval_swallowing")
+    wait_until_paid(folder, process, 1)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == EXIT_CODES[door, number], out
+    assert paid(folder) == ["0"]
+    assert stored(folder) == Counter([0])
 
 
 @doors
@@ -190,10 +213,11 @@ def test_a_second_signal_ends_it_at_once(folder, start, door):
     time.sleep(0.5)  # a person's second press; the first has been taken by then
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=60)
 
     assert process.returncode != 0
     assert time.monotonic() - began < 4
+    assert "Task was destroyed" not in out
 
 
 def test_what_pytest_began_the_command_line_finishes(folder, start):
