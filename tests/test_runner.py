@@ -1006,6 +1006,24 @@ def test_a_signal_that_comes_when_all_is_done_is_not_forgotten():
         runner.drive(main, stops=lambda: bool)
 
 
+def test_a_dataset_that_takes_its_time_is_interrupted_by_the_first_signal(store):
+    """It may wait for a network, and for ever; the rows before it are kept."""
+    went_on = []
+
+    def rows():
+        yield "a"
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(True)
+        yield "b"
+
+    flow = flow_for(evaluation(rows), store)
+    with pytest.raises(KeyboardInterrupt):
+        runner.drive(flow.run, stops=lambda: flow.interrupt)
+
+    assert went_on == []
+    assert flow.done == 1
+
+
 @pytest.mark.parametrize("place", ["memory://", "results.db"])
 def test_a_function_that_swallows_the_interruption_is_the_last(tmp_path, place):
     """As one with a bare `except:` does. Its row has an answer, and no other row is begun."""

@@ -143,7 +143,8 @@ class Loop:
         on_slow: called once, with seconds, when a step of the source blocked the loop.
 
     Attributes:
-        calling: whether a plain function is running on the loop's thread just now.
+        calling: whether a plain function, or a step of the source, is running on the loop's
+            thread just now.
         completed, failed: finished items, and how many of them with an error.
         stalled: whether patience ran out.
         source_error: what the source raised; items in flight still finished.
@@ -351,6 +352,7 @@ class Loop:
                 break
             else:
                 try:
+                    self.calling = True
                     item = next(self._source)
                 except StopIteration:
                     self._exhausted = True
@@ -365,6 +367,8 @@ class Loop:
                         self._error = error
                     self._notify()
                     break
+                finally:
+                    self.calling = False
                 before, now = now, self._now()
                 if now - before > _SLOW_STEP and self._on_slow is not None:
                     self._on_slow(now - before)

@@ -552,8 +552,8 @@ class Flow:
 
     def interrupt(self) -> bool:
         """
-        Whether the function is running in the calling thread just now, which only an exception
-        can interrupt. Should it swallow that, it is the last.
+        Whether the function or the dataset is running in the calling thread just now, which only
+        an exception can interrupt. Should it swallow that, it was the last.
         """
         if self._loop is None or not self._loop.calling:
             return False
