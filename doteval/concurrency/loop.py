@@ -413,9 +413,6 @@ class Loop:
 
     def _launch(self, item: Item, task: asyncio.Task[_End]) -> None:
         self._running[task] = item
-        # Should we have to give it up, its record says so; asyncio would add lines of its own to
-        # stderr when its loop is closed. It sets the same for what it has given up itself.
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
         task.add_done_callback(self._ended)
         if self._timeout is not None:
             item.timer = self._loop.call_later(self._timeout, self._expire, task, item)
