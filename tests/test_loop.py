@@ -326,6 +326,57 @@ def test_an_outage_that_ends_in_time_loses_nothing():
     assert [item.error for item in finished] == [None] * 60
 
 
+def down(begin, end):
+    """A call of a second that fails between two moments."""
+
+    async def call():
+        await asyncio.sleep(1)
+        if begin < asyncio.get_running_loop().time() < end:
+            raise ServerError("down")
+
+    return call
+
+
+def test_the_last_answers_before_an_outage_accuse_nobody():
+    """A row that it met first fails no sooner because an answer from before it came later."""
+    calls = [*[answers(seconds) for seconds in (3, 6, 12, 24)], *[down(2, 300)] * 20]
+
+    async def main():
+        gate = SlidingWindow(5).gate()
+        return await drain(Loop(items(calls), gate, policy=Retry(attempts=3), random=calm))
+
+    assert [item.error for item in virtual.run(main())] == [None] * 24
+
+
+def test_one_at_a_time_an_outage_costs_two_rows():
+    """The third that fails in a row waits for its end, however many there are."""
+
+    async def main():
+        gate = SlidingWindow(1).gate()
+        return await drain(Loop(items([down(10, 500)] * 60), gate, policy=Retry(), random=calm))
+
+    finished = virtual.run(main())
+
+    assert len(finished) == 60
+    assert sum(item.error is not None for item in finished) == 2
+
+
+def test_a_few_bad_rows_in_a_row_are_no_outage():
+    """One at a time, and seven always fail: the others are tried as well."""
+    bad = [failing(10_000, ServerError) for _ in range(7)]
+    calls = [answers(1), *bad, *[answers(1)] * 20]
+
+    async def main():
+        loop = Loop(items(calls), SlidingWindow(1).gate(), policy=Retry(), random=calm)
+        finished = await drain(loop)
+        return finished, loop.stalled
+
+    finished, stalled = virtual.run(main())
+
+    assert (len(finished), stalled) == (28, False)
+    assert sum(item.error is not None for item in finished) == 7
+
+
 def test_rows_that_fail_while_others_succeed_are_no_outage():
     """Four rows that always fail, and six good ones: the run ends soon, without patience."""
     bad = [failing(10_000, ServerError) for _ in range(4)]

@@ -36,6 +36,7 @@ _SHARE = 0.002  # seconds of starting after which they get it in any case
 _SLOW_STEP = 0.1  # seconds that one step of a dataset may block the loop unmentioned
 _REFUSALS = 20  # times its attempts that a row may be refused while others are served
 _OUTAGE = 3  # rows that fail in a row, without a success of any, before it is the endpoint
+_TRIED = 6  # rows that wait in an outage at least: it could also be a few bad rows in a row
 GRACE = 5.0  # seconds that an attempt has to obey its cancellation
 
 
@@ -82,7 +83,7 @@ class Item:
         concurrency: attempts in flight when the last one began, itself included.
         value: what the last attempt returned; meaningless while `error` is set.
         error: what the last attempt raised.
-        suspect: it failed while others succeeded, so its failures are its own.
+        suspect: others were served after it had failed, so its failures are its own.
     """
 
     __slots__ = (
@@ -205,7 +206,9 @@ class Loop:
         self._filling = False
         self._error: BaseException | None = None
         self._last_success = self._began = self._now()
-        self._troubled: set[int] = set()
+        self._served = self._began  # when the latest of the attempts that succeeded began
+        self._troubled: set[int] = set()  # rows that failed since the last success, and wait
+        self._given_up = 0  # rows that have failed for good since then
 
         self.calling = False
         self.completed = 0
@@ -238,6 +241,11 @@ class Loop:
         """Seconds from the start to the last end of an item, or to now while some are left."""
         over = self._exhausted and not self._running and not self._due
         return (self.last_ended if over else self._now()) - self._began
+
+    @property
+    def _outage(self) -> bool:
+        """Whether rows fail, one after the other, without a success of any."""
+        return len(self._troubled) + self._given_up >= _OUTAGE
 
     async def finished(self) -> list[Item]:
         """
@@ -348,7 +356,9 @@ class Loop:
             if due and due[0][0] <= now:
                 item: Item | None = heapq.heappop(due)[2]
                 item.waited += now - item.ended  # type: ignore[union-attr]
-            elif self._exhausted or len(due) >= gate.limit:
+            elif self._exhausted or (
+                len(due) >= gate.limit and (len(due) >= _TRIED or not self._outage)
+            ):
                 break
             else:
                 try:
@@ -558,8 +568,11 @@ class Loop:
         error = item.error
         if error is None:
             self._last_success = item.ended
+            if item.started > self._served:
+                self._served = item.started
             if self._troubled:
                 self._troubled.clear()
+            self._given_up = 0
             if self._wraps is None:
                 self._gate.ended(item.token, item.ended, Outcome.SUCCESS)
             self._finish(item)
@@ -600,14 +613,18 @@ class Loop:
         if not policy.retryable(reading):
             return False
         now = self._now()
-        if item.failures and self._last_success > item.failed_at:
+        # In trouble an answer to what began before may be the last that an outage let through; but
+        # where no row is left to be tried, nothing better will be known.
+        troubled = reading.outcome is Outcome.TROUBLE
+        served = self._served if troubled and not self._exhausted else self._last_success
+        if item.failures and served > item.failed_at:
             item.suspect = True
         item.failures += 1
         item.failed_at = item.ended
-        if reading.outcome is Outcome.TROUBLE:
+        if troubled:
             # An outage is no row's fault. A row that fails while others get through is.
             self._troubled.add(id(item))
-            if len(self._troubled) < _OUTAGE or item.suspect:
+            if not self._outage or item.suspect:
                 item.burned += 1
         elif item.suspect:  # the endpoint refuses this row while it serves the others
             item.refused += 1
@@ -615,6 +632,7 @@ class Loop:
                 return False
         if item.burned >= policy.attempts:
             self._troubled.discard(id(item))
+            self._given_up += not item.suspect
             return False
         if now - max(self._last_success, self._began) >= policy.patience:
             self._stall()
