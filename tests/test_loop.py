@@ -911,6 +911,31 @@ def test_attempts_of_another_library_are_seen_by_the_gate():
 
     assert [item.error is None for item in finished] == [True, False]
     assert starts == [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
+    assert [item.attempts for item in finished] == [3, 3]
+    assert [item.waited for item in finished] == [2.0, 2.0]
+    assert [item.ended - item.started for item in finished] == [1.0, 1.0]
+
+
+def test_an_error_of_another_library_gives_way_to_the_last_attempts():
+    """tenacity gives up with a RetryError whose text is the address of a Future."""
+
+    def wraps(function):
+        async def attempts():
+            try:
+                await function()
+            except ServerError as error:
+                raise RuntimeError("<Future at 0x7f43>") from error
+
+        return attempts
+
+    async def main():
+        calls = [failing(1, ServerError("down"))]
+        loop = Loop(items(calls), WINDOW(), policy=Retry(attempts=1), wraps=wraps)
+        return await drain(loop)
+
+    (item,) = virtual.run(main())
+
+    assert repr(item.error) == "ServerError('down')"
 
 
 def test_closing_cancels_attempts_of_another_library_too():

@@ -409,10 +409,10 @@ class Loop:
     def _start(self, item: Item, now: float) -> float:
         """Start an attempt; the moment when that was done."""
         item.started = now
-        item.attempts += 1
         item.error = None
         item.concurrency = len(self._running) + 1
         if self._wraps is None:
+            item.attempts += 1
             if self._on_start is not None:
                 self._on_start(now)
             item.token = self._gate.started(now)
@@ -462,7 +462,9 @@ class Loop:
             if hasattr(value, "__await__"):
                 value = await value
         except BaseException as error:
-            return None, error, self._now()
+            last = item.error  # another library may wrap the last error in one of its own
+            named = last if last is not None and error.__cause__ is last else error
+            return None, named, self._now()
         return value, None, self._now()
 
     async def _awaited(self, value: Awaitable[Any]) -> _End:
@@ -479,13 +481,19 @@ class Loop:
         threads = self._threads
 
         def begin() -> int:
+            now = self._now()
+            if item.attempts:
+                item.waited += now - item.ended
+            item.started = now
+            item.attempts += 1
             if self._on_start is not None:
-                self._on_start(self._now())
-            return self._gate.started(self._now())
+                self._on_start(now)
+            return self._gate.started(now)
 
         def end(token: int, error: BaseException | None) -> None:
+            item.ended, item.error = self._now(), error
             reading = _SUCCESS if error is None else read(error, time.time())
-            self._gate.ended(token, self._now(), reading.outcome, reading.retry_after)
+            self._gate.ended(token, item.ended, reading.outcome, reading.retry_after)
 
         async def attempt() -> Any:
             token = begin()
