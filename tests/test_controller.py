@@ -291,6 +291,17 @@ def test_a_cap_is_found_and_kept():
     assert refusals < 0.02 * len(bench.starts)
 
 
+def test_a_cap_that_costs_a_long_hold_is_probed_rarely():
+    """Each refusal holds everything back for 30 s: a known cap is tested once in 300 s."""
+    bench = Bench(max_concurrency=64)
+    bench.hold = 30.0
+    bench.run(3000, capped(6))
+    cuts = [c.at for c in bench.controller.history if c.reason == "cut: congestion"]
+
+    assert len(cuts) > 5
+    assert min(b - a for a, b in pairwise(cuts[1:])) >= 300
+
+
 def test_a_cap_that_rises_is_found_again():
     """A probe beyond the old cap that succeeds ends it."""
     bench = Bench(max_concurrency=64).run(60, capped(6))

@@ -572,8 +572,12 @@ class Controller:
             self.state = State.RESTING
         level = max(n - 1, math.floor(self._factor * self.limit))
         self._move(now, min(level, self.limit), "cut: congestion")
-        if self._pace is not None:  # the loop holds; nothing of that is made up for
-            self._next_start = max(self._next_start, now + min(hold, LONGEST))
+        pause = min(hold, LONGEST)  # the loop holds: no rest, and nothing of it is made up for
+        self._looked = now + pause
+        if self._pace is not None:
+            self._next_start = max(self._next_start, now + pause)
+        elif not surprised:
+            self._left = max(self._left, 2.0 * PATIENCE * pause / max(self._interval, self._mean))
         self._spaced = self._tokens + self.limit
 
     def _set_pace(self, now: float, accepted: int, elapsed: float, hold: float) -> None:

@@ -176,16 +176,16 @@ class Clock:
 
 
 class Cap:
-    """Refuses at once whatever comes past `cap` in flight, and gives no hint."""
+    """Refuses at once whatever comes past `cap` in flight; `hint` is its Retry-After."""
 
-    def __init__(self, inner: Endpoint, cap: float | When) -> None:
-        self.inner = inner
+    def __init__(self, inner: Endpoint, cap: float | When, hint: float | None = None) -> None:
+        self.inner, self.hint = inner, hint
         self._cap: When = cap if callable(cap) else lambda now: float(cap)
         self._active = 0
 
     def submit(self, world: World, size: float, reply: Reply) -> None:
         if self._active >= self._cap(world.now):
-            world.at(world.now + REFUSAL, reply, Outcome.CONGESTION, None)
+            world.at(world.now + REFUSAL, reply, Outcome.CONGESTION, self.hint)
             return
         self._active += 1
 

@@ -164,6 +164,7 @@ SCENARIOS = [
     ),
     # limits on concurrency
     Scenario("cap 10", lambda s: Cap(Workers(FREE), 10), flat(1), 240),
+    Scenario("cap 10, hint always 30 s", lambda s: Cap(Workers(FREE), 10, hint=30.0), flat(2), 900),
     Scenario("cap 10, heavy tail", lambda s: Cap(Workers(FREE), 10), heavy(2), 400),
     Scenario(
         "cap 20, 6, 20",

@@ -58,6 +58,7 @@ BARS = {
     "batch, memory 40, sorted rows": Bar((38, 40), 0.90, 0.93, slowdown=1.9),
     "batch, heavy tail": Bar((30,), 0.75, 0.78, slowdown=1.8),
     "cap 10": Bar((10, 11), 0.96, 0.97, refused=0.02),
+    "cap 10, hint always 30 s": Bar((10,), 0.80, 0.88, refused=0.01),
     "cap 10, heavy tail": Bar((10, 11), 0.88, 0.90, refused=0.02),
     "cap 20, 6, 20": Bar((6, 21), 0.88, 0.82, refused=0.03),
     "cap 10, hidden retries": Bar((10, 12, 17), 0.80, 0.82, refused=0.08),
