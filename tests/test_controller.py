@@ -510,11 +510,11 @@ def random_events(seed: int, count: int) -> tuple[Controller, float, list[int], 
         "max_concurrency": high,
         "adaptation_interval": rng.choice([0.01, 1.0, 5.0]),
         "increase_threshold": rng.choice([0.0, 0.9, 1.0]),
-        "decrease_threshold": rng.choice([0.0001, 0.7, 0.9]),
+        "decrease_threshold": rng.choice([0.0, 0.7, 0.9]),
         "error_backoff_factor": rng.choice([0.01, 0.7, 0.99]),
     }
     parameters["decrease_threshold"] = min(
-        parameters["decrease_threshold"], max(0.0001, parameters["increase_threshold"])
+        parameters["decrease_threshold"], parameters["increase_threshold"]
     )
     controller, now, running = Controller(**parameters), 0.0, list[int]()
     weights = [rng.random() ** 3 for _ in Outcome]

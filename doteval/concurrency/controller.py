@@ -455,7 +455,7 @@ class Controller:
             gain = window.rate - known.rate
             error = self._spread * math.sqrt(1.0 / window.count + 1.0 / known.count)
             ratio = math.exp(gain)
-            if gain + FELL * error < math.log(self._decrease) and self.limit > self._min:
+            if math.exp(gain + FELL * error) < self._decrease and self.limit > self._min:
                 level = min(self.limit - 1, round(self.limit * max(ratio, 0.5)))
                 self._step, self._direction = 0.0, 1
                 self._rest = self._left = 1.0
