@@ -24,7 +24,7 @@ def path(tmp_path, monkeypatch):
 @pytest.fixture
 def schemes(monkeypatch):
     """The registry of storage plugins; what a test registers goes with it."""
-    monkeypatch.setattr(stores.registry, "_registered", {})
+    monkeypatch.setattr(stores.registry, "_registered", dict(stores.registry._registered))
     return stores.registry
 
 

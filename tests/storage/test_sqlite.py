@@ -957,7 +957,7 @@ def test_a_plugin_makes_stores_of_its_scheme(tmp_path, monkeypatch):
     from doteval.storage import stores
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stores.registry, "_registered", {})
+    monkeypatch.setattr(stores.registry, "_registered", dict(stores.registry._registered))
     stores.registry.register("mine", lambda *given: given)
 
     assert open_store("mine://host/db", create=False) == ("host/db", tmp_path, False)
