@@ -517,7 +517,10 @@ class Flow:
                 if mean is None:
                     mean = self._means[score.name] = [0, 0.0]
                 mean[0] += 1
-                mean[1] += as_float(score.value)
+                try:
+                    mean[1] += score.value
+                except OverflowError:
+                    mean[1] += as_float(score.value)
             if self._on_record is not None:
                 try:
                     self._on_record(record)
