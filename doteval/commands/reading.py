@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..errors import NotFound, UsageError
@@ -250,8 +251,7 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> None:
         none = True
         for record in _read(call, store, name):
             none = False
-            call.say("")
-            call.show(lines(record, call.terminal))
+            call.show(chain(("",), lines(record, call.terminal)))
         if none:
             call.say("  no row failed" if call.options.errors else "  no records")
 

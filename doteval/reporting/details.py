@@ -34,10 +34,17 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     if isinstance(outcome, Failure):
         fields += [("error", outcome.message), ("traceback", outcome.traceback.rstrip() or None)]
     shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
-    widest = min(max((text.display_width(name) for name, _ in shown), default=0), _WIDEST_LABEL)
-    for name, value in shown:
+    widths = [text.display_width(name) for name, _ in shown]
+    widest = min(max(widths, default=0), _WIDEST_LABEL)
+    for (name, value), width in zip(shown, widths, strict=True):
         style = "bad" if name == "error" else ""
-        yield from _field(name, _as_text(value), widest, terminal, style)
+        head, whole = _beside(name, width, widest, terminal), _as_text(value)
+        if terminal.width is None and whole.isascii() and whole.isprintable():
+            yield f"{head}{terminal.paint(whole, style)}".rstrip()  # most, where most are printed
+            continue
+        for line in wrapped(terminal, whole, widest + 4):
+            yield f"{head}{terminal.paint(line, style)}".rstrip()
+            head = " " * (widest + 4)
 
 
 def row_label(column: str) -> str:
@@ -83,14 +90,12 @@ def _score(score: Score, terminal: Terminal) -> Piece:
     return Piece(f"{name} {'NaN' if value != value else figure(value)}")
 
 
-def _field(name: str, value: str, widest: int, terminal: Terminal, style: str) -> Iterator[str]:
-    """A value beside its name; its further lines stand below its first."""
-    label = text.fit(name, widest, mark=terminal.mark)
-    padding = " " * (widest - text.display_width(label))
-    head = f"  {terminal.paint(label, 'dim')}{padding}  "
-    for line in wrapped(terminal, value, widest + 4):
-        yield f"{head}{terminal.paint(line, style)}".rstrip()
-        head = " " * (widest + 4)
+def _beside(name: str, width: int, widest: int, terminal: Terminal) -> str:
+    """A name, so many columns wide, as it stands before a value."""
+    if width > widest:
+        name = text.fit(name, widest, mark=terminal.mark)
+        width = text.display_width(name)
+    return f"  {terminal.paint(name, 'dim')}{' ' * (widest - width)}  "
 
 
 def _as_text(value: object) -> str:

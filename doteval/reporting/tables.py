@@ -52,6 +52,13 @@ class Terminal:
 
     def shown(self, value: object, limit: int | None = None) -> str:
         """The value made harmless, cut to so many characters, in what the encoding can carry."""
+        if (
+            type(value) is str
+            and (limit is None or len(value) <= limit)
+            and value.isascii()
+            and value.isprintable()
+        ):
+            return value  # nearly always
         return text.encodable(text.safe(value, limit, mark=self.mark), self.encoding)
 
     def paint(self, shown: str, style: str) -> str:

@@ -117,6 +117,8 @@ def flow(
     """
     if between is None:
         between = f" {terminal.paint('·', 'dim')} " if terminal.unicode else " | "
+    if terminal.width is None:  # a pipe may take a million records, and no line ends early
+        return [first + between.join([terminal.paint(*piece) for piece in pieces])]
     gap = 1 if between == " " else 3
     lines, line, used = [], first, indent if first else 0
     empty = True
