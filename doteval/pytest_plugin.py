@@ -17,16 +17,18 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Generator, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .errors import DatasetError, DotevalError, UsageError
-from .items import Call, Options, Screen, Stage, Told, begun, read_options
+from .items import Options, read_options
 
 if TYPE_CHECKING:
+    from .items.screen import Screen
+    from .items.stage import Stage
     from .storage.place import Place
 
 
@@ -36,9 +38,10 @@ class Setting:
 
     Attributes:
         options: what was asked for.
-        stage: the event loop.
+        stage: the event loop; it and the screen are made when an evaluation needs them.
         screen: where progress is shown.
-        told: what evaluations have told.
+        told: what evaluations have told, by their node ids; it comes with the reports of the
+            items, as those also come from the workers of pytest-xdist.
         item: the evaluation that is running; None for any other item.
         begun: names of the evaluations that --fresh has begun anew; a repeated item resumes.
         place: of the store, once it was looked for.
@@ -47,12 +50,27 @@ class Setting:
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self.config = config
         self.options = options
-        self.stage = Stage(partial(pytest.fail, pytrace=False))
-        self.screen = Screen(config)
-        self.told = Told()
+        self.told: dict[str, str] = {}
         self.item: pytest.Item | None = None
         self.begun: set[str] = set()
         self._place: Place | None = None
+
+    @cached_property
+    def stage(self) -> Stage:
+        from .items.stage import Stage
+
+        return Stage(partial(pytest.fail, pytrace=False))
+
+    @cached_property
+    def screen(self) -> Screen:
+        from .items.screen import Screen
+
+        return Screen(self.config)
+
+    def close(self) -> None:
+        """Close the event loop, if there was need of one."""
+        if "stage" in vars(self):
+            self.stage.close()
 
     @property
     def experiment(self) -> str:
@@ -335,6 +353,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     evaluation = _evaluation_of(pyfuncitem)
     if evaluation is None:
         return None
+    from .items.call import Call
+
     setting = pyfuncitem.config.stash[_SETTING]
     call = Call(
         pyfuncitem,
@@ -356,7 +376,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         cause = error.__cause__ if isinstance(error, DatasetError) else None
     finally:
         pyfuncitem.stash[_ENTRY] = entry = call.entry()
-        setting.told.take(pyfuncitem.nodeid, entry)  # an interrupted item has no report
+        setting.told[pyfuncitem.nodeid] = entry  # an interrupted item has no report
     if said is None:
         return True
     if pyfuncitem.config.getoption("usepdb", False) and isinstance(cause, Exception):
@@ -372,7 +392,7 @@ def pytest_enter_pdb(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the loop, after the last fixture of the session."""
     if _SETTING in config.stash:
-        config.stash[_SETTING].stage.close()
+        config.stash[_SETTING].close()
 
 
 # ----------------------------------------------------------------------------- telling
@@ -392,6 +412,8 @@ def pytest_runtest_makereport(
         report.doteval = item.stash[_ENTRY]
         del item.stash[_ENTRY]
     elif call.when == "setup" and call.excinfo is None:  # until its call is over, it is unfinished
+        from .items.call import begun
+
         report.doteval = begun(item, setting.place.anchor, setting.experiment)
 
 
@@ -399,7 +421,7 @@ def pytest_runtest_makereport(
 def pytest_report_from_serializable(config: pytest.Config, data: dict[str, Any]) -> None:
     """The controller of pytest-xdist hears from its workers what evaluations have told."""
     if "doteval" in data:
-        config.stash[_SETTING].told.take(data["nodeid"], data["doteval"])
+        config.stash[_SETTING].told[data["nodeid"]] = data["doteval"]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -407,10 +429,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     setting = config.stash[_SETTING]
     if not setting.told or config.getoption("verbose") < -1:
         return
+    from .items.told import told_lines
+
     terminalreporter.write_sep("=", "evaluations")
     arguments = [str(each) for each in config.invocation_params.args]
     setting.options = setting.options._replace(experiment=setting.experiment)
-    for line in setting.told.lines(
-        setting.screen.terminal(), setting.place, setting.options, arguments
+    for line in told_lines(
+        setting.told, setting.screen.terminal(), setting.place, setting.options, arguments
     ):
         terminalreporter.write_line(line)

@@ -16,8 +16,11 @@ import doteval.evaluation
 import doteval.pytest_plugin
 import doteval.reporting.views
 import doteval.running
-from doteval.items import Options, Screen, Stage, Told
+from doteval.items import Options
 from doteval.items.options import Allowance
+from doteval.items.screen import Screen
+from doteval.items.stage import Stage
+from doteval.items.told import told_lines
 from doteval.reporting.summary import Summary, summarise
 from doteval.reporting.tables import Terminal
 from doteval.storage import locate, open_store
@@ -1446,14 +1449,14 @@ def test_an_evaluation_that_has_not_reported_is_looked_up(project: Project) -> N
     """A worker may have crashed; what it had finished is in the store."""
     project.write("eval_sums.py", SUMS)
     project.run("--experiment", "x")
-    told = Told()
-    for name in ("eval_sums.py::eval_sums", "eval_sums.py::eval_never"):
-        entry = {"name": name, "experiment": "x", "status": "interrupted"}
-        told.take(name, json.dumps(entry))
+    told = {
+        name: json.dumps({"name": name, "experiment": "x", "status": "interrupted"})
+        for name in ("eval_sums.py::eval_sums", "eval_sums.py::eval_never")
+    }
     place = locate(project.path / ".doteval" / "results.db")
     options = Options(experiment="x")
 
-    lines = list(told.lines(Terminal(), place, options, ["-k", "sums"]))
+    lines = list(told_lines(told, Terminal(), place, options, ["-k", "sums"]))
 
     assert lines[2:5] == [
         "eval_sums · complete",

@@ -1,9 +1,9 @@
-"""Evaluations as items of pytest: what the plugin's hooks call. Nothing here imports pytest."""
+"""
+Evaluations as items of pytest: what the plugin's hooks call. Nothing here imports pytest.
 
-from .call import Call, begun
+Every session needs the options. The other rooms are loaded where an evaluation runs.
+"""
+
 from .options import Options, read_options
-from .screen import Screen
-from .stage import Stage
-from .told import Told
 
-__all__ = ["Call", "Options", "Screen", "Stage", "Told", "begun", "read_options"]
+__all__ = ["Options", "read_options"]

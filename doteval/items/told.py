@@ -5,7 +5,7 @@ What came out of the evaluations of a session, shown at its end.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,66 +18,50 @@ if TYPE_CHECKING:
     from ..storage.place import Place
 
 
-class Told:
+def told_lines(
+    told: Mapping[str, str],
+    terminal: Terminal,
+    place: Place,
+    options: Options,
+    arguments: list[str],
+) -> Iterator[str]:
     """
-    What the evaluations of a session have told, by their node ids.
+    A block for each evaluation, and how to go on where some were interrupted.
 
-    It comes with the reports of the items, as those also come from the workers of pytest-xdist.
+    Args:
+        told: the entries of evaluations (see `Call.entry`) by their node ids.
+        terminal: where they are shown.
+        place: of the store.
+        options: of the session, its experiment named.
+        arguments: of the session's command line.
     """
+    from ..reporting.views import STATUS_STYLES, Piece, flow, short_names, summary_lines
 
-    def __init__(self) -> None:
-        self._by_item: dict[str, dict[str, Any]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._by_item)
-
-    def take(self, nodeid: str, entry: str) -> None:
-        """Keep what an item has told; what it tells later counts."""
-        self._by_item[nodeid] = json.loads(entry)
-
-    def lines(
-        self,
-        terminal: Terminal,
-        place: Place,
-        options: Options,
-        arguments: list[str],
-    ) -> Iterator[str]:
-        """
-        A block for each evaluation, and how to go on where some were interrupted.
-
-        Args:
-            terminal: where they are shown.
-            place: of the store.
-            options: of the session, its experiment named.
-            arguments: of the session's command line.
-        """
-        from ..reporting.views import STATUS_STYLES, Piece, flow, short_names, summary_lines
-
-        entries = list(self._by_item.values())
-        names = short_names([entry["name"] for entry in entries])
-        where = str(place) if place.path is None else _from_here(place.path)
-        experiment = terminal.paint(terminal.shown(options.experiment), "strong")
-        yield f"experiment {experiment} in {terminal.shown(where)}"
-        for entry in entries:
+    entries = [json.loads(entry) for entry in told.values()]
+    names = short_names([entry["name"] for entry in entries])
+    where = str(place) if place.path is None else _from_here(place.path)
+    experiment = terminal.paint(terminal.shown(options.experiment), "strong")
+    yield f"experiment {experiment} in {terminal.shown(where)}"
+    for entry in entries:
+        yield ""
+        name, status = names[entry["name"]], entry["status"]
+        summary = _summary(entry, place)
+        if summary is None:
+            head = Piece(terminal.shown(name), "strong")
+            yield from flow([head, Piece(status, STATUS_STYLES.get(status, ""))], terminal)
+        else:
+            yield from summary_lines(summary, terminal, name, entry.get("notes", ()))
+    for gate in options.gates:
+        if not any(gate.concerns(entry["name"]) for entry in entries):
+            said = terminal.shown(f"gate {gate.text}: about no evaluation of this session")
             yield ""
-            name, status = names[entry["name"]], entry["status"]
-            summary = _summary(entry, place)
-            if summary is None:
-                head = Piece(terminal.shown(name), "strong")
-                yield from flow([head, Piece(status, STATUS_STYLES.get(status, ""))], terminal)
-            else:
-                yield from summary_lines(summary, terminal, name, entry.get("notes", ()))
-        for gate in options.gates:
-            if not any(gate.concerns(entry["name"]) for entry in entries):
-                said = terminal.shown(f"gate {gate.text}: about no evaluation of this session")
-                yield ""
-                yield terminal.paint(said, "warn")
-        if any(entry["status"] in ("interrupted", "running") for entry in entries):
-            again = [each for each in arguments if each != "--fresh"]
-            if not options.named:
-                again += ["--experiment", options.experiment]
-            yield ""
-            yield f"resume: {terminal.shown(command(again))}"
+            yield terminal.paint(said, "warn")
+    if any(entry["status"] in ("interrupted", "running") for entry in entries):
+        again = [each for each in arguments if each != "--fresh"]
+        if not options.named:
+            again += ["--experiment", options.experiment]
+        yield ""
+        yield f"resume: {terminal.shown(command(again))}"
 
 
 def _summary(entry: dict[str, Any], place: Place) -> Summary | None:
