@@ -17,6 +17,7 @@ import doteval.pytest_plugin
 import doteval.reporting.views
 import doteval.running
 from doteval.items import Options
+from doteval.items.call import command
 from doteval.items.options import Allowance
 from doteval.items.screen import Screen
 from doteval.items.stage import Stage
@@ -672,6 +673,15 @@ def test_failed_rows_fail_the_item(project: Project) -> None:
     )
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*hidden*")
+
+
+def test_the_command_that_resumes_starts_as_the_session_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever typed `pytest` types it again."""
+    monkeypatch.setattr(sys, "argv", [str(Path("bin", "pytest"))])
+
+    assert command(["-k", "a b"]) == "pytest -k 'a b'"
 
 
 def test_the_command_that_resumes_repeats_what_was_asked_for(

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
@@ -209,6 +211,8 @@ class Loop:
         self._served = self._began  # when the latest of the attempts that succeeded began
         self._troubled: set[int] = set()  # rows that failed since the last success, and wait
         self._given_up = 0  # rows that have failed for good since then
+        self._troubled_since = math.inf  # when the first of them failed
+        self._order = itertools.count()  # of rows that are due at one moment
 
         self.calling = False
         self.completed = 0
@@ -578,9 +582,9 @@ class Loop:
             self._last_success = item.ended
             if item.started > self._served:
                 self._served = item.started
-            if self._troubled:
+            if item.started >= self._troubled_since:  # what began before says nothing of now
                 self._troubled.clear()
-            self._given_up = 0
+                self._given_up, self._troubled_since = 0, math.inf
             if self._wraps is None:
                 self._gate.ended(item.token, item.ended, Outcome.SUCCESS)
             self._finish(item)
@@ -632,6 +636,7 @@ class Loop:
         if troubled:
             # An outage is no row's fault. A row that fails while others get through is.
             self._troubled.add(id(item))
+            self._troubled_since = min(self._troubled_since, item.ended)
             if not self._outage or item.suspect:
                 item.burned += 1
         elif item.suspect:  # the endpoint refuses this row while it serves the others
@@ -654,7 +659,7 @@ class Loop:
             asked = min(reading.retry_after, policy.patience)  # a day's pause is no reason to hang
             self._hold.extend(now, asked)
             wait = max(wait, asked)
-        heapq.heappush(self._due, (now + wait, id(item), item))
+        heapq.heappush(self._due, (now + wait, next(self._order), item))
         return True
 
     def _stall(self) -> None:
