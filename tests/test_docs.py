@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 import doteval
-from doteval import concurrency, datasets, evaluators, metrics
+from doteval import concurrency, datasets, errors, evaluators, metrics
 from doteval.cli import main
 
 ROOT = Path(doteval.__file__).parent.parent
@@ -346,3 +346,16 @@ def test_the_readme_tells_how_to_run_and_test_in_one_line_each() -> None:
     assert len(re.findall(r"^python3 -m doteval run docs/examples/", readme, re.MULTILINE)) == 1
     assert len(re.findall(r"^python3 -m venv .*tox run", readme, re.MULTILINE)) == 1
     assert readme.index("python3 -m doteval run") < 3_000
+
+
+def test_every_error_is_documented() -> None:
+    """Each class that a caller may catch, with the builtin that it also is."""
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    told = section(page, "DotevalError")
+    known = [each for each in vars(errors).values() if isinstance(each, type)]
+
+    for each in known:
+        if each is not errors.Congested:  # what `congested` makes, to be raised, not caught
+            assert f"`{each.__name__}`" in told
+        if f"| `{each.__name__}` |" in told:
+            assert f"| `{each.__name__}` | `{each.__bases__[1].__name__}` |" in told
