@@ -8,7 +8,7 @@ it reaches them before it went through `safe` (or `one_line`). What is stored is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 ELLIPSIS = "…"
 NOTHING = "-"  # shown for a figure that is unknown; ASCII, so that it fits every encoding
@@ -79,6 +79,26 @@ def _escape(match: re.Match[str]) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def similar(name: str, others: Sequence[str], shown: Sequence[str], cutoff: float) -> str:
+    """
+    The end of a sentence about an unknown name: what may have been meant, or what there is.
+
+    Args:
+        others: the known names.
+        shown: those of them to name where none is alike.
+        cutoff: how much alike, from 0 to 1, as `difflib.get_close_matches` has it.
+    """
+    from difflib import get_close_matches  # only for those who mistype
+
+    close = get_close_matches(name, others, n=3, cutoff=cutoff)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    if not others:
+        return "; there is none yet"
+    more = f" and {len(others) - len(shown):,} more" if len(others) > len(shown) else ""
+    return f"; there are: {', '.join(map(repr, shown))}{more}"
 
 
 def encodable(text: str, encoding: str) -> str:

@@ -20,7 +20,7 @@ import doteval
 from doteval.cli import main
 from doteval.commands import COMMANDS, Call
 from doteval.commands.call import program
-from doteval.commands.reading import height, similar, watch
+from doteval.commands.reading import height, watch
 from doteval.commands.running import Tolerance
 from doteval.records import Run
 from doteval.reporting.tables import Terminal
@@ -314,12 +314,6 @@ def test_an_unknown_evaluation_is_not_found(stored, capsys):
         "there are: 'eval_sums', 'eval_flaky'"
         in said(capsys, "show", "first", "--evaluation", "x")[2]
     )
-
-
-def test_a_list_that_is_cut_says_so():
-    """Nobody should take ten names for all that there are."""
-    assert similar("?", list("abcdefghij")).endswith("'i', 'j'")
-    assert similar("?", list("abcdefghijkl")).endswith("'i', 'j' and 2 more")
 
 
 def test_evaluations_of_one_short_name_are_told_apart(stored, capsys):

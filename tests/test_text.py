@@ -496,5 +496,21 @@ def test_the_room_imports_nothing_but_re():
     assert imports == [
         "from __future__ import annotations",
         "import re",
-        "from collections.abc import Iterable, Iterator, Mapping",
+        "from collections.abc import Iterable, Iterator, Mapping, Sequence",
     ]
+
+
+# --- unknown names
+
+
+def test_a_list_that_is_cut_says_so():
+    """Nobody should take ten names for all that there are."""
+    ten, twelve = list("abcdefghij"), list("abcdefghijkl")
+
+    assert text.similar("?", ten, ten[:10], 0.7).endswith("'i', 'j'")
+    assert text.similar("?", twelve, twelve[:10], 0.7).endswith("'i', 'j' and 2 more")
+
+
+def test_what_may_have_been_meant_is_named():
+    assert text.similar("eval_sum", ["eval_sums", "x"], ["x"], 0.7) == "; did you mean 'eval_sums'?"
+    assert text.similar("eval_sum", [], [], 0.7) == "; there is none yet"

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..errors import NotFound, UsageError
 from ..reporting.tables import terminal
-from ..text import display_width
+from ..text import display_width, similar
 from .call import OK, Call, NoStore, as_json, command, option, program, quoted
 
 if TYPE_CHECKING:
@@ -175,22 +175,12 @@ def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, st
             f"{', '.join(fitting)}"
         )
     if not fitting:
+        others = list(called.values())
         raise NotFound(
             f"experiment {experiment!r} has no evaluation {wanted!r}"
-            f"{similar(wanted, list(called.values()))}"
+            f"{similar(wanted, others, others[:10], cutoff=0.7)}"
         )
     return {fitting[0]: called[fitting[0]]}
-
-
-def similar(name: str, others: Sequence[str]) -> str:
-    """The end of a sentence: what may have been meant, or what there is."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, others, n=3, cutoff=0.7)
-    if close:
-        return f"; did you mean {' or '.join(map(repr, close))}?"
-    more = f" and {len(others) - 10:,} more" if len(others) > 10 else ""
-    return f"; there are: {', '.join(map(repr, others[:10]))}{more}"
 
 
 def _blocks(call: Call, store: Store, names: dict[str, str]) -> bool:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, ExecutorError, NotFound, UsageError
 from ..records import Failure, Record, new_name
-from ..text import one_line
+from ..text import one_line, similar
 from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted
 from .planning import planned
-from .reading import similar
 
 if TYPE_CHECKING:
     from ..budget import Budget
@@ -205,7 +204,9 @@ def _chosen(targets: Sequence[str], anchor: Path, stack: ExitStack) -> list[Chos
             raise NotFound(f"{file} has no evaluation: no function decorated with @foreach(...)")
         for name in [wanted] if wanted else known:
             if name not in known:
-                raise NotFound(f"{file} has no evaluation {name!r}{similar(name, list(known))}")
+                others = list(known)
+                said = similar(name, others, others[:10], cutoff=0.7)
+                raise NotFound(f"{file} has no evaluation {name!r}{said}")
             full = f"{name_from(anchor, file)}::{name}"
             chosen.setdefault(full, Chosen(full, f"{file}::{name}", known[name]))
     return list(chosen.values())

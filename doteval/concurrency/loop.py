@@ -209,9 +209,10 @@ class Loop:
         self._error: BaseException | None = None
         self._last_success = self._began = self._now()
         self._served = self._began  # when the latest of the attempts that succeeded began
-        self._troubled: set[int] = set()  # rows that failed since the last success, and wait
-        self._given_up = 0  # rows that have failed for good since then
-        self._troubled_since = math.inf  # when the first of them failed
+        # A spell of trouble lasts until something succeeds that began after its first failure.
+        self._troubled: set[int] = set()  # rows that failed in it, and wait
+        self._given_up = 0  # rows that failed in it for good
+        self._troubled_since = math.inf  # when it began
         self._order = itertools.count()  # of rows that are due at one moment
 
         self.calling = False

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
 from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Score, Stored
+from ..text import similar
 from .archive import RECORD_COLUMNS, Adopted, Fact, adopt, facts
 from .claims import Claim, Claims
 from .database import Database
@@ -582,9 +583,10 @@ class SqliteStore:
     def _experiment(self, name: str) -> int:
         found = self._db.all("SELECT id FROM experiments WHERE name = ?", storable(name))
         if not found:
+            others = [other for other, _ in self.experiments()]
             raise NotFound(
                 f"there is no experiment {name!r} in {self}"
-                + _similar(name, [other for other, _ in self.experiments()])
+                + similar(name, others, others[-5:], cutoff=0.5)
             )
         number: int = found[0][0]
         return number
@@ -595,9 +597,10 @@ class SqliteStore:
             self._experiment(experiment), storable(name),
         )  # fmt: skip
         if not found:
+            others = self.evaluations(experiment)
             raise NotFound(
                 f"experiment {experiment!r} has no evaluation {name!r}"
-                + _similar(name, self.evaluations(experiment))
+                + similar(name, others, others[-5:], cutoff=0.5)
             )
         number: int = found[0][0]
         return number
@@ -623,16 +626,3 @@ def _score_name(db: sqlite3.Connection, evaluation: int, score: Score) -> int:
 
 def _touch(db: sqlite3.Connection, evaluation: int) -> None:
     db.execute("UPDATE evaluations SET revision = revision + 1 WHERE id = ?", (evaluation,))
-
-
-def _similar(name: str, others: list[str]) -> str:
-    """The end of a sentence: what may have been meant, or what there is."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, others, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {' or '.join(map(repr, close))}?"
-    if not others:
-        return "; there is none yet"
-    more = f" and {len(others) - 5:,} more" if len(others) > 5 else ""
-    return f"; there are: {', '.join(map(repr, others[-5:]))}{more}"
