@@ -52,6 +52,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["PYTHONPATH"] = before
 
 
+@pytest.fixture(autouse=True)
+def here() -> Iterator[None]:
+    """
+    Every test begins in the same folder.
+
+    On the oldest pytest, `monkeypatch.chdir` inside a folder of pytester's returns to that folder.
+    """
+    before = os.getcwd()
+    yield
+    os.chdir(before)
+
+
 @pytest.fixture(scope="session")
 def commands_on_path(
     installed: None, tmp_path_factory: pytest.TempPathFactory

@@ -220,9 +220,8 @@ def eval_here(n):
 
 
 @pytest.fixture
-def folder(pytester, monkeypatch):
+def folder(pytester):
     """A working directory with a store, and an evaluation whose executor can not work."""
-    monkeypatch.chdir(pytester.path)
     (pytester.path / ".doteval").mkdir()
     (pytester.path / "eval_x.py").write_text(EVALUATIONS)
     return pytester
