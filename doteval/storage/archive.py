@@ -17,12 +17,17 @@ from typing import Any, NamedTuple, Union
 from ..errors import UsageError
 from ..records import Attempt, Run
 from .database import Database
-from .encoding import attempt_columns, dump, load, storable, value_of, value_to
-
-RECORD_COLUMNS = (
-    "key, digest, repeat, position, error, attempts, started, duration, waited, concurrency, "
-    "input_tokens, output_tokens, cost"
+from .encoding import (
+    ATTEMPT_COLUMNS,
+    RECORD_COLUMNS,
+    attempt_columns,
+    dump,
+    load,
+    storable,
+    value_of,
+    value_to,
 )
+
 _PAGE = 500  # records read or written at a time
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
 
@@ -338,23 +343,16 @@ class _Adoption:
         for name, value in fact.scores:
             if name not in self._scores:
                 raise Contradiction(f"evaluation {self._name!r} has no score {name!r}")
-            self._values.append(
-                (id, self._scores[name], value_to(value), isinstance(value, bool))
-            )  # fmt: skip
+            self._values.append((id, self._scores[name], *value_to(value)))
         if len(self._records) >= _PAGE or self._text >= _PAGE_TEXT:
             self._flush()
 
     def _flush(self) -> None:
         db = self._db
-        db.insert(f"records (id, evaluation, run, state, {RECORD_COLUMNS})", 17, self._records)
-        db.insert("bodies (record, body)", 2, self._bodies, self._text)
-        db.insert("scores (record, name, value, boolean)", 4, self._values)
-        db.insert(
-            "attempts (evaluation, run, key, repeat, number, started, duration, outcome, error, "
-            "message)",
-            10,
-            self._attempts,
-        )
+        db.insert("records", f"id, evaluation, run, state, {RECORD_COLUMNS}", zip(*self._records))
+        db.insert("bodies", "record, body", zip(*self._bodies), self._text)
+        db.insert("scores", "record, name, value, boolean", zip(*self._values))
+        db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*self._attempts))
         for rows in (self._records, self._bodies, self._values, self._attempts):
             rows.clear()
         self._text = 0

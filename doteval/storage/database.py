@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -152,17 +152,28 @@ class Database:
                 self._db.execute(f"PRAGMA busy_timeout = {round(self._busy * 1000)}")
         return True
 
-    def insert(self, target: str, width: int, rows: Sequence[Sequence[Any]], text: int = 0) -> None:
+    def insert(
+        self, table: str, names: str, columns: Iterable[Sequence[Any]], text: int = 0
+    ) -> None:
         """
         Insert rows with few statements, inside `writing()`. sqlite3 gives up the interpreter's
         lock at each one, and getting it back beside a busy loop takes up to 5 ms: `executemany`
         starved for seconds.
 
         Args:
-            target: "table (columns)".
-            width: the number of columns.
+            names: of the columns, as "id, name"; none of them has a default.
+            columns: the values of each, for all rows; nothing at all where there are no rows.
             text: characters in all rows together, where they may be long.
         """
+        # sqlite3 seeks an adapter for whatever is not an int, a float, a str or a bytearray, which
+        # takes longer than to write the value: no None that could as well be left out, no bytes.
+        filled = {
+            name: list(map(_bindable, values)) if type(values[0]) is bytes else values
+            for name, values in zip(names.split(", "), columns, strict=False)
+            if values.count(None) < len(values)
+        }
+        target, width = f"{table} ({', '.join(filled)})", len(filled)
+        rows = list(zip(*filled.values(), strict=True))
         at, chunk = 0, _MOST_ROWS
         while chunk > 1 and (chunk * width > _MOST_VALUES or chunk * text > _MOST_TEXT * len(rows)):
             chunk //= 2
@@ -210,3 +221,7 @@ class Database:
                 "what was durable is where it went"
             )
         return explain(error, self.name)
+
+
+def _bindable(value: Any) -> Any:
+    return bytearray(value) if type(value) is bytes else value

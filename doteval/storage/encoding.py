@@ -19,10 +19,18 @@ _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it
 _DEEPEST = 50
 
+RECORD_COLUMNS = (  # beside id, evaluation, run and state
+    "key, digest, repeat, position, error, attempts, started, duration, waited, concurrency, "
+    "input_tokens, output_tokens, cost"
+)
+ATTEMPT_COLUMNS = (  # beside evaluation and run
+    "key, repeat, number, started, duration, outcome, error, message"
+)
+
 
 class Entry(NamedTuple):
     """
-    A record, ready to be written: values by column, its texts, its scores.
+    A record, ready to be written: the values of RECORD_COLUMNS, its texts, its scores.
 
     `replaces` is the id of the stored record that this one takes the place of: a failure, or the
     result of a row that was changed.
@@ -180,11 +188,16 @@ def decode(
     )  # fmt: skip
 
 
-def value_to(value: bool | int | float) -> Any:
-    """A score's value as SQLite holds it: NaN is NULL, and what passes 63 bits is text."""
+def value_to(value: bool | int | float) -> tuple[Any, int]:
+    """
+    A score's value as SQLite holds it, and 1 where it is a bool: that becomes a number, NaN will
+    be NULL, and what passes 63 bits is text.
+    """
+    if value is True or value is False:
+        return int(value), 1
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return str(value)
-    return value
+        return str(value), 0
+    return value, 0
 
 
 def value_of(stored: Any, boolean: int) -> bool | int | float:
@@ -207,7 +220,7 @@ def storable(text: str) -> str:
 
 
 def attempt_columns(attempt: Attempt) -> tuple[Any, ...]:
-    """A failed attempt as the ledger's columns hold it, beside evaluation and run."""
+    """A failed attempt as ATTEMPT_COLUMNS hold it."""
     return (
         attempt.key,
         attempt.repeat,

@@ -232,11 +232,11 @@ class _Salvage:
             kept.append(row)
             texts.append((row[0], dump(document)))
         self._records += len(kept)
-        self._store.insert(f"records ({', '.join(columns)})", len(columns), kept)
+        self._store.insert("records", ", ".join(columns), zip(*kept))
         length = sum(len(body) for _, body in texts)
-        self._store.insert("bodies (record, body)", 2, texts, length)
+        self._store.insert("bodies", "record, body", zip(*texts), length)
         flat = [row for of in scores.values() for row in of.values()]
-        self._store.insert("scores (record, name, value, boolean)", 4, flat)
+        self._store.insert("scores", "record, name, value, boolean", zip(*flat))
 
     def _name_the_nameless(self) -> int:
         """Records whose evaluation or experiment is lost get one with a name of our own."""

@@ -14,10 +14,21 @@ from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
 from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Score, Stored
 from ..text import similar
-from .archive import RECORD_COLUMNS, Adopted, Fact, adopt, facts
+from .archive import Adopted, Fact, adopt, facts
 from .claims import Claim, Claims
 from .database import Database
-from .encoding import Entry, attempt_columns, decode, dump, load, load_body, storable, value_to
+from .encoding import (
+    ATTEMPT_COLUMNS,
+    RECORD_COLUMNS,
+    Entry,
+    attempt_columns,
+    decode,
+    dump,
+    load,
+    load_body,
+    storable,
+    value_to,
+)
 from .place import make_room
 from .schema import BUSY
 from .tally import Tally, tally
@@ -237,13 +248,9 @@ class SqliteStore:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
         try:
             with self._db.writing() as db:
-                self._add_records(db, number, run, records)
-                self._db.insert(
-                    "attempts (evaluation, run, key, repeat, number, started, duration, "
-                    "outcome, error, message)",
-                    10,
-                    attempts,
-                )
+                if records:
+                    self._add_records(db, number, run, records)
+                self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*attempts))
                 _touch(db, run.evaluation)
         except BaseException:
             run.scores.clear()  # some may be names that were undone with the rest
@@ -253,28 +260,29 @@ class SqliteStore:
         self, db: sqlite3.Connection, number: int, run: _Running, entries: list[Entry]
     ) -> None:
         last = db.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
-        records, bodies, scores, replaced = [], [], [], []
-        text = 0
-        for id, entry in enumerate(entries, last + 1):
-            records.append((id, run.evaluation, number, LIVE, *entry.columns))
-            bodies.append((id, entry.body))
-            text += len(entry.body)
-            if entry.replaces is not None:
-                replaced.append(entry.replaces)
-            for score in entry.scores:
+        ids = list(range(last + 1, last + 1 + len(entries)))
+        _, columns, bodies, scores, replaces = zip(*entries)
+        found = []
+        for id, those in zip(ids, scores, strict=True):
+            for score in those:
                 name = run.scores.get(score.name)
                 if name is None:
                     name = run.scores[score.name] = _score_name(db, run.evaluation, score)
-                scores.append((id, name, value_to(score.value), isinstance(score.value, bool)))
+                found.append((id, name, *value_to(score.value)))
         # A result whose row was changed is stale: it counts again when the row is as it was.
         self._db.update(
             f"UPDATE records SET state = CASE WHEN error IS NULL THEN {STALE} ELSE {SUPERSEDED} "
             "END WHERE id IN",
-            replaced,
+            [id for id in replaces if id is not None],
         )
-        self._db.insert(f"records (id, evaluation, run, state, {RECORD_COLUMNS})", 17, records)
-        self._db.insert("bodies (record, body)", 2, bodies, text)
-        self._db.insert("scores (record, name, value, boolean)", 4, scores)
+        same = ([value] * len(ids) for value in (run.evaluation, number, LIVE))
+        self._db.insert(
+            "records",
+            f"id, evaluation, run, state, {RECORD_COLUMNS}",
+            (ids, *same, *zip(*columns)),
+        )
+        self._db.insert("bodies", "record, body", (ids, bodies), sum(map(len, bodies)))
+        self._db.insert("scores", "record, name, value, boolean", zip(*found))
 
     def mark(self, number: int, ids: Iterable[int], state: int) -> None:
         """Say of stored records whether the dataset still has their rows (LIVE, STALE)."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..records import LIVE, STALE, SUPERSEDED, Run
 from .database import Database
-from .encoding import load
+from .encoding import ATTEMPT_COLUMNS, load
 from .rivals import Rivals, Row
 
 _PAGE = 400  # records at a time; each is one value in a statement of at most 999
@@ -33,7 +33,6 @@ _PAGES = (
     + " ORDER BY id LIMIT ?"
 )
 _RUN = "uid, part, started, finished, duration, status, pid, header, history, error"
-_ATTEMPT = "key, repeat, number, started, duration, outcome, error, message"
 KNOWN = """
 CREATE TEMP TABLE known (
     key BLOB, repeat INTEGER, id INTEGER, run INTEGER, state INTEGER, failed INTEGER, digest BLOB,
@@ -343,21 +342,16 @@ class Taking:
             bodies[0][0], bodies[-1][0],
         )  # fmt: skip
         text = sum(len(body) for _, body in bodies)
-        self._db.insert(
-            f"records (id, evaluation, state, run, {_FACTS})",
-            17,
-            [(here, self._number, wanted[id][0], *wanted[id][1]) for id, here in ids.items()],
+        records = ((here, self._number, wanted[id][0], *wanted[id][1]) for id, here in ids.items())
+        self._db.insert("records", f"id, evaluation, state, run, {_FACTS}", zip(*records))
+        texts = ((ids[id], body) for id, body in bodies)
+        self._db.insert("bodies", "record, body", zip(*texts), text)
+        found = (
+            (ids[id], self._names[name], value, boolean)
+            for id, name, value, boolean in scores
+            if id in ids
         )
-        self._db.insert("bodies (record, body)", 2, [(ids[id], body) for id, body in bodies], text)
-        self._db.insert(
-            "scores (record, name, value, boolean)",
-            4,
-            [
-                (ids[id], self._names[name], value, boolean)
-                for id, name, value, boolean in scores
-                if id in ids
-            ],
-        )
+        self._db.insert("scores", "record, name, value, boolean", zip(*found))
         self._add(records=len(bodies))
 
     # -------------------------------------------------------------------------------- ledger
@@ -372,20 +366,17 @@ class Taking:
             )
         last = 0
         while page := self._theirs.db.all(
-            f"SELECT id, run, {_ATTEMPT} FROM attempts WHERE evaluation = ? AND id > ? "
+            f"SELECT id, run, {ATTEMPT_COLUMNS} FROM attempts WHERE evaluation = ? AND id > ? "
             "ORDER BY id LIMIT ?",
             self._theirs.number, last, _PAGE,
         ):  # fmt: skip
             last = page[-1][0]
-            self._db.insert(
-                f"attempts (evaluation, run, {_ATTEMPT})",
-                10,
-                [
-                    (self._number, self._news.runs[run], *facts)
-                    for _, run, *facts in page
-                    if run in self._news.open
-                ],
+            new = (
+                (self._number, self._news.runs[run], *facts)
+                for _, run, *facts in page
+                if run in self._news.open
             )
+            self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*new))
         self._add(attempts=max(0, self._count_attempts() - before))
 
     def _count_attempts(self) -> int:

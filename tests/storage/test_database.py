@@ -141,7 +141,8 @@ def test_rows_go_in_with_few_statements(database, count):
     statements = []
     database._db.set_trace_callback(statements.append)
     with database.writing():
-        database.insert("experiments (name, created)", 2, [(f"{n}", 0) for n in range(count)])
+        rows = [(f"{n}", 0) for n in range(count)]
+        database.insert("experiments", "name, created", zip(*rows))
     database._db.set_trace_callback(None)
 
     assert names(database) == [f"{n}" for n in range(count)]
@@ -154,7 +155,7 @@ def test_long_texts_go_in_with_more_statements(database):
     database._db.set_trace_callback(lambda one: statements.append(len(one)))
     rows = [("x" * 300_000 + str(n), 0) for n in range(10)]
     with database.writing():
-        database.insert("experiments (name, created)", 2, rows, text=3_000_010)
+        database.insert("experiments", "name, created", zip(*rows), text=3_000_010)
     database._db.set_trace_callback(None)
 
     assert len(names(database)) == 10
