@@ -10,8 +10,8 @@ controller) and hears of each one's start and end. An item that waits for anothe
 slot. Whether an attempt may start *now* is asked of every *opening*: the gate's pace, a rate
 limit, the hold after a Retry-After, a backlog that must be written first.
 
-Everything happens in callbacks of the running loop: no task of our own polls, and at a million
-rows there are never more tasks than attempts in flight.
+Everything happens in callbacks of the running loop and at the end of each attempt's own task: no
+task of ours polls, and at a million rows there are never more tasks than attempts in flight.
 """
 
 from __future__ import annotations
@@ -197,6 +197,7 @@ class Loop:
         else:
             self._source = iter(source)
         self._running: dict[asyncio.Task[_End], Item] = {}  # in order of their start
+        self._launched: list[asyncio.Task[_End]] = []  # those that may not have begun
         self._due: list[tuple[float, int, Item]] = []
         self._finished: deque[Item] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -206,6 +207,7 @@ class Loop:
         self._closing = False
         self._stopped = False  # nothing gets another attempt
         self._filling = False
+        self._coming = False  # a call of _fill is on its way
         self._error: BaseException | None = None
         self._last_success = self._began = self._now()
         self._served = self._began  # when the latest of the attempts that succeeded began
@@ -339,6 +341,18 @@ class Loop:
             self._fill_up()
         finally:
             self._filling = False
+        if self._launched:
+            self._loop.call_soon(self._check_launched)
+
+    def _fill_soon(self) -> None:
+        """Fill once for all attempts that end in this turn of the event loop."""
+        if not self._coming and not self._filling:
+            self._coming = True
+            self._loop.call_soon(self._fill_now, context=self._context)
+
+    def _fill_now(self) -> None:
+        self._coming = False
+        self._fill()
 
     def _fill_up(self) -> None:
         gate, due = self._gate, self._due
@@ -347,7 +361,8 @@ class Loop:
         began = now
         while room > 0 and len(self._finished) <= max(gate.limit, _TURN):
             if turn == 0 or now - began > _SHARE:
-                self._loop.call_soon(self._fill)
+                self._coming = True
+                self._loop.call_soon(self._fill_now, context=self._context)
                 return
             opens = self._hold.until
             for opening in self._openings:
@@ -428,7 +443,7 @@ class Loop:
 
     def _launch(self, item: Item, task: asyncio.Task[_End]) -> None:
         self._running[task] = item
-        task.add_done_callback(self._ended)
+        self._launched.append(task)
         if self._timeout is not None:
             item.timer = self._loop.call_later(self._timeout, self._expire, task, item)
 
@@ -454,6 +469,17 @@ class Loop:
             self._judge(item)
         return now
 
+    def _check_launched(self) -> None:
+        """
+        Judge attempts that have ended before they could do so themselves: cancelled by somebody
+        before their first step, or done within `create_task`, as an eager task factory does it.
+        """
+        for task in self._launched:
+            if task.done() and task in self._running:
+                cancelled = None, asyncio.CancelledError(), self._now()
+                self._ended(cancelled if task.cancelled() else task.result(), task)
+        self._launched.clear()
+
     async def _attempt(self, item: Item) -> _End:
         """One attempt: with `_call` the only place that catches whatever a function raises."""
         try:
@@ -469,15 +495,16 @@ class Loop:
         except BaseException as error:
             last = item.error  # another library may wrap the last error in one of its own
             named = last if last is not None and error.__cause__ is last else error
-            return None, named, self._now()
-        return value, None, self._now()
+            return self._ended((None, named, self._now()))
+        return self._ended((value, None, self._now()))
 
     async def _awaited(self, value: Awaitable[Any]) -> _End:
         """The rest of an attempt whose function is plain and returned an awaitable."""
         try:
-            return await value, None, self._now()
+            result = await value
         except BaseException as error:
-            return None, error, self._now()
+            return self._ended((None, error, self._now()))
+        return self._ended((result, None, self._now()))
 
     async def _wrapped(self, item: Item, wraps: Callable[..., Any]) -> Any:
         """Another library's retry object makes the attempts, here; we only watch each one."""
@@ -557,17 +584,18 @@ class Loop:
         )
         self._judge(item)
 
-    def _ended(self, task: asyncio.Task[_End]) -> None:
-        item = self._running.pop(task, None)
+    def _ended(self, end: _End, task: asyncio.Task[_End] | None = None) -> _End:
+        """
+        An attempt has ended, that of the running task where none is named. A callback of each
+        task would do as well, after another turn of the event loop.
+        """
+        item = self._running.pop(task or asyncio.current_task(self._loop), None)  # type: ignore[arg-type]
         if item is None:
-            return  # abandoned before
+            return end  # abandoned before; or not known yet, see _check_launched
         if item.timer is not None:
             item.timer.cancel()
             item.timer = None
-        if task.cancelled():  # before its first step
-            item.error, item.ended = asyncio.CancelledError(), self._now()
-        else:
-            item.value, item.error, item.ended = task.result()
+        item.value, item.error, item.ended = end
         if item.expired:
             item.expired = False
             if item.error is not None:
@@ -575,6 +603,7 @@ class Loop:
                 late.__cause__ = item.error
                 item.error = late
         self._judge(item)
+        return end
 
     def _judge(self, item: Item) -> None:
         """Whether the item is finished, and what its end says about the endpoint."""
@@ -597,7 +626,7 @@ class Loop:
         else:
             self._failed(item, error)
         if not self._closing:
-            self._fill()
+            self._fill_soon()
 
     def _failed(self, item: Item, error: BaseException) -> None:
         if isinstance(error, self._fatal):
