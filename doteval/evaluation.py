@@ -15,10 +15,9 @@ from .concurrency.retry import Policy, as_policy, fitted
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, UsageError
-from .records import Failure, Outcome, Result, Score, Usage
+from .records import NO_USAGE, Failure, Outcome, Result, Score, Usage
 from .text import redact, safe, safe_without
 
-_NO_USAGE = Usage()
 _LONGEST_MESSAGE = 10_000  # characters kept of what an exception says
 _LONGEST_TRACEBACK = 20_000  # characters kept, from its end
 
@@ -445,7 +444,7 @@ def usage_of(usage: Any) -> Usage:
         ResultError: a value is neither None nor a number of 0 or more.
     """
     if usage is None:
-        return _NO_USAGE
+        return NO_USAGE
     get: Callable[[str], Any] = (
         usage.get if isinstance(usage, Mapping) else lambda name: getattr(usage, name, None)
     )

@@ -43,6 +43,9 @@ class Usage(NamedTuple):
     cost: float | None = None
 
 
+NO_USAGE = Usage()
+
+
 class Result:
     """
     What an evaluation function returns for one row.

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from .. import text
-from ..records import Failure, Record, Result, Score, Usage
+from ..records import NO_USAGE, Failure, Record, Result, Score, Usage
 from ..storage import Store
 from .compared import code
 from .details import record_dict, row_label
@@ -113,7 +113,7 @@ def _csv_line(
     cells = [values.get(name) for name in scores]
     cells += [row.pop(name, None) for name in columns]
     cells += [error, message]
-    usage = _NO_USAGE
+    usage = NO_USAGE
     if result is None:
         cells += [None, None, None]
     else:
@@ -126,7 +126,6 @@ def _csv_line(
     return head + ",".join(map(_cell, cells))
 
 
-_NO_USAGE = Usage()
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 

@@ -30,7 +30,7 @@ from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, Row
 from ..evaluation import BoundEvaluation, Evaluation, failure_of, outcome_of, usage_of
 from ..intervals import as_float
 from ..keys import Identities, shard_of
-from ..records import LIVE, STALE, Attempt, Failure, Record, Run, Usage
+from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, summarise
 from ..storage import Grouped, Inline, Place, Store, Writer, open_store
@@ -41,7 +41,6 @@ from .circumstances import commit_of, version
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 _TICK = 0.1  # seconds between two snapshots for whoever shows progress
-_NOTHING = Usage()
 
 
 class RowItem(Item):
@@ -60,7 +59,7 @@ class RowItem(Item):
         row: Mapping[str, Any],
         text: str,
     ) -> None:
-        super().__init__(call, inline)
+        Item.__init__(self, call, inline)  # super() takes as long as all the rest
         self.key = key
         self.digest = digest
         self.position = position
@@ -433,14 +432,15 @@ class Flow:
     def _finished(self, item: Item) -> None:
         """A row has its outcome: hand it to the writer."""
         assert isinstance(item, RowItem)
-        usage = _NOTHING
+        usage = NO_USAGE
         try:
             if item.error is not None:
                 outcome: Any = failure_of(item.error, self._secrets)
             else:
                 outcome = outcome_of(item.value, self.evaluation.__name__, self._secrets)
                 result = outcome.result if isinstance(outcome, Failure) else outcome
-                usage = usage_of(result.usage if result is not None else None)
+                if result is not None and result.usage is not None:
+                    usage = usage_of(result.usage)
         except ResultError as error:
             item.error = error
             outcome = failure_of(error, self._secrets)
@@ -450,7 +450,7 @@ class Flow:
         if self.first_error is None and item.error is not None:
             self.first_error = item.error
         entry = self._entry(item, outcome, usage)
-        if usage is not _NOTHING:
+        if usage is not NO_USAGE:
             self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
             self._cost += usage.cost or 0.0
         if self._pace is not None:
@@ -460,27 +460,24 @@ class Flow:
         self._put(entry)
 
     def _entry(self, item: RowItem, outcome: Any, usage: Usage) -> Entry:
-        def record(outcome: Any) -> Record:
-            return Record(
-                item.key, item.position, item.repeat, item.row, outcome, item.attempts,
-                self._epoch + item.started, item.ended - item.started, item.waited,
-                item.concurrency,
-            )  # fmt: skip
-
+        record = Record(
+            item.key, item.position, item.repeat, item.row, outcome, item.attempts,
+            self._epoch + item.started, item.ended - item.started, item.waited, item.concurrency,
+        )  # fmt: skip
         replaces = self._failures.pop((item.key, item.repeat), None) if self._failures else None
         if replaces is None and item.digest is not None:
             # It runs in spite of a result that counts: so its content has changed.
             replaces = self._named.pop(_number(item.key, item.repeat), None)
         try:
-            return encode(record(outcome), item.text, item.digest, usage, replaces)
+            return encode(record, item.text, item.digest, usage, replaces)
         except Exception as error:  # something in the Result raised while it was written down
             problem = ResultError(
                 f"the result of row {item.position} can not be stored: "
                 f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
             )
             item.error = problem
-            failure = failure_of(problem, self._secrets)
-            return encode(record(failure), item.text, item.digest, usage, replaces)
+            record = record._replace(outcome=failure_of(problem, self._secrets))
+            return encode(record, item.text, item.digest, usage, replaces)
 
     def _attempt_failed(self, item: Item, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""
@@ -503,8 +500,9 @@ class Flow:
 
     def _durable(self, entries: list[Entry | Attempt]) -> None:
         """These are on the disk: now they count."""
+        unwritten, means = self._unwritten, self._means
         for entry in entries:
-            self._unwritten.popleft()
+            unwritten.popleft()
             if isinstance(entry, Attempt):
                 continue
             record = entry.record
@@ -513,9 +511,9 @@ class Flow:
             if isinstance(outcome, Failure):
                 self.errors[outcome.type] = self.errors.get(outcome.type, 0) + 1
             for score in entry.scores:
-                mean = self._means.get(score.name)
+                mean = means.get(score.name)
                 if mean is None:
-                    mean = self._means[score.name] = [0, 0.0]
+                    mean = means[score.name] = [0, 0.0]
                 mean[0] += 1
                 try:
                     mean[1] += score.value

@@ -45,6 +45,8 @@ class Entry(NamedTuple):
 
 def dump(value: Any) -> str:
     """Any value as JSON text."""
+    if type(value) is str:
+        return _text(value)
     try:
         return _encode(value)
     except (TypeError, ValueError, RecursionError):  # keys that are no text, circles
@@ -98,7 +100,10 @@ def encode(
         usage: of its result.
         replaces: see Entry.
     """
-    outcome = record.outcome
+    (
+        key, position, repeat, _, outcome, attempts, started, duration, waited, concurrency
+    ) = record  # fmt: skip
+    input_tokens, output_tokens, cost = usage
     error: str | None = None
     scores: tuple[Any, ...] = ()
     result: Result | None
@@ -111,19 +116,19 @@ def encode(
     if result is not None:
         extra += _texts(result, scores)
     columns = (
-        record.key,
+        key,
         digest,
-        record.repeat,
-        record.position,
+        repeat,
+        position,
         error,
-        record.attempts,
-        record.started,
-        record.duration,
-        record.waited,
-        record.concurrency,
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cost,
+        attempts,
+        started,
+        duration,
+        waited,
+        concurrency,
+        input_tokens,
+        output_tokens,
+        cost,
     )
     return Entry(record, columns, f'{{"row": {row}{extra}}}', scores, replaces)
 
@@ -284,7 +289,7 @@ def _encoder(make: Any) -> Callable[[Any], str]:
 
     def fresh() -> Callable[[Any, int], Iterable[str]]:
         encoder: Callable[[Any, int], Iterable[str]] = make(
-            {}, _default, _TEXT, None, ": ", ", ", False, False, True
+            {}, _default, _text, None, ": ", ", ", False, False, True
         )
         return encoder
 
@@ -297,8 +302,6 @@ def _encoder(make: Any) -> Callable[[Any], str]:
 
     def fast(value: Any) -> str:
         nonlocal write
-        if type(value) is str:
-            return _TEXT(value)
         try:
             return "".join(write(value, 0))
         except BaseException:
@@ -308,7 +311,7 @@ def _encoder(make: Any) -> Callable[[Any], str]:
     return fast
 
 
-_TEXT = json.encoder.encode_basestring_ascii
+_text = json.encoder.encode_basestring_ascii
 _encode = _encoder(getattr(json.encoder, "c_make_encoder", None))
 
 
