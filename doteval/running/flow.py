@@ -182,7 +182,8 @@ class Flow:
         if store.inline:
             writer = Inline(self._write(store), self._durable)
         else:
-            writer = Grouped(self._write(store), self._durable, self._break)
+            writer = Grouped(self._write(store), self._durable, self._break, self._prepared)
+            store.on_prepared = writer.prepared
         try:
             run = self._header(store)
             self._number = await writer.call(
@@ -213,7 +214,7 @@ class Flow:
         wraps = None if isinstance(policy, Retry) else policy.wraps
         self._gate = gate
         self._pace = pace
-        self._put = writer.put
+        self._writer = writer
         self._loop = loop = Loop(
             self._items(identities),
             gate,
@@ -457,7 +458,7 @@ class Flow:
             spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
             self._pace.spent(spent, self._clock.time())
         self._unwritten.append(item.ended)
-        self._put(entry)
+        self._writer.put(entry)
 
     def _entry(self, item: RowItem, outcome: Any, usage: Usage) -> Entry:
         record = Record(
@@ -489,14 +490,21 @@ class Flow:
             failure.message[:500],
         )  # fmt: skip
         self._unwritten.append(item.ended)
-        self._put(attempt)
+        self._writer.put(attempt)
 
     def _backlog(self, now: float) -> float:
         """An opening of the loop: closed while too much is waiting for the disk."""
         waiting = self._unwritten
-        if waiting and (len(waiting) >= _BACKLOG or now - waiting[0] > _OLDEST):
+        if waiting and (
+            len(waiting) >= _BACKLOG or now - waiting[0] > _OLDEST or self._writer.preparing
+        ):
             return float("inf")
         return now
+
+    def _prepared(self) -> None:
+        """The writer waits for nothing but the disk now."""
+        assert self._loop is not None
+        self._loop.wake()
 
     def _durable(self, entries: list[Entry | Attempt]) -> None:
         """These are on the disk: now they count."""

@@ -5,7 +5,7 @@ The store: experiments, runs, records and scores in one SQLite file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,11 @@ class SqliteStore:
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
+    Attributes:
+        path, anchor: as given.
+        on_prepared: called by `add` when only the way to the disk is left. Whoever runs may set
+            it; a store need not call it.
+
     Raises:
         StoreError: it can not be opened, is not a store, or is newer than this doteval.
     """
@@ -85,6 +90,7 @@ class SqliteStore:
         self._db = Database(path, busy=busy, connection=connection)
         self._claims = Claims(None if path is None else path.with_name(path.name + ".lock"))
         self._runs: dict[int, _Running] = {}
+        self.on_prepared: Callable[[], object] = _nothing
 
     @property
     def inline(self) -> bool:
@@ -252,6 +258,7 @@ class SqliteStore:
                     self._add_records(db, number, run, records)
                 self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*attempts))
                 _touch(db, run.evaluation)
+                self.on_prepared()
         except BaseException:
             run.scores.clear()  # some may be names that were undone with the rest
             raise
@@ -634,3 +641,7 @@ def _score_name(db: sqlite3.Connection, evaluation: int, score: Score) -> int:
 
 def _touch(db: sqlite3.Connection, evaluation: int) -> None:
     db.execute("UPDATE evaluations SET revision = revision + 1 WHERE id = ?", (evaluation,))
+
+
+def _nothing() -> None:
+    pass

@@ -26,6 +26,7 @@ class Store(Protocol):
     """
 
     anchor: Path
+    on_prepared: Callable[[], object]
 
     @property
     def inline(self) -> bool: ...

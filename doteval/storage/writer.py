@@ -2,8 +2,12 @@
 The one writer of a process: group commit in a thread that owns the store's connection.
 
 While a commit waits for the disk, entries gather; the next commit takes them all. At an idle
-loop that makes a record durable in one or two syncs, and under load it makes thousands of
+loop that makes a record durable in one or two syncs, and under load it makes hundreds of
 records share one. A record counts once its commit has returned.
+
+A full commit is prepared while the loop pauses, and is written and synced while the loop runs.
+The preparing needs the interpreter's lock again after each statement, and a busy loop keeps it
+for 5 ms, or for ever: whoever waits begins anew each time that the loop looks for events.
 """
 
 from __future__ import annotations
@@ -18,12 +22,19 @@ from typing import Any, Protocol, TypeVar
 from .encoding import Entry
 
 Value = TypeVar("Value")
-_MOST = 1_000  # entries in one commit
+_MOST = 512  # entries in one commit; so many go into a table with one statement
 _MOST_TEXT = 8 * 2**20  # characters in one commit: the first of them would wait for the last
 
 
 class Writer(Protocol):
-    """Takes entries in order, and says when they are durable."""
+    """
+    Takes entries in order, and says when they are durable.
+
+    Attributes:
+        preparing: whether a full commit is being prepared, so that nothing new should start.
+    """
+
+    preparing: bool
 
     def put(self, entry: Any) -> None:
         """Write an entry soon; `on_durable` hears of it."""
@@ -50,6 +61,7 @@ class Inline:
     ) -> None:
         self._write = write
         self._on_durable = on_durable
+        self.preparing = False
 
     def put(self, entry: Any) -> None:
         self._write([entry])
@@ -71,6 +83,8 @@ class Grouped:
         on_durable: called on the loop's thread with the entries of each commit.
         on_error: called on the loop's thread, once, with what `write` raised. Nothing is
             written after that.
+        on_prepared: called on the loop's thread when `preparing` is over, before `on_durable`
+            is called, if whoever writes calls `prepared`.
     """
 
     def __init__(
@@ -78,10 +92,13 @@ class Grouped:
         write: Callable[[list[Any]], None],
         on_durable: Callable[[list[Any]], None],
         on_error: Callable[[BaseException], None],
+        on_prepared: Callable[[], None],
     ) -> None:
         self._write = write
         self._on_durable = on_durable
         self._on_error = on_error
+        self._on_prepared = on_prepared
+        self.preparing = False
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # listeners see the caller's variables
         self._queue: deque[Any] = deque()
@@ -104,6 +121,12 @@ class Grouped:
         future: asyncio.Future[None] = self._loop.create_future()
         self.put(_Call(future, None, ()))
         await future
+
+    def prepared(self) -> None:
+        """What is being written needs nothing more than the disk."""
+        if self.preparing:
+            self.preparing = False
+            self._tell(self._on_prepared)
 
     def _work(self) -> None:
         while True:
@@ -132,6 +155,7 @@ class Grouped:
     def _commit(self, batch: list[Any]) -> None:
         if self._broken is not None:
             return
+        self.preparing = len(batch) == _MOST
         try:
             self._write(batch)
         except BaseException as error:
@@ -139,6 +163,8 @@ class Grouped:
             self._tell(self._on_error, error)
         else:
             self._tell(self._on_durable, batch)
+        finally:
+            self.preparing = False
 
     def _answer(self, call: _Call) -> bool:
         """Do a call; False when it was the last."""

@@ -36,6 +36,7 @@ class Told:
     def __init__(self):
         self.durable = []
         self.errors = []
+        self.prepared = []  # how many entries were durable then
         self.threads = set()
 
     def on_durable(self, entries):
@@ -45,6 +46,10 @@ class Told:
     def on_error(self, error):
         self.threads.add(threading.current_thread())
         self.errors.append(error)
+
+    def on_prepared(self):
+        self.threads.add(threading.current_thread())
+        self.prepared.append(len(self.durable))
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def told():
 
 
 def grouped(disk, told):
-    return Grouped(disk.write, told.on_durable, told.on_error)
+    return Grouped(disk.write, told.on_durable, told.on_error, told.on_prepared)
 
 
 def threads():
@@ -99,7 +104,7 @@ def test_entries_that_wait_for_a_commit_share_the_next(disk, told):
     assert disk.batches == [["first"], list(range(300))]
 
 
-def test_a_commit_takes_a_thousand_entries_at_most(disk, told):
+def test_a_commit_takes_so_many_entries_at_most(disk, told):
     """Whoever waits for the first of them does not wait for all."""
 
     async def main():
@@ -114,7 +119,55 @@ def test_a_commit_takes_a_thousand_entries_at_most(disk, told):
 
     asyncio.run(main())
 
-    assert [len(batch) for batch in disk.batches] == [1, 1_000, 1_000, 500]
+    assert [len(batch) for batch in disk.batches] == [1, 512, 512, 512, 512, 452]
+
+
+class Preparing(Disk):
+    """Says when its batches are prepared, and what the writer said of itself before and after."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = []
+
+    def write(self, batch):
+        before = self.writer.preparing
+        self.writer.prepared()
+        self.said.append((len(batch), before, self.writer.preparing))
+        super().write(batch)
+
+
+@pytest.mark.parametrize("size", [511, 512])
+def test_only_a_full_commit_asks_the_loop_to_pause_while_it_is_prepared(told, size):
+    """Until it needs nothing but the disk; what is less takes no time worth a pause."""
+    disk = Preparing()
+
+    async def main():
+        disk.writer = grouped(disk, told)
+        disk.writer._queue.extend(range(size - 1))  # so that one batch takes them all
+        disk.writer.put("last")
+        await disk.writer.close()
+
+    asyncio.run(main())
+
+    assert disk.said == [(size, size == 512, False)]
+    assert told.prepared == ([0] if size == 512 else [])
+    assert told.threads == {threading.current_thread()}
+
+
+def test_a_full_commit_that_failed_is_prepared_no_longer(disk, told):
+    """Whoever looks after that is not kept from ending."""
+    disk.error = OSError("full")
+
+    async def main():
+        writer = grouped(disk, told)
+        writer._queue.extend(range(511))
+        writer.put("last")
+        await asyncio.to_thread(disk.busy.wait)
+        await writer.close()
+        return writer.preparing
+
+    assert asyncio.run(main()) is False
+    assert [str(error) for error in told.errors] == ["full"]
 
 
 def test_a_commit_takes_only_so_much_text(disk, told, monkeypatch):
@@ -298,7 +351,7 @@ def test_a_busy_loop_does_not_starve_the_writer(store, number):
             store.add(number, batch)
             durable.set()
 
-        writer = Grouped(write, lambda entries: None, lambda error: None)
+        writer = Grouped(write, lambda entries: None, lambda error: None, lambda: None)
         for entry in entries:
             writer.put(entry)
         began = time.perf_counter()
