@@ -262,7 +262,7 @@ class Loop:
             BaseException: without a policy, what the first failed item raised; with one, a
                 fatal exception. Before either is raised, what was in flight has been cancelled.
         """
-        self._fill()
+        self._fill_soon()
         while not self._finished:
             if self._error is not None:
                 await self.close()
@@ -280,9 +280,8 @@ class Loop:
 
     def wake(self) -> None:
         """Look again whether attempts may start; whoever closed an opening calls this."""
-        if not self._closing and not self._filling:
-            # In the context of who began, not of who wakes: rows see the caller's variables.
-            self._context.run(self._fill)
+        if not self._closing:
+            self._fill_soon()
 
     def fail(self, error: BaseException) -> None:
         """End with this error: `finished()` raises it after cancelling what is in flight."""
@@ -345,7 +344,10 @@ class Loop:
             self._loop.call_soon(self._check_launched)
 
     def _fill_soon(self) -> None:
-        """Fill once for all attempts that end in this turn of the event loop."""
+        """
+        Fill once in a turn of the event loop, whoever asks for it, so that no turn is a long one.
+        In the context of who began, not of who asks: rows see the caller's variables.
+        """
         if not self._coming and not self._filling:
             self._coming = True
             self._loop.call_soon(self._fill_now, context=self._context)
