@@ -206,8 +206,7 @@ class Loop:
         self._exhausted = False
         self._closing = False
         self._stopped = False  # nothing gets another attempt
-        self._filling = False
-        self._coming = False  # a call of _fill is on its way
+        self._coming = False  # _fill will be called in the next turn of the event loop
         self._error: BaseException | None = None
         self._last_success = self._began = self._now()
         self._served = self._began  # when the latest of the attempts that succeeded began
@@ -333,13 +332,10 @@ class Loop:
 
     def _fill(self) -> None:
         """Start what may start now; otherwise see to it that we come back in time."""
-        if self._closing or self._filling or self._error is not None:
+        self._coming = False
+        if self._closing or self._error is not None:
             return
-        self._filling = True
-        try:
-            self._fill_up()
-        finally:
-            self._filling = False
+        self._fill_up()
         if self._launched:
             self._loop.call_soon(self._check_launched)
 
@@ -348,23 +344,18 @@ class Loop:
         Fill once in a turn of the event loop, whoever asks for it, so that no turn is a long one.
         In the context of who began, not of who asks: rows see the caller's variables.
         """
-        if not self._coming and not self._filling:
+        if not self._coming:
             self._coming = True
-            self._loop.call_soon(self._fill_now, context=self._context)
-
-    def _fill_now(self) -> None:
-        self._coming = False
-        self._fill()
+            self._loop.call_soon(self._fill, context=self._context)
 
     def _fill_up(self) -> None:
         gate, due = self._gate, self._due
         room = gate.room(len(self._running))
         turn, now = _TURN, self._now()
-        began = now
-        while room > 0 and len(self._finished) <= max(gate.limit, _TURN):
+        began, enough = now, max(gate.limit, _TURN)  # that nobody has fetched yet
+        while room > 0 and len(self._finished) <= enough:
             if turn == 0 or now - began > _SHARE:
-                self._coming = True
-                self._loop.call_soon(self._fill_now, context=self._context)
+                self._fill_soon()
                 return
             opens = self._hold.until
             for opening in self._openings:

@@ -49,7 +49,7 @@ def figures(size: Size) -> Iterator[Figure]:
     one, small, middle = map(min, in_turns(rounds, store(1), store(n // 10), store(n)))
     yield Figure("a run of one row", one * 1e3, 50, "ms")
     long, longer = size.rows(100_000), size.rows(200_000)
-    before, after = map(min, in_turns(max(2, rounds // 2), store(long), store(longer)))
+    before, after = map(min, in_turns(rounds, store(long), store(longer)))
     late = (after - before) / (longer - long)
     early = (middle - small) / (n - n // 10)
     yield Figure(
