@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import functools
 import gc
+import sys
 import threading
 import time
 
@@ -531,6 +532,52 @@ def test_a_row_may_raise_its_own_cancelled_error():
     assert [type(item.error) for item in finished] == [asyncio.CancelledError, type(None)]
 
 
+def test_a_row_that_is_cancelled_before_its_first_step_has_failed():
+    """No line of its task runs, so the loop looks after that itself."""
+    started = []
+
+    def cancelled(loop, coroutine, **options):
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        task.cancel()
+        return task
+
+    async def call():
+        started.append(call)
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(cancelled)
+        found = await drain(Loop(items([call] * 5), WINDOW(), policy=Retry()))
+        asyncio.get_running_loop().set_task_factory(None)
+        return found
+
+    found = virtual.run(main())
+
+    assert [type(item.error) for item in found] == [asyncio.CancelledError] * 5
+    assert started == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_a_row_may_end_within_the_making_of_its_task():
+    """As an eager task factory lets it; rows that wait are tasks like any other."""
+    calls = [answers(0, "waited"), failing(1, ValueError("wrong"), seconds=0)]
+
+    async def at_once():
+        return "at once"
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        return await drain(Loop(items([at_once, *calls, at_once]), WINDOW(), policy=Retry()))
+
+    found = virtual.run(main())
+
+    assert sorted(str(item.error or item.value) for item in found) == [
+        "at once",
+        "at once",
+        "waited",
+        "wrong",
+    ]
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), StopIteration("x"), GeneratorExit()])
 def test_odd_exceptions_are_the_rows_own(error):
     def call():
@@ -660,6 +707,34 @@ def test_rows_that_need_no_work_do_not_block_the_loop():
     virtual.run(main())
 
     assert len(turns) > 100
+
+
+def test_a_turn_of_the_event_loop_starts_so_many_rows_at_most():
+    """However many rows have ended, and whoever asks for more: other callbacks get their turn."""
+    started = []
+    turns = []
+
+    async def call():
+        return None
+
+    def source():
+        for n in range(2_000):
+            started.append(n)
+            yield Item(call, True)
+
+    async def main():
+        loop = Loop(source(), SlidingWindow(500).gate(), policy=Retry())
+
+        def tick():
+            turns.append(len(started))
+            loop.wake()
+            asyncio.get_running_loop().call_soon(tick)
+
+        tick()
+        return await drain(loop)
+
+    assert len(virtual.run(main())) == 2_000
+    assert max(after - before for before, after in zip(turns, turns[1:], strict=False)) <= 64
 
 
 def test_a_slow_step_of_the_source_is_told_once():

@@ -20,8 +20,10 @@ from doteval import ForEach, Result, Score, __version__, foreach, run, run_async
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Failure
+from doteval.running import flow
 from doteval.running.circumstances import commit_of
-from doteval.storage import locate, open_store
+from doteval.storage import locate, open_store, stores
+from doteval.storage.sqlite import SqliteStore
 from tests import virtual
 
 quiet = partial(run, progress=False)
@@ -366,6 +368,69 @@ def test_on_finish_receives_the_summary(store):
     summary = quiet(evaluation(["a"]), "e", store, on_finish=seen.append, model=Model())
 
     assert seen == [summary]
+
+
+class Watched(SqliteStore):
+    """
+    A store that looks, at its first full commit, whether rows start while it is prepared, and
+    goes on to the disk only when they start again.
+    """
+
+    started: list[int]
+    loop: asyncio.AbstractEventLoop
+    seen: list[int] | None = None
+
+    def add(self, number, entries):
+        if self.seen is None:
+            self.wait_for(700)  # so that the next commit is a full one
+        if len(entries) < 512 or self.seen:
+            self.seen = self.seen or []
+            return super().add(number, entries)
+        self.turns()
+        self.seen = [len(self.started)]
+        self.turns()
+        self.seen.append(len(self.started))
+        tell, self.on_prepared = self.on_prepared, self.go_on
+        self.tell = tell
+        super().add(number, entries)
+        self.on_prepared = tell
+
+    def go_on(self):
+        self.tell()
+        self.wait_for(self.seen[-1] + 1)
+        self.seen.append(len(self.started))
+
+    def turns(self):
+        for _ in range(20):
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop).result(60)
+
+    def wait_for(self, count):
+        end = time.monotonic() + 60
+        while len(self.started) < count and time.monotonic() < end:
+            time.sleep(0.001)
+
+
+def test_no_row_starts_while_a_full_commit_is_prepared(tmp_path, monkeypatch):
+    """They would only keep the interpreter's lock from it; while it goes to the disk they do."""
+    monkeypatch.setattr(flow, "_BACKLOG", 100_000)  # nothing else holds rows back
+    monkeypatch.setattr(flow, "_OLDEST", 100.0)
+    watched = Watched(tmp_path / "r.db", tmp_path)
+    opened = {**stores.registry._registered, "watched": lambda *_: watched}
+    monkeypatch.setattr(stores.registry, "_registered", opened)
+    watched.started = []
+
+    @ForEach(concurrency=SlidingWindow(10))("n", range(5_000))
+    async def eval_n(n):
+        watched.loop = asyncio.get_running_loop()
+        watched.started.append(n)
+        await asyncio.sleep(0.001)  # a busy loop would keep the writer from looking
+        return True
+
+    summary = quiet(eval_n, storage="watched://")
+    before, after, then = watched.seen
+
+    assert summary.done == len(watched.started) == 5_000
+    assert 700 <= before == after < then < 5_000
 
 
 def test_a_listener_that_raises_ends_the_run_and_nothing_durable_is_lost(store):

@@ -175,6 +175,23 @@ def test_what_was_added_is_durable_when_it_returns(filed, path):
     other.close()
 
 
+def test_a_store_says_when_only_the_way_to_the_disk_is_left(filed, path):
+    """All statements are done then, and nobody else sees what they did."""
+    counts = "SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM attempts)"
+    seen = []
+    number = filed.begin(a_run())
+    other = SqliteStore(path, path.parent)
+
+    def look():
+        seen.extend(store.database.all(counts) for store in (filed, other))
+
+    filed.on_prepared = look
+    filed.add(number, [an_entry("a"), an_attempt("b")])
+    other.close()
+
+    assert seen == [[(1, 1)], [(0, 0)]]
+
+
 def test_many_records_go_in_and_out_in_pages(store, number, monkeypatch):
     """Whatever the size of a page is, nothing is lost or read twice between two of them."""
     monkeypatch.setattr(sqlite, "_PAGE", 7)
