@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -734,7 +735,7 @@ def test_a_turn_of_the_event_loop_starts_so_many_rows_at_most():
         return await drain(loop)
 
     assert len(virtual.run(main())) == 2_000
-    assert max(after - before for before, after in zip(turns, turns[1:], strict=False)) <= 64
+    assert max(after - before for before, after in pairwise(turns)) <= 64
 
 
 def test_a_slow_step_of_the_source_is_told_once():

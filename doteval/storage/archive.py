@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Union
 
 from ..errors import UsageError
 from ..records import Attempt, Run
-from .database import Database
+from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
     RECORD_COLUMNS,
@@ -349,10 +349,12 @@ class _Adoption:
 
     def _flush(self) -> None:
         db = self._db
-        db.insert("records", f"id, evaluation, run, state, {RECORD_COLUMNS}", zip(*self._records))
-        db.insert("bodies", "record, body", zip(*self._bodies), self._text)
-        db.insert("scores", "record, name, value, boolean", zip(*self._values))
-        db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*self._attempts))
+        db.insert(
+            "records", f"id, evaluation, run, state, {RECORD_COLUMNS}", by_column(self._records)
+        )
+        db.insert("bodies", "record, body", by_column(self._bodies), self._text)
+        db.insert("scores", "record, name, value, boolean", by_column(self._values))
+        db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(self._attempts))
         for rows in (self._records, self._bodies, self._values, self._attempts):
             rows.clear()
         self._text = 0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .schema import BUSY, connect, explain, undo
+from .schema import BUSY, connect, explain, reader, undo
 
 # Values that one statement may bind: SQLite's own default. 3.31 and older stop at 999.
 _MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
@@ -107,6 +107,47 @@ class Database:
         """All rows of a query."""
         with self._cursor(query, arguments) as cursor:
             return cursor.fetchall()
+
+    def several(self, *queries: tuple[Any, ...], side_by_side: bool = False) -> list[list[Any]]:
+        """
+        All rows of each of several queries, inside `reading()` and after its first query.
+
+        Args:
+            side_by_side: for queries that take long: on connections and threads of their own,
+                since SQLite gives up the interpreter's lock while it works. All see the same, for
+                nobody can commit while this connection reads. Where that is not so or not to
+                be had at once (in memory, with a write-ahead log, while somebody waits to
+                commit) they come one after the other.
+        """
+        readers = self._readers(len(queries)) if side_by_side else []
+        if not readers:
+            return [self.all(*query) for query in queries]
+        from concurrent.futures import ThreadPoolExecutor  # it takes a while to load
+
+        try:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                return list(pool.map(_all, readers, queries))
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        finally:
+            for each in readers:
+                each.close()
+
+    def _readers(self, count: int) -> list[sqlite3.Connection]:
+        """Connections that see what this one sees; none where that can not be promised."""
+        readers: list[sqlite3.Connection] = []
+        if self.path is None or self.is_moved():
+            return []
+        if self.all("PRAGMA journal_mode") == [("wal",)]:
+            return []
+        try:
+            for _ in range(count):
+                readers.append(reader(self.path))
+        except sqlite3.Error:
+            for each in readers:
+                each.close()
+            return []
+        return readers
 
     def page(self, query: str, *arguments: Any, size: Callable[[Any], int], most: int) -> list[Any]:
         """
@@ -221,6 +262,15 @@ class Database:
                 "what was durable is where it went"
             )
         return explain(error, self.name)
+
+
+def by_column(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """The values of each column of some rows; [] where there are none."""
+    return list(zip(*rows, strict=True))
+
+
+def _all(db: sqlite3.Connection, query: tuple[Any, ...]) -> list[Any]:
+    return db.execute(query[0], query[1:]).fetchall()
 
 
 def _bindable(value: Any) -> Any:

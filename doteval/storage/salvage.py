@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..errors import StoreError
 from ..records import LIVE, STALE, SUPERSEDED
-from .database import Database
+from .database import Database, by_column
 from .encoding import dump, load, load_body, value_of
 from .place import make_room
 
@@ -232,11 +232,11 @@ class _Salvage:
             kept.append(row)
             texts.append((row[0], dump(document)))
         self._records += len(kept)
-        self._store.insert("records", ", ".join(columns), zip(*kept))
+        self._store.insert("records", ", ".join(columns), by_column(kept))
         length = sum(len(body) for _, body in texts)
-        self._store.insert("bodies", "record, body", zip(*texts), length)
+        self._store.insert("bodies", "record, body", by_column(texts), length)
         flat = [row for of in scores.values() for row in of.values()]
-        self._store.insert("scores", "record, name, value, boolean", zip(*flat))
+        self._store.insert("scores", "record, name, value, boolean", by_column(flat))
 
     def _name_the_nameless(self) -> int:
         """Records whose evaluation or experiment is lost get one with a name of our own."""

@@ -164,6 +164,29 @@ def connect(
     return db
 
 
+def reader(path: Path) -> sqlite3.Connection:
+    """
+    A connection that has begun to read, and changes nothing.
+
+    Raises:
+        sqlite3.Error: it can not be opened, or somebody is about to commit.
+    """
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        db.execute("BEGIN")
+        db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 def _prepare(db: sqlite3.Connection, name: str) -> None:
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")

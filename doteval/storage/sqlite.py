@@ -16,7 +16,7 @@ from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Score, Stor
 from ..text import similar
 from .archive import Adopted, Fact, adopt, facts
 from .claims import Claim, Claims
-from .database import Database
+from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
     RECORD_COLUMNS,
@@ -256,7 +256,9 @@ class SqliteStore:
             with self._db.writing() as db:
                 if records:
                     self._add_records(db, number, run, records)
-                self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*attempts))
+                self._db.insert(
+                    "attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts)
+                )
                 _touch(db, run.evaluation)
                 self.on_prepared()
         except BaseException:
@@ -268,7 +270,7 @@ class SqliteStore:
     ) -> None:
         last = db.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
         ids = list(range(last + 1, last + 1 + len(entries)))
-        _, columns, bodies, scores, replaces = zip(*entries)
+        _, columns, bodies, scores, replaces = by_column(entries)
         found = []
         for id, those in zip(ids, scores, strict=True):
             for score in those:
@@ -286,10 +288,10 @@ class SqliteStore:
         self._db.insert(
             "records",
             f"id, evaluation, run, state, {RECORD_COLUMNS}",
-            (ids, *same, *zip(*columns)),
+            (ids, *same, *by_column(columns)),
         )
         self._db.insert("bodies", "record, body", (ids, bodies), sum(map(len, bodies)))
-        self._db.insert("scores", "record, name, value, boolean", zip(*found))
+        self._db.insert("scores", "record, name, value, boolean", by_column(found))
 
     def mark(self, number: int, ids: Iterable[int], state: int) -> None:
         """Say of stored records whether the dataset still has their rows (LIVE, STALE)."""
@@ -467,7 +469,7 @@ class SqliteStore:
                 "SELECT revision, tally, tally_revision FROM evaluations WHERE id = ?", number
             )[0]
             known = Tally.of(load(cached)) if valid == revision else None
-            found = known or tally(self._db.all, number)
+            found = known or tally(self._db, number)
         if known is None and found.scored + found.failed >= _WORTH_KEEPING:
             # For the next reader. Where it can not be written, that one adds up again.
             self._db.at_once(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..records import LIVE, STALE, SUPERSEDED, Run
-from .database import Database
+from .database import Database, by_column
 from .encoding import ATTEMPT_COLUMNS, load
 from .rivals import Rivals, Row
 
@@ -343,15 +343,15 @@ class Taking:
         )  # fmt: skip
         text = sum(len(body) for _, body in bodies)
         records = ((here, self._number, wanted[id][0], *wanted[id][1]) for id, here in ids.items())
-        self._db.insert("records", f"id, evaluation, state, run, {_FACTS}", zip(*records))
+        self._db.insert("records", f"id, evaluation, state, run, {_FACTS}", by_column(records))
         texts = ((ids[id], body) for id, body in bodies)
-        self._db.insert("bodies", "record, body", zip(*texts), text)
+        self._db.insert("bodies", "record, body", by_column(texts), text)
         found = (
             (ids[id], self._names[name], value, boolean)
             for id, name, value, boolean in scores
             if id in ids
         )
-        self._db.insert("scores", "record, name, value, boolean", zip(*found))
+        self._db.insert("scores", "record, name, value, boolean", by_column(found))
         self._add(records=len(bodies))
 
     # -------------------------------------------------------------------------------- ledger
@@ -376,7 +376,7 @@ class Taking:
                 for _, run, *facts in page
                 if run in self._news.open
             )
-            self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", zip(*new))
+            self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(new))
         self._add(attempts=max(0, self._count_attempts() - before))
 
     def _count_attempts(self) -> int:

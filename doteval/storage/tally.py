@@ -4,16 +4,42 @@ What a store can add up about an evaluation: counts, times, tokens and the momen
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from math import nan
 from typing import Any
 
+from .database import Database
 from .encoding import load
 
-Read = Callable[..., list[Any]]
 # Durations sorted for the percentiles: 8 MB for a moment, and half a percentile of error at most.
 _SAMPLE = 100_000
+_LONG = 100_000  # records that take long enough to be worth connections and threads
+_RECENT = 1_000  # records, the latest, that tell whether rows have repeats
+
+Query = tuple[Any, ...]  # a statement and its arguments
+_LIVE = "FROM records WHERE evaluation = ? AND state = 0"
+# Tokens and scores are multiplied because sums of integers overflow.
+_SPENT = (
+    "SELECT coalesce(sum(attempts), 0), coalesce(sum(waited), 0.0), sum(input_tokens * 1.0), "
+    f"sum(output_tokens * 1.0), sum(cost) {_LIVE}"
+)
+_TIMES = (
+    "SELECT coalesce(max(repeat), 0) + 1, min(started), max(started + duration), avg({latency}), "
+    f"max({{latency}}) {_LIVE}"
+)
+_MOMENTS = (
+    "SELECT count(*), sum(trials), min(boolean), sum(value IS NULL), sum(value), "
+    "sum(value * value), min(value), max(value) FROM ({rows})"
+)
+_VALUES = "SELECT 1 AS trials, boolean, value * 1.0 AS value FROM "
+_SCORES = (
+    "records JOIN scores ON record = records.id AND name = ? WHERE evaluation = ? AND state = 0"
+)
+# NaN is NULL, and so is its row's mean.
+_MEANS = (
+    "SELECT count(*) AS trials, min(boolean) AS boolean, CASE WHEN count(value) = count(*) "
+    f"THEN avg(value) END AS value FROM {_SCORES} GROUP BY key"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +90,36 @@ class Tally:
         return cls(**mapping)
 
 
-def tally(read: Read, evaluation: int) -> Tally:
-    """Add up an evaluation; `read(query, *arguments)` returns all rows of a query."""
+def tally(db: Database, evaluation: int) -> Tally:
+    """Add up an evaluation, inside `reading()`."""
     states = dict(
-        read("SELECT state, count(*) FROM records WHERE evaluation = ? GROUP BY state", evaluation)
-    )
-    errors = dict(
-        read(
-            "SELECT error, count(*) FROM records "
-            "WHERE evaluation = ? AND state = 0 AND error IS NOT NULL GROUP BY error",
-            evaluation,
+        db.all(
+            "SELECT state, count(*) FROM records WHERE evaluation = ? GROUP BY state", evaluation
         )
     )
-    failed = sum(errors.values())
-    scored = states.get(0, 0) - failed
-    # Latency is that of what was scored; of everything, where nothing was. Tokens are multiplied
-    # because sums of integers overflow.
+    errors = dict(
+        db.all(f"SELECT error, count(*) {_LIVE} AND error IS NOT NULL GROUP BY error", evaluation)
+    )
+    names = db.all(
+        "SELECT id, name, metrics FROM score_names WHERE evaluation = ? ORDER BY id", evaluation
+    )
+    live, failed = states.get(0, 0), sum(errors.values())
+    scored = live - failed
+    # Latency is that of what was scored; of everything, where nothing was.
     latency = "CASE WHEN error IS NULL THEN duration END" if scored else "duration"
-    (attempts, waited, input_tokens, output_tokens, cost, repeats, began, ended, mean, most) = read(
-        "SELECT coalesce(sum(attempts), 0), coalesce(sum(waited), 0.0), sum(input_tokens * 1.0), "
-        "sum(output_tokens * 1.0), sum(cost), coalesce(max(repeat), 0) + 1, min(started), "
-        f"max(started + duration), avg({latency}), max({latency}) FROM records "
-        "WHERE evaluation = ? AND state = 0",
-        evaluation,
-    )[0]
-    p50, p95 = _quantiles(read, evaluation, scored, failed)
+    guess = _repeated(db, evaluation)
+    spent, times, durations, *moments = db.several(
+        (_SPENT, evaluation),
+        (_TIMES.format(latency=latency), evaluation),
+        _durations(evaluation, scored, failed),
+        *_moments(db, evaluation, states, names, guess),
+        side_by_side=live >= _LONG,
+    )
+    attempts, waited, input_tokens, output_tokens, cost = spent[0]
+    repeats, began, ended, mean, most = times[0]
+    if guess != (repeats > 1):
+        moments = db.several(*_moments(db, evaluation, states, names, not guess))
+    p50, p95 = _quantiles(durations)
     return Tally(
         scored=scored,
         failed=failed,
@@ -102,58 +133,60 @@ def tally(read: Read, evaluation: int) -> Tally:
         output_tokens=None if output_tokens is None else int(output_tokens),
         cost=cost,
         repeats=repeats,
-        scores=_scores(read, evaluation, repeats > 1),
+        scores=_scores(names, moments),
         began=began,
         ended=ended,
     )
 
 
-def _quantiles(
-    read: Read, evaluation: int, scored: int, failed: int
-) -> tuple[float | None, float | None]:
+def _repeated(db: Database, evaluation: int) -> bool:
+    """Whether rows have repeats, as far as the latest records tell."""
+    latest = f"SELECT repeat {_LIVE} ORDER BY id DESC LIMIT {_RECENT}"
+    return bool(db.all(f"SELECT max(repeat) FROM ({latest})", evaluation)[0][0])
+
+
+def _durations(evaluation: int, scored: int, failed: int) -> Query:
     """
-    The median and the 95th percentile of the durations; of very many, those of a sample, chosen
-    by a hash of their numbers because regular steps could meet regular rows.
+    Asks for the durations; of very many for a sample, chosen by a hash of their numbers because
+    regular steps could meet regular rows.
     """
-    n = scored or failed
-    if n == 0:
+    return (
+        f"SELECT duration {_LIVE} AND error IS {'' if scored else 'NOT'} NULL "
+        "AND (id * 2654435761 & 4294967295) % ? = 0",
+        evaluation,
+        max(1, (scored or failed) // _SAMPLE),
+    )
+
+
+def _quantiles(durations: list[Any]) -> tuple[float | None, float | None]:
+    """The median and the 95th percentile."""
+    if not durations:
         return None, None
-    values = [
-        value
-        for (value,) in read(
-            "SELECT duration FROM records WHERE evaluation = ? AND state = 0 "
-            f"AND error IS {'' if scored else 'NOT'} NULL "
-            "AND (id * 2654435761 & 4294967295) % ? = 0",
-            evaluation,
-            max(1, n // _SAMPLE),
-        )
-    ]
-    values.sort()
+    values = sorted(value for (value,) in durations)
     last = len(values) - 1
     return values[round(0.50 * last)], values[round(0.95 * last)]
 
 
-def _scores(read: Read, evaluation: int, repeated: bool) -> dict[str, dict[str, Any]]:
-    live = (
-        "records JOIN scores ON record = records.id AND name = ? WHERE evaluation = ? AND state = 0"
-    )
-    # `value * 1.0` because sums of integers overflow; NaN is NULL, and so is its row's mean.
-    rows = (
-        f"(SELECT count(*) AS trials, min(boolean) AS boolean, CASE WHEN count(value) = count(*) "
-        f"THEN avg(value) END AS value FROM {live} GROUP BY key)"
-        if repeated
-        else f"(SELECT 1 AS trials, boolean, value * 1.0 AS value FROM {live})"
-    )
-    found = {}
-    for id, name, metrics in read(
-        "SELECT id, name, metrics FROM score_names WHERE evaluation = ? ORDER BY id", evaluation
-    ):
-        n, trials, boolean, nans, total, squares, low, high = read(
-            "SELECT count(*), sum(trials), min(boolean), sum(value IS NULL), sum(value), "
-            f"sum(value * value), min(value), max(value) FROM {rows}",
-            id,
-            evaluation,
+def _moments(
+    db: Database, evaluation: int, states: dict[int, int], names: list[Any], repeated: bool
+) -> list[Query]:
+    """Asks for the moments of each score."""
+    rows, of = _MEANS if repeated else _VALUES + _SCORES, [evaluation]
+    if not repeated and states.keys() == {0}:
+        # All records are live, and a name is of one evaluation: no record need be asked, unless
+        # so many of others lie between that this would take longer.
+        first, last = db.all(
+            f"SELECT (SELECT min(id) {_LIVE}), (SELECT max(id) {_LIVE})", evaluation, evaluation
         )[0]
+        if last - first < 2 * states[0]:
+            rows, of = f"{_VALUES} scores WHERE name = ? AND record BETWEEN ? AND ?", [first, last]
+    return [(_MOMENTS.format(rows=rows), id, *of) for id, _, _ in names]
+
+
+def _scores(names: list[Any], moments: list[list[Any]]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for (_, name, metrics), added in zip(names, moments, strict=True):
+        n, trials, boolean, nans, total, squares, low, high = added[0]
         if n:
             found[name] = {
                 "metrics": load(metrics),

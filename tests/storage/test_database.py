@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from doteval.errors import StoreError
-from doteval.storage.database import Database
+from doteval.storage import database as module
+from doteval.storage.database import Database, by_column
+from doteval.storage.schema import reader
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_rows_go_in_with_few_statements(database, count):
     database._db.set_trace_callback(statements.append)
     with database.writing():
         rows = [(f"{n}", 0) for n in range(count)]
-        database.insert("experiments", "name, created", zip(*rows))
+        database.insert("experiments", "name, created", by_column(rows))
     database._db.set_trace_callback(None)
 
     assert names(database) == [f"{n}" for n in range(count)]
@@ -155,7 +157,7 @@ def test_long_texts_go_in_with_more_statements(database):
     database._db.set_trace_callback(lambda one: statements.append(len(one)))
     rows = [("x" * 300_000 + str(n), 0) for n in range(10)]
     with database.writing():
-        database.insert("experiments", "name, created", zip(*rows), text=3_000_010)
+        database.insert("experiments", "name, created", by_column(rows), text=3_000_010)
     database._db.set_trace_callback(None)
 
     assert len(names(database)) == 10
@@ -290,3 +292,152 @@ def test_closing_does_not_wait_for_a_thread_that_is_stuck(path, monkeypatch):
     assert names(database) == []
     database.close()
     gc.collect()
+
+
+# ------------------------------------------------------------------------------ side by side
+
+QUERIES = (("SELECT count(*) FROM experiments",), ("SELECT name FROM experiments WHERE id = ?", 2))
+ANSWERS = [[(2,)], [("b",)]]
+
+
+def used(monkeypatch):
+    """The connections that are made from now on to read beside the first."""
+    made = []
+
+    def remembered(path):
+        made.append(reader(path))
+        return made[-1]
+
+    monkeypatch.setattr(module, "reader", remembered)
+    return made
+
+
+def several(database):
+    with database.reading():
+        database.all("SELECT 1 FROM experiments")
+        return database.several(*QUERIES, side_by_side=True)
+
+
+def test_long_queries_run_side_by_side_at_one_moment(path, database, monkeypatch):
+    """A connection for each; nobody can commit between them."""
+    write(database, "a", "b")
+    other = Database(path, busy=0)
+    readers = used(monkeypatch)
+
+    with database.reading():
+        database.all("SELECT 1 FROM experiments")
+        with pytest.raises(StoreError, match="locked"):
+            write(other, "c")
+        found = database.several(*QUERIES, side_by_side=True)
+    write(other, "c")
+    other.close()
+
+    assert found == ANSWERS
+    assert len(readers) == 2
+    for each in readers:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            each.execute("SELECT 1")
+
+
+def test_short_queries_take_no_connection(database, monkeypatch):
+    """That would take longer than they do."""
+    write(database, "a", "b")
+    readers = used(monkeypatch)
+
+    with database.reading():
+        found = database.several(*QUERIES)
+
+    assert found == ANSWERS
+    assert readers == []
+
+
+def can_begin(path):
+    try:
+        reader(path).close()
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def test_where_somebody_waits_to_commit_queries_run_one_after_the_other(path, database):
+    """Who begins to read would have to wait for that, and that for us."""
+    write(database, "a", "b")
+
+    def commit():
+        other = Database(path, busy=60)
+        write(other, "c")
+        other.close()
+
+    waiting = threading.Thread(target=commit)
+    with database.reading():
+        database.all("SELECT 1 FROM experiments")
+        waiting.start()
+        while can_begin(path):
+            pass
+        found = database.several(*QUERIES, side_by_side=True)
+    waiting.join()
+
+    assert found == ANSWERS
+    assert names(database) == ["a", "b", "c"]
+
+
+def test_the_first_reader_is_closed_where_the_second_came_too_late(database, monkeypatch):
+    """Somebody began to wait between them."""
+    write(database, "a", "b")
+    made = []
+
+    def once(path):
+        if made:
+            raise sqlite3.OperationalError("database is locked")
+        made.append(reader(path))
+        return made[0]
+
+    monkeypatch.setattr(module, "reader", once)
+
+    assert several(database) == ANSWERS
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].execute("SELECT 1")
+
+
+def test_readers_of_a_write_ahead_log_may_see_different_moments(path, database, monkeypatch):
+    """So there are none beside the first."""
+    write(database, "a", "b")
+    foreign = sqlite3.connect(path)
+    foreign.execute("PRAGMA journal_mode = WAL").fetchall()
+    readers = used(monkeypatch)
+
+    assert several(database) == ANSWERS
+    assert readers == []
+    foreign.close()
+
+
+def test_a_file_that_was_replaced_is_not_opened_again(path, database, monkeypatch):
+    """It is another store."""
+    write(database, "a", "b")
+    readers = used(monkeypatch)
+
+    with database.reading():
+        database.all("SELECT 1 FROM experiments")
+        path.rename(path.with_name("elsewhere.db"))
+        found = database.several(*QUERIES, side_by_side=True)
+
+    assert found == ANSWERS
+    assert readers == []
+
+
+def test_in_memory_there_is_one_connection():
+    """Nobody else sees what it has."""
+    database = Database(None)
+    write(database, "a", "b")
+
+    assert several(database) == ANSWERS
+    database.close()
+
+
+def test_an_error_of_a_long_query_is_told_like_any(database):
+    """With the store's name."""
+    with (
+        database.reading(),
+        pytest.raises(StoreError, match=r"results\.db can not be used: no such"),
+    ):
+        database.several(("SELECT 1 FROM nowhere",), side_by_side=True)

@@ -37,10 +37,7 @@ def back(value):
 def stored_and_read(record, usage=NO_USAGE):
     """What the store makes of a record on its way in and out."""
     entry = encode(record, dump(record.row), None, usage, None)
-    scores = [
-        (score.name, *value_to(score.value), list(score.metrics))
-        for score in entry.scores
-    ]
+    scores = [(score.name, *value_to(score.value), list(score.metrics)) for score in entry.scores]
     return decode(entry.columns, load(entry.body), scores)
 
 
