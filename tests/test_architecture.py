@@ -46,9 +46,9 @@ storage.schema           # opens a database and explains what goes wrong with it
 storage.place            # addresses; knows no SQL
 storage.locks
 storage.encoding         # records to rows of tables and back
-storage.tally            # aggregates, from the tables
 storage.writer           # the thread; knows entries, no tables
 storage.database         # one connection: transactions, pages, errors
+storage.tally            # aggregates, from the tables
 storage.archive          # an experiment as facts, between any two stores
 storage.claims           # who may run what, on top of the locks
 storage.history          # what earlier runs left, for who only looks
