@@ -241,7 +241,7 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> None:
         none = True
         for record in _read(call, store, name):
             none = False
-            call.show(chain(("",), lines(record, call.terminal)))
+            call.say("", *lines(record, call.terminal))
         if none:
             call.say("  no row failed" if call.options.errors else "  no records")
 

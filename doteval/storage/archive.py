@@ -158,7 +158,7 @@ def _records(
                 f"FROM ({ids} ORDER BY id LIMIT ?) AS chosen "
                 "JOIN records ON records.id = chosen.id JOIN bodies ON record = chosen.id "
                 "ORDER BY chosen.id",
-                *(evaluation, after, last) * 3, _PAGE, size=_text_of, most=_PAGE_TEXT,
+                *(evaluation, after, last) * 3, _PAGE, text=3, most=_PAGE_TEXT,
             )  # fmt: skip
             if not rows:
                 return
@@ -194,10 +194,6 @@ def _attempts(db: Database, evaluation: int, last: int, uids: dict[int, str]) ->
         for _, run, *attempt in rows:
             if run in uids:
                 yield Paid(uids[run], Attempt(*attempt))
-
-
-def _text_of(row: Any) -> int:
-    return len(row[3])
 
 
 # --- writing ----------------------------------------------------------------------------------

@@ -149,16 +149,19 @@ class Database:
             return []
         return readers
 
-    def page(self, query: str, *arguments: Any, size: Callable[[Any], int], most: int) -> list[Any]:
+    def page(self, query: str, *arguments: Any, text: int, most: int) -> list[Any]:
         """
-        The first rows of a query, at least one where there is any, until their sizes add up to
-        `most`: a page of long texts is a short page.
+        The first rows of a query, at least one where there is any: a page of long texts is short.
+
+        Args:
+            text: which column may be long.
+            most: characters of that column, over all rows, at which the page ends.
         """
         rows, total = [], 0
         with self._cursor(query, arguments) as cursor:
             for row in cursor:
                 rows.append(row)
-                total += size(row)
+                total += len(row[text])
                 if total >= most:
                     break
         return rows

@@ -391,7 +391,7 @@ def _texts(db: Database) -> Iterator[Finding]:
     while rows := db.page(
         "SELECT record, body FROM bodies WHERE record > ? ORDER BY record LIMIT 500",
         last,
-        size=lambda row: len(row[1]),
+        text=1,
         most=4 * 2**20,
     ):
         for record, body in rows:

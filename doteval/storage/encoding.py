@@ -76,7 +76,10 @@ def load_body(text: str) -> Mapping[str, Any]:
         ValueError: the text is none; the file is damaged.
     """
     try:
-        body = json.loads(text)
+        # What `loads` does, without its looking for white space around it.
+        body, end = _scan(text) if isinstance(text, str) else (None, -1)
+        if end != len(text):
+            body = json.loads(text)
     except RecursionError:  # another version of Python could write what this one can not read
         return {"row": {"?": "<nested too deeply to be read>"}}
     if not isinstance(body, dict):
@@ -153,7 +156,7 @@ def _texts(result: Result, scores: tuple[Score, ...]) -> str:
 def decode(
     columns: tuple[Any, ...],
     body: Mapping[str, Any],
-    scores: list[tuple[str, Any, int, list[str]]],
+    scores: Iterable[tuple[str, Any, int, Iterable[str]]],
 ) -> Record:
     """
     The record that `encode` was given; what JSON does not know comes back as plain data.
@@ -163,20 +166,24 @@ def decode(
         body: the parsed JSON document.
         scores: (name, value, boolean, metrics) of each score.
     """
-    key, _, repeat, position, error, attempts, started, duration, waited, concurrency, *usage = (
-        columns
-    )
+    (
+        key, _, repeat, position, error, attempts, started, duration, waited, concurrency,
+        input_tokens, output_tokens, cost,
+    ) = columns  # fmt: skip
+    usage = None
+    if input_tokens is not None or output_tokens is not None or cost is not None:
+        usage = Usage(input_tokens, output_tokens, cost)
     notes = body.get("scores", {})
     result = Result(
-        *(
+        *[
             Score(name, value_of(value, boolean), tuple(metrics), notes.get(name))
             for name, value, boolean, metrics in scores
-        ),
+        ],
         prompt=body.get("prompt"),
         model_response=body.get("model_response"),
         error=body.get("error"),
         metadata=body.get("metadata"),
-        usage=None if usage == [None] * 3 else Usage(*usage),
+        usage=usage,
     )
     outcome: Result | Failure = result
     if error is not None:
@@ -311,6 +318,7 @@ def _encoder(make: Any) -> Callable[[Any], str]:
     return fast
 
 
+_scan = json.JSONDecoder().raw_decode
 _text = json.encoder.encode_basestring_ascii
 _encode = _encoder(getattr(json.encoder, "c_make_encoder", None))
 

@@ -407,24 +407,25 @@ class SqliteStore:
                     f"SELECT id, body, {RECORD_COLUMNS} FROM {table} JOIN bodies ON record = id "
                     f"WHERE evaluation = ? AND state = ? AND id > ? {condition} "
                     "ORDER BY id LIMIT ?",
-                    number, state, last, _PAGE, size=_text_of, most=_PAGE_TEXT,
+                    number, state, last, _PAGE, text=1, most=_PAGE_TEXT,
                 )  # fmt: skip
                 if not rows:
                     return
                 scores = self._scores(number, state, rows[0][0], rows[-1][0])
             last = rows[-1][0]
-            for id, body, *columns in rows:
+            for row in rows:
                 try:
-                    record = decode(tuple(columns), load_body(body), scores.get(id, []))
+                    record = decode(row[2:], load_body(row[1]), scores.get(row[0], ()))
                 except ValueError as error:
                     raise StoreError(
-                        f"the store {self}: record {id} is damaged ({error}); see `doteval doctor`"
+                        f"the store {self}: record {row[0]} is damaged ({error}); "
+                        "see `doteval doctor`"
                     ) from error
                 yield record
 
     def _scores(self, evaluation: int, state: int, first: int, last: int) -> dict[int, list[Any]]:
         names = {
-            id: (name, load(metrics))
+            id: (name, tuple(load(metrics)))
             for id, name, metrics in self._db.all(
                 "SELECT id, name, metrics FROM score_names WHERE evaluation = ?", evaluation
             )
@@ -621,10 +622,6 @@ class SqliteStore:
             )
         number: int = found[0][0]
         return number
-
-
-def _text_of(row: Any) -> int:
-    return len(row[1])
 
 
 def _score_name(db: sqlite3.Connection, evaluation: int, score: Score) -> int:

@@ -325,7 +325,7 @@ class Taking:
             marks = ", ".join("?" * len(left))
             bodies = self._theirs.db.page(
                 f"SELECT record, body FROM bodies WHERE record IN ({marks}) ORDER BY record",
-                *left, size=lambda row: len(row[1]), most=_PAGE_TEXT,
+                *left, text=1, most=_PAGE_TEXT,
             )  # fmt: skip
             if not bodies:
                 return  # deleted there meanwhile

@@ -19,19 +19,16 @@ _RECENT = 1_000  # records, the latest, that tell whether rows have repeats
 Query = tuple[Any, ...]  # a statement and its arguments
 _LIVE = "FROM records WHERE evaluation = ? AND state = 0"
 # Tokens and scores are multiplied because sums of integers overflow.
-_SPENT = (
+_TOTALS = (
     "SELECT coalesce(sum(attempts), 0), coalesce(sum(waited), 0.0), sum(input_tokens * 1.0), "
-    f"sum(output_tokens * 1.0), sum(cost) {_LIVE}"
-)
-_TIMES = (
-    "SELECT coalesce(max(repeat), 0) + 1, min(started), max(started + duration), avg({latency}), "
-    f"max({{latency}}) {_LIVE}"
+    "sum(output_tokens * 1.0), sum(cost), coalesce(max(repeat), 0) + 1, min(started), "
+    f"max(started + duration), avg({{latency}}), max({{latency}}) {_LIVE}"
 )
 _MOMENTS = (
-    "SELECT count(*), sum(trials), min(boolean), sum(value IS NULL), sum(value), "
-    "sum(value * value), min(value), max(value) FROM ({rows})"
+    "SELECT count(*), {trials}, min(boolean), count(value), sum(value), sum(value * value), "
+    "min(value), max(value) FROM ({rows})"
 )
-_VALUES = "SELECT 1 AS trials, boolean, value * 1.0 AS value FROM "
+_VALUES = "SELECT boolean, value * 1.0 AS value FROM "
 _SCORES = (
     "records JOIN scores ON record = records.id AND name = ? WHERE evaluation = ? AND state = 0"
 )
@@ -108,15 +105,15 @@ def tally(db: Database, evaluation: int) -> Tally:
     # Latency is that of what was scored; of everything, where nothing was.
     latency = "CASE WHEN error IS NULL THEN duration END" if scored else "duration"
     guess = _repeated(db, evaluation)
-    spent, times, durations, *moments = db.several(
-        (_SPENT, evaluation),
-        (_TIMES.format(latency=latency), evaluation),
-        _durations(evaluation, scored, failed),
+    totals, *moments, durations = db.several(
+        (_TOTALS.format(latency=latency), evaluation),
         *_moments(db, evaluation, states, names, guess),
+        _durations(evaluation, scored, failed),
         side_by_side=live >= _LONG,
     )
-    attempts, waited, input_tokens, output_tokens, cost = spent[0]
-    repeats, began, ended, mean, most = times[0]
+    (attempts, waited, input_tokens, output_tokens, cost, repeats, began, ended, mean, most) = (
+        totals[0]
+    )
     if guess != (repeats > 1):
         moments = db.several(*_moments(db, evaluation, states, names, not guess))
     p50, p95 = _quantiles(durations)
@@ -180,13 +177,14 @@ def _moments(
         )[0]
         if last - first < 2 * states[0]:
             rows, of = f"{_VALUES} scores WHERE name = ? AND record BETWEEN ? AND ?", [first, last]
-    return [(_MOMENTS.format(rows=rows), id, *of) for id, _, _ in names]
+    sums = _MOMENTS.format(rows=rows, trials="sum(trials)" if repeated else "count(*)")
+    return [(sums, id, *of) for id, _, _ in names]
 
 
 def _scores(names: list[Any], moments: list[list[Any]]) -> dict[str, dict[str, Any]]:
     found = {}
     for (_, name, metrics), added in zip(names, moments, strict=True):
-        n, trials, boolean, nans, total, squares, low, high = added[0]
+        n, trials, boolean, numbers, total, squares, low, high = added[0]
         if n:
             found[name] = {
                 "metrics": load(metrics),
@@ -197,6 +195,6 @@ def _scores(names: list[Any], moments: list[list[Any]]) -> dict[str, dict[str, A
                 "squares": squares,
                 "low": low,
                 "high": high,
-                "nans": nans,
+                "nans": n - numbers,
             }
     return found

@@ -89,7 +89,7 @@ def _million(size: Size) -> Iterator[Figure]:
 def _soon(store: Path, n: int, name: str, limit: float, *arguments: str) -> Iterator[Figure]:
     """A command on what a run has left, and on a store where nothing was added up before."""
     again, first = in_turns(
-        2,
+        3,
         lambda turn: _doteval(store, name, *arguments),
         lambda turn: _first(store, name, *arguments),
     )
