@@ -350,6 +350,8 @@ class Loop:
 
     def _fill_up(self) -> None:
         gate, due = self._gate, self._due
+        if self._exhausted and not due:
+            return
         room = gate.room(len(self._running))
         turn, now = _TURN, self._now()
         began, enough = now, max(gate.limit, _TURN)  # that nobody has fetched yet
@@ -363,8 +365,7 @@ class Loop:
                 if moment > opens:
                     opens = moment
             if opens > now:
-                if not self._exhausted or due:
-                    self._come_back(opens)
+                self._come_back(opens)
                 return
             if due and due[0][0] <= now:
                 item: Item | None = heapq.heappop(due)[2]
