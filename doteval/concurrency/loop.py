@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol
 
 from .ahead import Ahead, NotYet
@@ -172,7 +173,7 @@ class Loop:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._now = self._loop.time
+        self._now, self._make_task = _calls_of(self._loop)
         self._gate = gate
         self._policy = policy
         self._threads = threads
@@ -432,7 +433,7 @@ class Loop:
             item.token = self._gate.started(now)
         if self._threads is None and self._wraps is None and not item.inline:
             return self._call(item)
-        self._launch(item, self._loop.create_task(self._attempt(item)))
+        self._launch(item, self._make_task(self._attempt(item)))
         return now
 
     def _launch(self, item: Item, task: asyncio.Task[_End]) -> None:
@@ -705,6 +706,17 @@ class Loop:
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _calls_of(
+    loop: asyncio.AbstractEventLoop,
+) -> tuple[Callable[[], float], Callable[..., asyncio.Task[Any]]]:
+    """The loop's `time` and `create_task`; of asyncio's own loops the calls that these make."""
+    kind, base = type(loop), asyncio.BaseEventLoop
+    now: Callable[[], float] = time.monotonic if kind.time is base.time else loop.time
+    if kind.create_task is base.create_task and loop.get_task_factory() is None:
+        return now, partial(asyncio.Task, loop=loop)
+    return now, loop.create_task
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

@@ -34,7 +34,7 @@ from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usag
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, summarise
 from ..storage import Grouped, Inline, Place, Store, Writer, open_store
-from ..storage.encoding import Entry, dump, encode
+from ..storage.encoding import Entry, dump, encode, row_dumper
 from ..text import safe_without, secrets_of
 from .circumstances import commit_of, version
 
@@ -129,6 +129,7 @@ class Flow:
         self._part = "" if shard is None else f"{shard[0] + 1}/{shard[1]}"
         self._secrets = secrets_of(os.environ)
         self._bind = binder(self.evaluation.columns)
+        self._dump_row = row_dumper(self.evaluation.columns)
 
         self.done = 0
         self.skipped = 0
@@ -391,6 +392,7 @@ class Flow:
         position = self._rows
         self._rows += 1
         inline = self.evaluation.is_async and self.evaluation.executor is None
+        values: tuple[Any, ...] | None = None
         try:
             values = self._bind(row)
         except RowError as error:
@@ -411,7 +413,7 @@ class Flow:
                 self.skipped += 1
                 items.append(None)
                 continue
-            text = text or dump(named)
+            text = text or (dump(named) if values is None else self._dump_row(values))
             items.append(RowItem(call, inline, key, digest, position, repeat, named, text))
         return items
 

@@ -22,6 +22,7 @@ from doteval.storage.encoding import (
     encode,
     load,
     load_body,
+    row_dumper,
     storable,
     value_of,
     value_to,
@@ -347,6 +348,17 @@ def test_an_encoder_that_failed_forgets_what_it_was_in():
 
     assert back(outer) == back(outer)
     assert back(inner) == back([*inner])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [("a", "b"), ('"\n\\', "ä\ud800 100 % %s {}"), ("a", 1), (None, [{"b": "c"}]), ({}, {1})],
+)
+def test_a_row_is_dumped_as_a_mapping_is(values):
+    """By a shorter way where all values are texts."""
+    columns = ("first", "größe")
+
+    assert row_dumper(columns)(values) == dump(dict(zip(columns, values, strict=True)))
 
 
 @pytest.mark.parametrize(
