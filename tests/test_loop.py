@@ -214,6 +214,21 @@ def test_attempts_are_spaced_by_exponential_backoff():
     assert item.waited == 1 + 2 + 4 + 8
 
 
+def test_a_row_with_a_short_backoff_does_not_wait_for_one_with_a_long_one():
+    """The loop comes back for whichever is due first."""
+    slow, soon = failing(1, ServerError), failing(1, ServerError, seconds=2.0)
+    shares = iter([1.0, 0.1])
+
+    async def main():
+        policy = Retry(first=10.0)
+        await drain(Loop(items([slow, soon]), WINDOW(), policy=policy, random=lambda: next(shares)))
+
+    virtual.run(main())
+
+    assert soon.attempts[1] < 4
+    assert slow.attempts[1] > 10
+
+
 def test_a_row_fails_with_its_last_error_when_its_attempts_are_used_up():
     call = failing(9, ServerError)
 
