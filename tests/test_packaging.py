@@ -45,20 +45,22 @@ buildable = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a wheel and an sdist, built without a network from a copy of the project."""
-    source = tmp_path_factory.mktemp("project")
+def belonging(*options: str) -> list[str]:
+    """The files that belong to the project, as git lists them."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        ["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True
     )
     names = listed.stdout.split("\0") if listed.returncode == 0 else []
     if not any(names):
         pytest.skip("git does not say which files belong to the project")
-    for name in filter(None, names):
+    return [*filter(None, names)]
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel and an sdist, built without a network from a copy of the project."""
+    source = tmp_path_factory.mktemp("project")
+    for name in belonging("--cached", "--others", "--exclude-standard"):
         if (ROOT / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((ROOT / name).read_bytes())
@@ -83,6 +85,14 @@ def metadata(wheel: dict[str, str]) -> Message:
     """The metadata in the wheel."""
     (name,) = (name for name in wheel if name.endswith(".dist-info/METADATA"))
     return Parser().parsestr(wheel[name])
+
+
+def test_nothing_strays_into_the_project() -> None:
+    """What is committed by mistake is never gone again; the first level says what there may be."""
+    known = "doteval tests docs README.md LICENSE CHANGELOG.md pyproject.toml tox.ini"
+    found = {name.partition("/")[0] for name in belonging("--cached")}
+
+    assert {name for name in found if not name.startswith(".")} == {*known.split()}
 
 
 @buildable
