@@ -227,7 +227,7 @@ class Identities:
         return self._meet(key)
 
     def _meet(self, key: bytes) -> tuple[bytes, bytes | None, int]:
-        number = int.from_bytes(key, "big")
+        number = _number(key)
         state = self._states.get(number, 0)
         if state & _SEEN:
             again = self._again[number] = self._again.get(number, 0) + 1

@@ -376,9 +376,18 @@ class Watched(SqliteStore):
     goes on to the disk only when they start again.
     """
 
-    started: list[int]
     loop: asyncio.AbstractEventLoop
     seen: list[int] | None = None
+
+    def __init__(self, path, anchor):
+        super().__init__(path, anchor)
+        self.started = 0
+        self.more = threading.Condition()
+
+    def start(self):
+        with self.more:
+            self.started += 1
+            self.more.notify()
 
     def add(self, number, entries):
         if self.seen is None:
@@ -387,9 +396,9 @@ class Watched(SqliteStore):
             self.seen = self.seen or []
             return super().add(number, entries)
         self.turns()
-        self.seen = [len(self.started)]
+        self.seen = [self.started]
         self.turns()
-        self.seen.append(len(self.started))
+        self.seen.append(self.started)
         tell, self.on_prepared = self.on_prepared, self.go_on
         self.tell = tell
         super().add(number, entries)
@@ -398,16 +407,15 @@ class Watched(SqliteStore):
     def go_on(self):
         self.tell()
         self.wait_for(self.seen[-1] + 1)
-        self.seen.append(len(self.started))
+        self.seen.append(self.started)
 
     def turns(self):
         for _ in range(20):
             asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop).result(60)
 
     def wait_for(self, count):
-        end = time.monotonic() + 60
-        while len(self.started) < count and time.monotonic() < end:
-            time.sleep(0.001)
+        with self.more:
+            assert self.more.wait_for(lambda: self.started >= count, 60)
 
 
 def test_no_row_starts_while_a_full_commit_is_prepared(tmp_path, monkeypatch):
@@ -417,19 +425,18 @@ def test_no_row_starts_while_a_full_commit_is_prepared(tmp_path, monkeypatch):
     watched = Watched(tmp_path / "r.db", tmp_path)
     opened = {**stores.registry._registered, "watched": lambda *_: watched}
     monkeypatch.setattr(stores.registry, "_registered", opened)
-    watched.started = []
 
     @ForEach(concurrency=SlidingWindow(10))("n", range(5_000))
     async def eval_n(n):
         watched.loop = asyncio.get_running_loop()
-        watched.started.append(n)
+        watched.start()
         await asyncio.sleep(0.001)  # a busy loop would keep the writer from looking
         return True
 
     summary = quiet(eval_n, storage="watched://")
     before, after, then = watched.seen
 
-    assert summary.done == len(watched.started) == 5_000
+    assert summary.done == watched.started == 5_000
     assert 700 <= before == after < then < 5_000
 
 

@@ -334,7 +334,7 @@ class Loop:
     def _fill(self) -> None:
         """Start what may start now; otherwise see to it that we come back in time."""
         self._coming = False
-        if self._closing or self._error is not None:
+        if self._closing or self._error is not None or (self._exhausted and not self._due):
             return
         self._fill_up()
         if self._launched:
@@ -351,8 +351,6 @@ class Loop:
 
     def _fill_up(self) -> None:
         gate, due = self._gate, self._due
-        if self._exhausted and not due:
-            return
         room = gate.room(len(self._running))
         turn, now = _TURN, self._now()
         began, enough = now, max(gate.limit, _TURN)  # that nobody has fetched yet

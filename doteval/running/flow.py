@@ -59,7 +59,7 @@ class RowItem(Item):
         row: Mapping[str, Any],
         text: str,
     ) -> None:
-        Item.__init__(self, call, inline)  # super() takes as long as all the rest
+        super().__init__(call, inline)
         self.key = key
         self.digest = digest
         self.position = position

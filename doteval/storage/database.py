@@ -212,7 +212,7 @@ class Database:
         # sqlite3 seeks an adapter for whatever is not an int, a float, a str or a bytearray, which
         # takes longer than to write the value: no None that could as well be left out, no bytes.
         filled = {
-            name: list(map(_bindable, values)) if type(values[0]) is bytes else values
+            name: _without_bytes(values) if type(values[0]) is bytes else values
             for name, values in zip(names.split(", "), columns, strict=False)
             if values.count(None) < len(values)
         }
@@ -276,5 +276,5 @@ def _all(db: sqlite3.Connection, query: tuple[Any, ...]) -> list[Any]:
     return db.execute(query[0], query[1:]).fetchall()
 
 
-def _bindable(value: Any) -> Any:
-    return bytearray(value) if type(value) is bytes else value
+def _without_bytes(values: Sequence[Any]) -> Sequence[Any]:
+    return [bytearray(value) if type(value) is bytes else value for value in values]

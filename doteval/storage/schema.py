@@ -139,8 +139,7 @@ def connect(
         StoreError: it can not be opened, is not a store, or is newer than this doteval.
     """
     name = ":memory:" if path is None else str(path)
-    # A URI, because it alone can say "rw": never make a file, which would be world-readable.
-    address = name if path is None else f"{path.absolute().as_uri()}?mode=rw"
+    address = name if path is None else _address(path, "rw")
     try:
         db = sqlite3.connect(
             address,
@@ -172,7 +171,7 @@ def reader(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it can not be opened, or somebody is about to commit.
     """
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro",
+        _address(path, "ro"),
         uri=True,
         timeout=0,
         isolation_level=None,
@@ -185,6 +184,11 @@ def reader(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _address(path: Path, mode: str) -> str:
+    """A URI, because it alone can say "rw": never make a file, which would be world-readable."""
+    return f"{path.absolute().as_uri()}?mode={mode}"
 
 
 def _prepare(db: sqlite3.Connection, name: str) -> None:

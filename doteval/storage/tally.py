@@ -176,7 +176,7 @@ def _moments(
             f"SELECT (SELECT min(id) {_LIVE}), (SELECT max(id) {_LIVE})", evaluation, evaluation
         )[0]
         if last - first < 2 * states[0]:
-            rows, of = f"{_VALUES} scores WHERE name = ? AND record BETWEEN ? AND ?", [first, last]
+            rows, of = f"{_VALUES}scores WHERE name = ? AND record BETWEEN ? AND ?", [first, last]
     sums = _MOMENTS.format(rows=rows, trials="sum(trials)" if repeated else "count(*)")
     return [(sums, id, *of) for id, _, _ in names]
 
