@@ -59,6 +59,16 @@ def named(name, *parents):
     return type(name, parents or (Exception,), {})("said")
 
 
+def proxy(answer):
+    """What httpx raises where a proxy refuses."""
+    return type("ProxyError", (type("TransportError", (Exception,), {}),), {})(answer)
+
+
+def plain_port(reason):
+    """What the ssl module raises where the other side speaks no TLS, or another one."""
+    return ssl.SSLError(1, f"[SSL: {reason}] {reason.lower().replace('_', ' ')} (_ssl.c:1006)")
+
+
 def outcome(error):
     return read(error, NOW).outcome
 
@@ -277,11 +287,61 @@ def test_a_grpc_code_is_read_by_its_name(code, expected):
         ),
         Says(response=response(429, body={"error": {"code": "insufficient_quota"}})),
         Says(status_code=429, body='{"error": {"code": "billing_not_active"}}'),
+        Says(status_code=429, body={"error": {"code": "1113", "message": "Please recharge."}}),
+        Says(status_code=429, body={"error": {"code": 1113}}),
+        Says(status_code=429, body={"error": {"message": "Insufficient balance, top up first"}}),
+        Says(status_code=403, code="AccountOverdueError"),
+        raised(named("LMBillingError", type("LMRateLimitError", (Exception,), {}))),
+        raised(named("LMBillingError"), Says(status_code=429)),
+        raised(named("OutOfCreditsError"), Says(status_code=429)),
     ],
 )
 def test_a_429_about_money_is_no_congestion(error):
     """No waiting heals an empty account: the row fails at once, with the endpoint's words."""
     assert read(error, NOW) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "code": 429,
+            "status": "RESOURCE_EXHAUSTED",
+            "message": "You exceeded your current quota, please check your plan and billing.",
+            "details": [
+                {
+                    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+                    "violations": [
+                        {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}
+                    ],
+                },
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "31s"},
+            ],
+        },
+        {"code": 429, "message": "Rate limit exceeded: free-models-per-day. Add 10 credits"},
+        {"message": "You are using a Trial key, which is limited to 1000 API calls / month."},
+        {"message": "you have used up your daily free allocation of 10,000 neurons"},
+    ],
+)
+def test_a_quota_of_a_day_or_a_month_is_no_congestion(body):
+    """It ends at midnight or with the month: no patience of a run is that long."""
+    assert read(Says(code=429, details={"error": body}), NOW) == NOTHING
+    assert read(Says(response=response(429, body={"error": body})), NOW) == NOTHING
+
+
+def test_a_quota_of_a_minute_is_congestion_although_its_message_speaks_of_billing():
+    """Gemini says the same sentence for a minute's quota as for a day's."""
+    violations = [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "31s"},
+    ]
+    error = {
+        "message": "You exceeded your current quota, please check billing.",
+        "details": details,
+    }
+
+    assert read(Says(code=429, details={"error": error}), NOW) == Reading(CONGESTION, 31.0)
 
 
 @pytest.mark.parametrize("status", [429, 413])
@@ -399,11 +459,33 @@ def test_no_answer_is_trouble(error):
         ),
         raised(named("APIConnectionError"), TypeError("header value must be str")),
         raised(named("APIConnectionError"), UnicodeEncodeError("ascii", "ключ", 0, 1, "no")),
+        raised(named("APIConnectionError"), proxy("407 Proxy Authentication Required")),
+        raised(
+            named("ProxyError", ConnectionError),
+            context=OSError("Tunnel connection failed: 403 Forbidden"),
+        ),
+        raised(named("ClientConnectorError", OSError), plain_port("WRONG_VERSION_NUMBER")),
+        raised(named("ConnectError", ConnectionError), context=plain_port("HTTP_REQUEST")),
+        type("NetworkError", (Exception,), {})(plain_port("WRONG_VERSION_NUMBER").args[1]),
     ],
 )
 def test_what_the_next_attempt_meets_again_is_not_tried_again(error):
     """A certificate, an address without http:// or a broken key is no lost connection."""
     assert read(error, NOW) == NOTHING
+
+
+@pytest.mark.parametrize("answer", ["503 Service Unavailable", "429 Too Many Requests", "down"])
+def test_a_proxy_in_trouble_may_recover(answer):
+    """Only what a proxy refuses for good is a setting."""
+    assert read(proxy(answer), NOW) == Reading(TROUBLE, None)
+
+
+def test_a_note_may_hold_the_answers_body():
+    """Clients that lose the answer add it as a note, since Python 3.11."""
+    noted = raised(named("APIConnectionError"))
+    noted.__notes__ = ["while asking", '{"error": {"code": "insufficient_quota"}}', 7]
+
+    assert read(noted, NOW) == NOTHING
 
 
 def test_a_key_error_before_a_connection_is_not_its_cause():

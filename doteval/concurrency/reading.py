@@ -47,6 +47,10 @@ _WORDS = {
     "exceededcurrentquotaerror": _NO_MONEY,  # Moonshot
     "contractspendlimitreached": _NO_MONEY,  # Anthropic
     "enforcedspendlimitreached": _NO_MONEY,
+    "insufficientbalance": _NO_MONEY,
+    "1113": _NO_MONEY,  # Zhipu, see _NUMBERS
+    "arrearage": _NO_MONEY,  # Alibaba
+    "accountoverdueerror": _NO_MONEY,  # Volcengine
     # Too many calls, also where the status line says 400 (AWS), 403 (Google) or, in the middle
     # of a stream, 200.
     "ratelimitexceeded": 429,
@@ -87,6 +91,8 @@ _WORDS = {
     "requesttimeoutexception": 504,
     "modeltimeoutexception": 504,
 }
+
+_NUMBERS = {1113: _NO_MONEY}  # codes that are no statuses; Zhipu: the account is in arrears
 
 _LOST_NAMES = frozenset(
     {
@@ -129,6 +135,15 @@ _HOPELESS_NAMES = frozenset(
         "InvalidURL",
     }
 )
+_NO_TLS = re.compile(  # the other side speaks no TLS, or none of ours; clients pass on the text
+    r"\[SSL: (WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|UNSUPPORTED_PROTOCOL"
+    r"|TLSV1_ALERT_PROTOCOL_VERSION)\]"
+)
+# What a proxy answers: httpx's ProxyError, the OSError of http.client.
+_REFUSED = re.compile(r"(Tunnel connection failed: )?4(?!08|29)\d\d\b")
+
+# Names of classes that speak of money, such as dspy's LMBillingError.
+_BILLING = re.compile(r"billing|payment|outofcredit|insufficient(balance|credit|fund|quota)", re.I)
 
 _GROUP_NAMES = frozenset({"BaseExceptionGroup"})  # a builtin only from 3.11 on
 
@@ -158,6 +173,11 @@ _MISTAKES = (
 
 _STATUSES = ("status_code", "status")
 _LARGE = "request too large"
+_EMPTY = re.compile(  # in an answer's message: what only money, or another day, fills again
+    r"insufficient (balance|credit|fund)|free-models-per-day|daily free allocation"
+    r"|calls ?(/|per) ?month",
+    re.IGNORECASE,
+)
 _GAVE_UP = re.compile(r"too many (\d{3}) error responses")  # urllib3, after retries of its own
 
 
@@ -282,8 +302,14 @@ def _together(members: Iterable[BaseException], now: float, budget: Iterator[int
 
 def _hopeless(link: Exception) -> bool:
     """Whether a lost connection goes back to something that the next attempt meets again."""
-    cause = _get(link, "__cause__")
-    return bool(_names(link) & _HOPELESS_NAMES) or isinstance(cause, (*_MISTAKES, UnicodeError))
+    cause, names = _get(link, "__cause__"), _names(link)
+    if names & _HOPELESS_NAMES or isinstance(cause, (*_MISTAKES, UnicodeError)):
+        return True
+    for argument in _get(link, "args") or ():
+        said = argument[:_LONGEST_BODY] if isinstance(argument, str) else ""
+        if _NO_TLS.search(said) or (names & {"ProxyError", "OSError"} and _REFUSED.match(said)):
+            return True
+    return False
 
 
 # ------------------------------------------------------------------ what a link says
@@ -293,6 +319,9 @@ def _status(link: Exception) -> int | None:
     """The HTTP status that stands for what this exception says by itself; None: nothing."""
     if isinstance(link, Congested):
         return 429
+    names = _names(link)
+    if _BILLING.search(type(link).__name__):
+        return _NO_MONEY
     said = [status for status in map(_meaning, _statements(link)) if status is not None]
     for telling in (_NO_MONEY, _TOO_LARGE, 429, 529):  # what one statement settles
         if telling in said:
@@ -300,7 +329,6 @@ def _status(link: Exception) -> int | None:
     for status in said:
         if status >= 400:
             return status
-    names = _names(link)
     if names & _LOST_NAMES:
         return _LOST
     if isinstance(link, OSError) and _get(link, "errno") in _LOST_ERRNOS:
@@ -330,11 +358,18 @@ def _statements(link: Exception) -> Iterator[Any]:
             yield _item(error, name)
         yield _item(_item(error, "details"), "error_code")
         yield _TOO_LARGE if _is_too_large(_item(error, "message")) else None
+        yield _NO_MONEY if _is_used_up(error) else None
 
 
 def _errors(link: Exception) -> Iterator[Any]:
     """The error objects in the answer's body, as far as the client has them at hand."""
-    for body in (_get(link, "body"), _get(link, "details"), _content(_get(link, "response"))):
+    notes = _get(link, "__notes__")
+    for body in (
+        _get(link, "body"),
+        _get(link, "details"),
+        _content(_get(link, "response")),
+        *(notes[:_LINKS] if isinstance(notes, list) else ()),
+    ):
         if isinstance(body, (str, bytes)):
             body = _parsed(body)
         body = _first(body) if isinstance(body, list) else body
@@ -345,6 +380,27 @@ def _errors(link: Exception) -> Iterator[Any]:
 def _is_too_large(message: Any) -> bool:
     """OpenAI and Groq have no code for it: "Request too large for gpt-4o ... Requested 45000"."""
     return isinstance(message, str) and message[:_LONGEST_TEXT].lower().startswith(_LARGE)
+
+
+def _is_used_up(error: Any) -> bool:
+    """Whether it is about a quota that no patience outlasts: of a day, a month, or an account."""
+    message = _item(error, "message")
+    if isinstance(message, str) and _EMPTY.search(message[:_LONGEST_BODY]):
+        return True
+    for detail in _details(error, "QuotaFailure"):
+        violations = _item(detail, "violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if "PerDay" in str(_item(violation, "quotaId")):
+                return True
+    return False
+
+
+def _details(error: Any, kind: str) -> Iterator[Any]:
+    """Google's details of an error that are of this kind."""
+    details = _item(error, "details")
+    for detail in details if isinstance(details, list) else ():
+        if _text(_item(detail, "@type")).endswith(f"google.rpc.{kind}"):
+            yield detail
 
 
 def _content(response: Any) -> Any:
@@ -368,8 +424,8 @@ def _parsed(body: str | bytes) -> Any:
 
 def _meaning(value: Any) -> int | None:
     """The status that a number, a text or an enum's member stands for; None: not known."""
-    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
-        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value) if 100 <= value <= 599 else _NUMBERS.get(value)
     text = _text(value) or _text(_get(value, "name"))
     if re.fullmatch(r"[1-5][0-9][0-9]", text):
         return int(text)
@@ -413,10 +469,8 @@ def _from_headers(headers: Any, now: float) -> float | None:
 def _from_google(link: Exception) -> float | None:
     """`retryDelay` of a google.rpc.RetryInfo in the body: a protobuf duration such as "34.5s"."""
     for error in _errors(link):
-        details = _item(error, "details")
-        for detail in details if isinstance(details, list) else ():
-            if _text(_item(detail, "@type")).endswith("google.rpc.RetryInfo"):
-                return _seconds(_text(_item(detail, "retryDelay")).removesuffix("s"))
+        for detail in _details(error, "RetryInfo"):
+            return _seconds(_text(_item(detail, "retryDelay")).removesuffix("s"))
     return None
 
 
