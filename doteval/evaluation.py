@@ -16,7 +16,8 @@ from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, UsageError
 from .records import NO_USAGE, Failure, Outcome, Result, Score, Usage
-from .text import redact, safe, safe_without
+from .redaction import redact, safe_without
+from .text import safe
 
 _LONGEST_MESSAGE = 10_000  # characters kept of what an exception says
 _LONGEST_TRACEBACK = 20_000  # characters kept, from its end
@@ -340,7 +341,7 @@ def outcome_of(value: Any, name: str, secrets: tuple[str, ...] = ()) -> Outcome:
     Args:
         value: a Result, a Score, several Scores, a bool or a number.
         name: of the function; bare bools and numbers become a Score of this name.
-        secrets: values that must not be stored in a Failure, see `text.secrets_of`.
+        secrets: values that must not be stored in a Failure, see `redaction.secrets_of`.
 
     Returns:
         a Result whose scores are Scores with unique names, or the Failure that `error=` makes.
@@ -476,7 +477,7 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     without what looks like a credential.
 
     Args:
-        secrets: values that must not be stored, see `text.secrets_of`.
+        secrets: values that must not be stored, see `redaction.secrets_of`.
     """
     import traceback
 

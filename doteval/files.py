@@ -16,6 +16,7 @@ from typing import Any
 
 from .errors import DotevalError, NotFound, UsageError
 from .evaluation import Evaluation
+from .redaction import safe_error
 from .text import safe
 
 # --- importing --------------------------------------------------------------------------------
@@ -136,15 +137,17 @@ def _explained(error: BaseException, path: Path) -> ImportFailed:
     """What an exception in a file means for the person who wrote the file."""
     where = _place_in(error, path)
     if isinstance(error, DotevalError):
-        return ImportFailed(f"{where}: {safe(error)}")
+        return ImportFailed(f"{where}: {safe_error(error)}")
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "pytest":
         return ImportFailed(
             f"{where} imports pytest, which is not installed here; install pytest, or move what "
             "needs it (fixtures, marks) into another file"
         )
     if isinstance(error, SystemExit):
-        return ImportFailed(f"{where} called sys.exit({safe(repr(error.code), 80)}) on import")
-    said = safe(error, 1_000)
+        return ImportFailed(
+            f"{where} called sys.exit({safe_error(repr(error.code), 80)}) on import"
+        )
+    said = safe_error(error, 1_000)
     told = f"{type(error).__name__}: {said}" if said else type(error).__name__
     return ImportFailed(f"{where} can not be imported: {told}", _trace(error, path))
 
@@ -173,7 +176,7 @@ def _trace(error: BaseException, path: Path) -> str:
     while each is not None:
         each.stack[:] = [frame for frame in each.stack if _is_theirs(frame.filename)]
         each = each.__cause__ or each.__context__
-    return safe("".join(told.format()), newlines=True)
+    return safe_error("".join(told.format()), newlines=True)
 
 
 def _is_theirs(filename: str) -> bool:

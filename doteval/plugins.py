@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from .errors import NotFound, PluginError, UsageError
+from .redaction import safe_error
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -140,7 +141,7 @@ class Registry(Generic[T]):
         except Exception as error:  # whatever foreign code does at import, it is named and told
             raise PluginError(
                 f"the {self.kind} {point.name!r} of {_label(distribution)} can not be loaded from "
-                f"{point.value!r}: {type(error).__name__}: {error}"
+                f"{point.value!r}: {type(error).__name__}: {safe_error(error, 1_000)}"
             ) from error
         return thing
 

@@ -1,5 +1,5 @@
 """
-Hostile text made safe to show, secrets taken out, and figures written for people.
+Hostile text made safe to show, and figures written for people.
 
 What a model, a dataset or a client answers is shown in terminals, logs and reports, so nothing of
 it reaches them before it went through `safe` (or `one_line`). What is stored is not changed here.
@@ -8,11 +8,10 @@ it reaches them before it went through `safe` (or `one_line`). What is stored is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 ELLIPSIS = "…"
 NOTHING = "-"  # shown for a figure that is unknown; ASCII, so that it fits every encoding
-REDACTED = "[redacted]"
 
 # What can move the cursor, recolour, reorder or hide text: C1 and DEL, the bidirectional controls,
 # line and paragraph separators, characters without width or ink (tags have been used to smuggle
@@ -49,7 +48,7 @@ def safe(
         mark: appended where something was cut; "..." for an ASCII stream.
     """
     if type(text) is not str:
-        text = _as_str(text)
+        text = as_str(text)
     cut = limit is not None and len(text) > limit
     if cut:
         text = text[:limit]
@@ -61,7 +60,7 @@ def safe(
     return text + mark if cut else text
 
 
-def _as_str(value: object) -> str:
+def as_str(value: object) -> str:
     """`str(value)`, exactly a str (a subclass may override its methods), whatever value does."""
     try:
         return str.__str__(str(value))
@@ -121,7 +120,7 @@ def one_line(text: object, width: int | None = None, *, mark: str = ELLIPSIS) ->
         width: terminal columns that it may take, the mark included; None leaves it whole.
         mark: appended where something was cut.
     """
-    whole = text if type(text) is str else _as_str(text)
+    whole = text if type(text) is str else as_str(text)
     if width is None:
         return safe(" ".join(whole.split()))
     # Four characters a column leave room for white space and for what takes no column.
@@ -179,143 +178,6 @@ def _widths(text: str) -> Iterator[int]:
             yield 0
         else:
             yield 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-# --- secrets ---------------------------------------------------------------------------------
-
-_PASSWORD_IN_URL = r"://[^\s/:@?#]*:([^\s/?#]+)@"
-# A key may follow an escape (`\n` of a repr, `%20` of a URL) but not another letter: `task-...`.
-_APART = r"(?:(?<![WITHIN]PREFIX)|(?<=\\[nrt]PREFIX)|(?<=%[0-9A-Fa-f][0-9A-Fa-f]PREFIX))"
-
-
-def _key(prefix: str, rest: str, within: str = "A-Za-z0-9") -> tuple[tuple[str], str]:
-    """The shape of keys that begin with a prefix, not preceded by characters of a word."""
-    literal = re.escape(prefix)
-    apart = _APART.replace("PREFIX", literal).replace("WITHIN", within)
-    return (prefix,), literal + apart + rest
-
-
-# Each shape: needles, and a regex tried only on text that holds one of them (they cost 30 ns and
-# most texts hold none). Where a regex has a group, the group is the secret. All are linear in the
-# length of the text: no attempt fails after an unbounded repeat within which another can begin.
-_SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
-    _key("sk-", r"[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic (sk-ant-...), OpenRouter
-    _key("sk_live_", r"[A-Za-z0-9]{16,}"),
-    _key("gsk_", r"[A-Za-z0-9]{20,}"),
-    _key("xai-", r"[A-Za-z0-9]{20,}"),
-    _key("pplx-", r"[A-Za-z0-9]{20,}"),
-    _key("nvapi-", r"[A-Za-z0-9_-]{20,}"),
-    _key("r8_", r"[A-Za-z0-9]{20,}"),
-    _key("hf_", r"[A-Za-z0-9]{20,}"),
-    _key("AIza", r"[A-Za-z0-9_-]{30,}"),
-    _key("ya29.", r"[A-Za-z0-9_-]{20,}"),
-    _key("AKIA", r"[A-Z0-9]{16}"),
-    _key("ASIA", r"[A-Z0-9]{16}"),
-    _key("ghp_", r"[A-Za-z0-9]{20,}"),
-    _key("gho_", r"[A-Za-z0-9]{20,}"),
-    _key("ghu_", r"[A-Za-z0-9]{20,}"),
-    _key("ghs_", r"[A-Za-z0-9]{20,}"),
-    _key("ghr_", r"[A-Za-z0-9]{20,}"),
-    _key("github_pat_", r"[A-Za-z0-9_]{20,}"),
-    _key("glpat-", r"[A-Za-z0-9_-]{16,}"),
-    (("xox",), r"xox[a-z]-[A-Za-z0-9-]{10,}"),  # Slack
-    # JSON Web Tokens; apart from "-" and "_" too, else "eyJ-eyJ-eyJ-..." is tried at each "eyJ".
-    _key("eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", "A-Za-z0-9_-"),
-    (("://",), _PASSWORD_IN_URL),
-    (
-        ("PRIVATE KEY",),
-        r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----((?s:.*?))(?:-----END|\Z)",
-    ),
-    (("earer", "EARER"), r"(?i:bearer)(?:\s|%20){1,4}([A-Za-z0-9._~+/-]{16,}=*)"),
-    (("asic ",), r"(?i:authorization\W{1,6}basic )([A-Za-z0-9+/]{8,}=*)"),
-    # A header, a query parameter or an argument. With a digit: `api_key=settings.api_key` of a
-    # traceback's source line is no secret.
-    (
-        ("key", "KEY", "Key"),
-        r"(?i:api[_-]?key)[\"']{0,2}\s{0,2}[=:]\s{0,2}[\"']?(?=[A-Za-z._~+/-]{0,64}[0-9])"
-        + r"([A-Za-z0-9._~+/-]{16,}=*)",
-    ),
-)
-
-
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """
-    The text with credentials replaced by `[redacted]`, in time linear in its length.
-
-    Redact before cutting: half a key at the end of a cut text has no known shape.
-
-    Args:
-        secrets: the very values to take out, from `secrets_of`; where some overlap, all that
-            they cover goes. Well-known key shapes (API keys of model and code hosts, bearer
-            tokens, JWTs, private keys, `://user:password@`) go without being named.
-    """
-    spans = [span for secret in secrets for span in _found(text, secret)]
-    for needles, pattern in _SHAPES:
-        if any(needle in text for needle in needles):
-            spans += [match.span(match.re.groups) for match in re.finditer(pattern, text)]
-    if not spans:
-        return text
-    kept, position = [], 0
-    for start, end in sorted(spans):
-        if start >= position:  # else it overlaps what has just been taken out
-            kept += [text[position:start], REDACTED]
-        position = max(position, end)
-    return "".join(kept) + text[position:]
-
-
-def safe_without(
-    secrets: Iterable[str], text: object, limit: int | None = None, *, newlines: bool = False
-) -> str:
-    """`safe`, without what `redact` takes out, in the order in which no half of a key stays."""
-    return safe(redact(_as_str(text), secrets), limit, newlines=newlines)
-
-
-def _found(text: str, secret: str) -> Iterator[tuple[int, int]]:
-    """Where a secret stands in the text; an empty one nowhere."""
-    start = text.find(secret) if secret else -1
-    while start >= 0:
-        end = start + len(secret)
-        yield start, end
-        start = text.find(secret, end)
-
-
-_CREDENTIAL = (  # "KEY", but neither "KEYBOARD" nor "TOKENIZERS_PARALLELISM"
-    r"(?:KEYS?|TOKENS?|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|CREDENTIALS?|CREDS|AUTH|DSN"
-    r"|COOKIE|PAT|SIGNATURE|WEBHOOK)(?![A-Z])"
-)
-# They name files, programs and sockets; a traceback without its paths would help nobody.
-_NO_CREDENTIAL = r"^(?:OLD)?PWD$|(?:SOCK|FILE|PATH|DIR|ASKPASS)$"
-_PLAIN_WORDS = ("disabled", "required", "optional", "anonymous", "password", "changeme")
-_SHORTEST_SECRET = 8  # a shorter value is likely to be a flag or an everyday word
-
-
-def secrets_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """
-    The values of the environment that look like credentials, longest first, for `redact`.
-
-    A variable counts when a word of its name ends like KEY, TOKEN, SECRET, PASSWORD, CREDENTIAL,
-    AUTH or DSN, and of any variable the password inside a URL. Values under 8 characters, plain
-    words and the names of files and sockets are left alone.
-    """
-    found: set[str] = set()
-    for name, value in environ.items():
-        upper = name.upper()
-        if re.search(_CREDENTIAL, upper) and not re.search(_NO_CREDENTIAL, upper):
-            found.update(_forms(value))
-        if "://" in value:
-            found.update(re.findall(_PASSWORD_IN_URL, value))
-    return tuple(sorted(filter(_worth_hiding, found), key=lambda secret: (-len(secret), secret)))
-
-
-def _forms(value: str) -> Iterator[str]:
-    """A secret as it may turn up: itself, as a repr shows it, and the lines of a longer one."""
-    yield value.strip()
-    yield repr(value.strip())[1:-1]
-    yield from (line.strip() for line in value.splitlines() if len(line) >= 2 * _SHORTEST_SECRET)
-
-
-def _worth_hiding(value: str) -> bool:
-    return len(value) >= _SHORTEST_SECRET and value.lower() not in _PLAIN_WORDS
 
 
 # --- figures for people ----------------------------------------------------------------------

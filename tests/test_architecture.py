@@ -19,7 +19,7 @@ PACKAGE = Path(doteval.__file__).parent
 # Top to bottom: an import may only point at a room that stands above. A new module gets its
 # place here, and its reason in docs/explanation/design.md.
 ORDER = """
-errors text records keys plugins
+errors text redaction records keys plugins
 
 concurrency.controller   # numbers in, limit out: it knows nothing but arithmetic
 concurrency.reading      # exceptions into the controller's outcomes

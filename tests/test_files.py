@@ -265,3 +265,18 @@ def test_imported_evaluations_are_left_to_their_module(folder):
     )
 
     assert names(file) == ["eval_mine"]
+
+
+def test_what_a_file_raises_is_told_without_credentials(tmp_path, monkeypatch):
+    """The log of a build server is read by many: an import error may quote a key."""
+    monkeypatch.setenv("MY_API_KEY", "abcdefgh12345678")
+    file = tmp_path / "eval_login.py"
+    file.write_text(
+        "import os\nraise RuntimeError(f\"no login with {os.environ['MY_API_KEY']} sk-{'a' * 20}\")"
+    )
+
+    with pytest.raises(ImportFailed) as caught, imported(file):
+        pass
+
+    assert "no login with [redacted] [redacted]" in str(caught.value)
+    assert "abcdefgh12345678" not in caught.value.trace

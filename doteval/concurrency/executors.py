@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import ExecutorError, UsageError
 from ..plugins import Registry
+from ..redaction import safe_error
 from ..text import safe
 
 registry: Registry[Callable[[], Any]] = Registry("executor", "executors")
@@ -150,7 +151,7 @@ class Elsewhere:
             executor = self._make()
         except Exception as error:  # somebody else's code; told with its name
             raise ExecutorError(
-                f"the executor can not be made: {type(error).__name__}: {safe(error, 500)}"
+                f"the executor can not be made: {type(error).__name__}: {safe_error(error, 500)}"
             ) from error
         if not hasattr(executor, "submit"):
             raise ExecutorError(
@@ -174,7 +175,7 @@ def _submitted(executor: Any, function: Callable[[], Any]) -> Any:
     except BrokenExecutor:
         raise
     except RuntimeError as error:  # as concurrent.futures says that it is shut down
-        raise ExecutorError(f"the executor takes no rows: {safe(error, 500)}") from error
+        raise ExecutorError(f"the executor takes no rows: {safe_error(error, 500)}") from error
 
 
 def _shut_down(executor: Any) -> None:
@@ -256,7 +257,7 @@ class Journey:
         try:
             holder = _look_up(self._import(), self._name)
         except Exception as error:  # whatever their module does when it is imported there
-            reason = f"{type(error).__name__}: {safe(error, 500)}"
+            reason = f"{type(error).__name__}: {safe_error(error, 500)}"
         else:
             if holder is not None:
                 return _plain(holder)

@@ -31,11 +31,11 @@ from ..evaluation import BoundEvaluation, Evaluation, failure_of, outcome_of, us
 from ..intervals import as_float
 from ..keys import Identities, shard_of
 from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
+from ..redaction import safe_without, secrets_of
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, summarise
 from ..storage import Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
-from ..text import safe_without, secrets_of
 from .circumstances import commit_of, version
 
 _BACKLOG = 1_000  # rows that may have returned without being durable

@@ -19,9 +19,9 @@ from ..errors import DotevalError, RowError, StoreError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
 from ..records import LIVE, Stored
+from ..redaction import safe_error
 from ..storage import Place
 from ..storage.history import Earlier, History
-from ..text import safe
 
 _ENOUGH = 20  # records from which a run says something about the next
 _MOST = 100  # positions of malformed rows that are kept
@@ -275,7 +275,7 @@ class _Pass:
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             return (
                 f"the dataset raised {type(error).__name__} after {self.position} rows: "
-                f"{safe(error, 500)}"
+                f"{safe_error(error, 500)}"
             )
         if self._to_the_end:
             if self.position == 0:
