@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Union
 
 from .. import intervals, metrics
-from ..errors import DotevalError, NotFound, UsageError
+from ..errors import NotFound, PluginError, UsageError
 from ..records import Record
 from ..storage import Place, Store, open_store
 from .pairs import (
@@ -404,7 +404,7 @@ def _change(
     for title in titles:
         try:
             found = difference_of(pairs, name, metrics.find(title), boolean, asked)
-        except DotevalError as error:  # a metric that is not installed here; the rest is told
+        except (NotFound, PluginError, UsageError) as error:  # this one only; the rest is told
             notes.append(f"{name}.{title}: {error}")
         else:
             differences.append(found)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .. import intervals
-from ..errors import DotevalError, NotFound, UsageError
+from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate
 from ..storage import Store
 from .compare import evaluations_of
@@ -173,7 +173,7 @@ def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
         if isinstance(gate.threshold, Baseline):
             return _by_difference(gate, gate.threshold, summary, metric, evidence)
         return _by_estimate(gate, gate.threshold, summary, metric, estimate)
-    except DotevalError as error:  # a figure that does not exist fails its gate, not the others
+    except (NotFound, PluginError, UsageError) as error:  # it fails its gate, and not the others
         return Verdict(gate, summary.evaluation, FAIL, message=str(error))
 
 

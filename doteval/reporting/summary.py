@@ -10,7 +10,7 @@ from math import nan
 from typing import Any
 
 from .. import metrics, text
-from ..errors import DotevalError
+from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
 from ..records import Run
 from ..storage import Store
@@ -365,7 +365,7 @@ def _estimates(
                 metric = metrics.find(title)
                 estimates.setdefault(name, {})[title] = score.estimate(metric)
                 pair = score.bounds(metric)
-            except DotevalError as error:
+            except (NotFound, PluginError, UsageError) as error:  # a StoreError is no metric's fault
                 unknown.append(f"{name}.{title}: {error}")
                 continue
             if pair is not None:
