@@ -289,6 +289,24 @@ def test_long_texts_are_read_a_page_at_a_time(folder):
     assert contents("all.db") == contents("m.db")
 
 
+def test_scores_of_other_evaluations_are_not_read(folder):
+    """Records of one evaluation may have all of another between them."""
+    recorded("m.db", an_entry("x"))
+    recorded("m.db", *[an_entry(n) for n in range(50)], evaluation="f.py::other")
+    recorded("m.db", an_entry("y"), started=20.0)
+    source, target = Source(locate("m.db")), Target(locate("all.db"))
+    queries = []
+    source.db._db.set_trace_callback(queries.append)
+
+    found = target.take(Merged("e", NAME), source.of(("e", NAME)))
+
+    source.db._db.set_trace_callback(None)
+    (query,) = [each for each in queries if "FROM scores" in each]
+    assert (found.records, len(source.db.all(query))) == (2, 2)
+    source.db.close()
+    target.close()
+
+
 def test_many_records_are_read_in_pages(folder):
     recorded("m.db", *[an_entry(n) for n in range(1000)], *[an_attempt(n) for n in range(1000)])
 

@@ -411,7 +411,8 @@ class SqliteStore:
                 )  # fmt: skip
                 if not rows:
                     return
-                scores = self._scores(number, state, rows[0][0], rows[-1][0])
+                # Failures have none, and between two of them may lie all that was scored.
+                scores = {} if failed else self._scores(number, state, rows[0][0], rows[-1][0])
             last = rows[-1][0]
             for row in rows:
                 try:

@@ -337,10 +337,10 @@ class Taking:
     ) -> None:
         last = self._connection.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
         ids = {there: here for here, (there, _) in enumerate(bodies, last + 1)}
+        marks = ", ".join("?" * len(bodies))
         scores = self._theirs.db.all(
-            "SELECT record, name, value, boolean FROM scores WHERE record BETWEEN ? AND ?",
-            bodies[0][0], bodies[-1][0],
-        )  # fmt: skip
+            f"SELECT record, name, value, boolean FROM scores WHERE record IN ({marks})", *ids
+        )
         text = sum(len(body) for _, body in bodies)
         records = ((here, self._number, wanted[id][0], *wanted[id][1]) for id, here in ids.items())
         self._db.insert("records", f"id, evaluation, state, run, {_FACTS}", by_column(records))
@@ -349,7 +349,6 @@ class Taking:
         found = (
             (ids[id], self._names[name], value, boolean)
             for id, name, value, boolean in scores
-            if id in ids
         )
         self._db.insert("scores", "record, name, value, boolean", by_column(found))
         self._add(records=len(bodies))

@@ -218,6 +218,19 @@ def test_a_page_of_long_texts_is_short(filed, monkeypatch):
     assert len([one for one in statements if " body" in one]) == 4  # 2, 2, 1 and no more
 
 
+def test_reading_failures_reads_no_scores(filed):
+    """They have none, and between two of a page may lie a million records that do."""
+    number = filed.begin(a_run())
+    filed.add(number, [an_entry("a", a_failure()), an_entry("b"), an_entry("c", a_failure())])
+    statements = []
+    filed._db._db.set_trace_callback(statements.append)
+
+    assert names_of(filed.records("e", V, failed=True)) == ["a", "c"]
+
+    filed._db._db.set_trace_callback(None)
+    assert [one for one in statements if "scores" in one] == []
+
+
 def test_the_records_of_evaluations_do_not_mix(store):
     """Though they stand in one table, in the order in which they came."""
     first, second = store.begin(a_run(evaluation="a")), store.begin(a_run(evaluation="b"))
