@@ -7,16 +7,18 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from doteval.cli import main
 from doteval.commands.output import write
-from doteval.errors import UsageError
+from doteval.commands.sharing import FORMATS, _pieces
+from doteval.errors import NotFound, StoreError, UsageError
 from doteval.reporting.html import MARK
 from doteval.storage import open_store
+from doteval.storage.exchange import unchanged
 from tests.stocked import HOSTILE, recorded, right, stock, wrong
 
 
@@ -254,3 +256,78 @@ def test_a_large_file_is_counted_in_megabytes(
     store.close()
 
     assert said(capsys, "export", "big", "-o", "x")[1] == "wrote x (1.5 MB)\n"
+
+
+# ------------------------------------------------------------------------- under whose hands it changes
+
+
+def _deleted() -> None:
+    assert main(["delete", "long", "--yes"]) == 0
+
+
+def _replaced() -> None:
+    store = open_store()
+    store.delete("long")
+    stock(store, "long", [right(0)])
+    store.close()
+
+
+def _renamed() -> None:
+    assert main(["rename", "long", "other"]) == 0
+
+
+def _begun_anew() -> None:
+    store = open_store()
+    stock(store, "long", [right(0)], fresh=True)
+    store.close()
+
+
+@pytest.mark.parametrize("change", [_deleted, _replaced, _renamed, _begun_anew])
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_document_whose_experiment_changes_has_no_end(
+    folder: Path, format: str, change: Callable[[], None]
+) -> None:
+    """Half an experiment must not look like a whole one: no file, and no last piece in a pipe."""
+    store = open_store()
+    stock(store, "long", [right(n, model_response="x" * 9_000) for n in range(1_201)])
+    whole = list(_pieces(format)(store, "long"))
+    told = []
+
+    def pieces() -> Iterator[str]:
+        for at, piece in enumerate(unchanged(store, ["long"], _pieces(format)(store, "long"))):
+            if at == 0:
+                change()
+            told.append(piece)
+            yield piece
+
+    with pytest.raises((StoreError, NotFound)):
+        write(pieces(), "x", io.StringIO(), force=False)
+
+    store.close()
+    assert not (folder / "x").exists()
+    assert whole[-1] not in told
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_run_that_goes_on_spoils_no_document(folder: Path, format: str) -> None:
+    """What it adds meanwhile is told or not; the document has its end."""
+    store = open_store()
+    whole = unchanged(store, ["base"], _pieces(format)(store, "base"))
+    told = [next(whole)]
+    other = open_store()
+    stock(other, "base", [right(7)])
+    other.close()
+
+    told.extend(whole)
+
+    store.close()
+    assert "".join(told).endswith(_END[format])
+
+
+_END = {
+    "jsonl": "}\n",
+    "csv": "\n",
+    "json": "]}\n",
+    "junit": "</testsuites>\n",
+    "markdown": "</details>\n",
+}

@@ -46,6 +46,7 @@ _FORCE = option("--force", action="store_true", help="replace a file that is the
 def report(call: Call) -> int:
     """A page with scores, pictures, errors and the records."""
     from ..reporting.html import MARK, report_page
+    from ..storage.exchange import unchanged
 
     options = call.options
     experiments = list(dict.fromkeys(options.experiments))
@@ -53,7 +54,9 @@ def report(call: Call) -> int:
         pieces = report_page(
             store, experiments, options.baseline, now=time.time(), version=_version()
         )
-        size = write(pieces, options.output, call.out, force=options.force, mark=MARK)
+        read = experiments if options.baseline is None else [*experiments, options.baseline]
+        whole = unchanged(store, read, pieces)
+        size = write(whole, options.output, call.out, force=options.force, mark=MARK)
     if options.output != STDOUT:
         call.say(call.terminal.shown(f"wrote {options.output} ({_size(size)})"))
         call.hint("open it in a browser; it needs no network and may be sent as it is")
@@ -89,10 +92,13 @@ FORMATS = ("jsonl", "csv", "json", "junit", "markdown")
 )
 def export(call: Call) -> int:
     """An experiment as a document."""
+    from ..storage.exchange import unchanged
+
     options = call.options
     with call.store() as store:
         pieces = _pieces(options.format)(store, options.experiment)
-        size = write(pieces, options.output, call.out, force=options.force)
+        whole = unchanged(store, [options.experiment], pieces)
+        size = write(whole, options.output, call.out, force=options.force)
     if options.output != STDOUT:
         call.say(call.terminal.shown(f"wrote {options.output} ({_size(size)})"))
     return OK

@@ -365,7 +365,11 @@ def _estimates(
                 metric = metrics.find(title)
                 estimates.setdefault(name, {})[title] = score.estimate(metric)
                 pair = score.bounds(metric)
-            except (NotFound, PluginError, UsageError) as error:  # a StoreError is no metric's fault
+            except (
+                NotFound,
+                PluginError,
+                UsageError,
+            ) as error:  # a StoreError is no metric's fault
                 unknown.append(f"{name}.{title}: {error}")
                 continue
             if pair is not None:

@@ -14,7 +14,7 @@ from os import urandom
 from sqlite3 import Connection
 from typing import Any, NamedTuple, Union
 
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
 from ..records import Attempt, Run
 from .database import Database, by_column
 from .encoding import (
@@ -125,6 +125,7 @@ def facts(
             for number, _, _ in evaluations
         }
     for number, name, total in evaluations:
+        must_be_there(db, number)
         yield Opening(
             name, total, tuple((score, tuple(load(each))) for _, score, each in names[number])
         )
@@ -139,6 +140,20 @@ def facts(
         scores = {id: score for id, score, _ in names[number]}
         yield from _records(db, number, last_record, uids, scores)
         yield from _attempts(db, number, last_attempt, uids)
+
+
+def must_be_there(db: Database, evaluation: int) -> None:
+    """
+    Asked with each page: an evaluation that is deleted between two of them would else seem to end.
+
+    Raises:
+        StoreError: there is no evaluation of this number any more.
+    """
+    if not db.all("SELECT 1 FROM evaluations WHERE id = ?", evaluation):
+        raise StoreError(
+            f"an evaluation was deleted from the store {db.name} while it was read; what was read "
+            "of it is not all"
+        )
 
 
 def _records(
@@ -160,6 +175,7 @@ def _records(
                 "ORDER BY chosen.id",
                 *(evaluation, after, last) * 3, _PAGE, text=3, most=_PAGE_TEXT,
             )  # fmt: skip
+            must_be_there(db, evaluation)
             if not rows:
                 return
             values = _values(db, evaluation, rows[0][0], rows[-1][0], scores)
@@ -194,6 +210,7 @@ def _attempts(db: Database, evaluation: int, last: int, uids: dict[int, str]) ->
         for _, run, *attempt in rows:
             if run in uids:
                 yield Paid(uids[run], Attempt(*attempt))
+    must_be_there(db, evaluation)
 
 
 # --- writing ----------------------------------------------------------------------------------

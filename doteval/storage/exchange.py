@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import UsageError
+from ..errors import NotFound, StoreError, UsageError
 from ..records import Attempt, Run
 from .archive import Adopted, Contradiction, Fact, Kept, Opening, Paid, Ran
 from .encoding import dump, storable
@@ -68,6 +68,36 @@ def export_lines(store: Store, experiment: str) -> Iterator[str]:
             yield "".join(gathered)
             gathered, size = [], 0
     yield "".join(gathered)
+
+
+def unchanged(store: Store, experiments: Iterable[str], pieces: Iterable[str]) -> Iterator[str]:
+    """
+    The pieces of a document about experiments, of which the last is held back until it is known
+    that all were made of the same: a document whose experiment was deleted, renamed or begun anew
+    under it has no end. Runs that only add to an experiment do no harm.
+
+    Raises:
+        NotFound: there is no such experiment.
+        StoreError: one was deleted, renamed or begun anew meanwhile.
+    """
+    before = {name: {run.uid for run in store.runs(name)} for name in experiments}
+    held = ""
+    for piece in pieces:
+        if held:
+            yield held
+        held = piece
+    for name, known in before.items():
+        try:
+            runs = store.runs(name)
+        except NotFound:
+            runs = []
+        new = [run for run in runs if run.uid not in known]
+        if len(runs) - len(new) < len(known) or any(run.header.get("fresh") for run in new):
+            raise StoreError(
+                f"experiment {name!r} was deleted, renamed or begun anew while it was read; what "
+                "was written of it is not whole, ask for it again"
+            )
+    yield held
 
 
 def _lines(store: Store, experiment: str, created: float) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
 from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Score, Stored
 from ..text import similar
-from .archive import Adopted, Fact, adopt, facts
+from .archive import Adopted, Fact, adopt, facts, must_be_there
 from .claims import Claim, Claims
 from .database import Database, by_column
 from .encoding import (
@@ -396,6 +396,7 @@ class SqliteStore:
 
         Raises:
             NotFound: there is no such experiment or evaluation.
+            StoreError: it can not be read, or is deleted meanwhile.
         """
         number = self._evaluation(experiment, evaluation)
         table = "records INDEXED BY records_failed" if failed else "records"
@@ -409,6 +410,7 @@ class SqliteStore:
                     "ORDER BY id LIMIT ?",
                     number, state, last, _PAGE, text=1, most=_PAGE_TEXT,
                 )  # fmt: skip
+                must_be_there(self._db, number)
                 if not rows:
                     return
                 # Failures have none, and between two of them may lie all that was scored.
@@ -501,6 +503,7 @@ class SqliteStore:
             last = rows[-1][0]
             for _, key, value in rows:
                 yield key, float(value) if isinstance(value, str) else value
+        must_be_there(self._db, number)
 
     def total_of(self, experiment: str, evaluation: str) -> int | None:
         """

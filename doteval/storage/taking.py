@@ -347,8 +347,7 @@ class Taking:
         texts = ((ids[id], body) for id, body in bodies)
         self._db.insert("bodies", "record, body", by_column(texts), text)
         found = (
-            (ids[id], self._names[name], value, boolean)
-            for id, name, value, boolean in scores
+            (ids[id], self._names[name], value, boolean) for id, name, value, boolean in scores
         )
         self._db.insert("scores", "record, name, value, boolean", by_column(found))
         self._add(records=len(bodies))
