@@ -258,7 +258,7 @@ def test_a_large_file_is_counted_in_megabytes(
     assert said(capsys, "export", "big", "-o", "x")[1] == "wrote x (1.5 MB)\n"
 
 
-# ------------------------------------------------------------------------- under whose hands it changes
+# --------------------------------------------------------- whose experiment changes
 
 
 def _deleted() -> None:

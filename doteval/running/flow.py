@@ -444,7 +444,8 @@ class Flow:
                 result = outcome.result if isinstance(outcome, Failure) else outcome
                 if result is not None and result.usage is not None:
                     usage = usage_of(result.usage)
-        except ResultError as error:
+        except Exception as raised:  # what a row returns is theirs, and so is what that raises
+            error = raised if isinstance(raised, ResultError) else self._unstorable(item, raised)
             item.error = error
             outcome = failure_of(error, self._secrets)
             if getattr(item.value, "scores", None) is not None:  # keep prompt and answer
@@ -474,13 +475,15 @@ class Flow:
         try:
             return encode(record, item.text, item.digest, usage, replaces)
         except Exception as error:  # something in the Result raised while it was written down
-            problem = ResultError(
-                f"the result of row {item.position} can not be stored: "
-                f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
-            )
-            item.error = problem
+            item.error = problem = self._unstorable(item, error)
             record = record._replace(outcome=failure_of(problem, self._secrets))
             return encode(record, item.text, item.digest, usage, replaces)
+
+    def _unstorable(self, item: RowItem, error: Exception) -> ResultError:
+        return ResultError(
+            f"the result of row {item.position} can not be stored: "
+            f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
+        )
 
     def _attempt_failed(self, item: Item, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""

@@ -9,6 +9,7 @@ lists, bytes as base64, anything else as its `repr`, cut.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,7 +18,9 @@ from ..records import Attempt, Failure, Record, Result, Score, Usage
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it
-_DEEPEST = 50
+_LONGEST_BODY = 900_000_000  # characters; SQLite refuses a text of 1,000,000,000
+_DEEPEST = 50  # containers within each other that are left where the encoder could not go on
+_DEEPEST_READ = 200  # and that whoever reads can bear, wherever on the stack it stands
 
 RECORD_COLUMNS = (  # beside id, evaluation, run and state
     "key, digest, repeat, position, error, attempts, started, duration, waited, concurrency, "
@@ -30,16 +33,18 @@ ATTEMPT_COLUMNS = (  # beside evaluation and run
 
 class Entry(NamedTuple):
     """
-    A record, ready to be written: the values of RECORD_COLUMNS, its texts, its scores.
+    A record, ready to be written: the values of RECORD_COLUMNS, its texts, its scores. Nothing
+    in it can fail any more but the store itself.
 
-    `replaces` is the id of the stored record that this one takes the place of: a failure, or the
-    result of a row that was changed.
+    `values` are those of the scores, as `value_to` makes them. `replaces` is the id of the stored
+    record that this one takes the place of: a failure, or the result of a row that was changed.
     """
 
     record: Record
     columns: tuple[Any, ...]
     body: str
     scores: tuple[Score, ...]
+    values: tuple[tuple[Any, int], ...]
     replaces: int | None
 
 
@@ -48,9 +53,27 @@ def dump(value: Any) -> str:
     if type(value) is str:
         return _text(value)
     try:
-        return _encode(value)
+        told = _encode(value)
+        if told.count("[") + told.count("{") <= _DEEPEST_READ or not _is_deep(told):
+            return told
     except (TypeError, ValueError, RecursionError):  # keys that are no text, circles
-        return _encode(_plain(value, ()))
+        pass
+    return _encode(_plain(value, ()))
+
+
+def _is_deep(told: str) -> bool:
+    """Whether somebody who stands deeper on the stack could fail to read it."""
+    within = [json.loads(told)]
+    for _ in range(_DEEPEST_READ):
+        within = [
+            item
+            for each in within
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
+        ]
+        if not within:
+            return False
+    return True
 
 
 def row_dumper(columns: tuple[str, ...]) -> Callable[[tuple[Any, ...]], str]:
@@ -103,6 +126,114 @@ def load_body(text: str) -> Mapping[str, Any]:
     return body
 
 
+def is_part(value: Any) -> bool:
+    """Whether it names a shard: "1/4" to "4/4". A million of them are enough."""
+    found = _PART.fullmatch(value) if isinstance(value, str) else None
+    return found is not None and int(found[1]) <= int(found[2])
+
+
+_PART = re.compile("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 2**63  # NaN is not
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+_HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("doteval", "python", "platform", "commit", "source"), (_is_text, "a text")),
+    "strategy": (
+        lambda value: isinstance(value, dict) and isinstance(value.get("name", ""), str),
+        "an object with a name",
+    ),
+    "columns": (
+        lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        "a list of names",
+    ),
+    "repeats": (_is_whole, "a whole number"),
+    "samples": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
+    "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
+    "fresh": (lambda value: isinstance(value, bool), "true or false"),
+    "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
+}
+
+
+def check_header(header: Any) -> None:
+    """
+    See that the header of a run can be read by whoever asks for its fields. What else it holds is
+    for who knows it.
+
+    Raises:
+        ValueError: it can not; says which field and what was expected.
+    """
+    _check(header, "'header'", _HEADER)
+
+
+_CHANGE: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "at": (_is_number, "a number of seconds"),
+    "limit": (_is_whole, "a whole number"),
+    "reason": (_is_text, "a text, or null"),
+    "throughput": (lambda value: value is None or _is_number(value), "a number, or null"),
+}
+
+
+def check_history(history: Any) -> None:
+    """
+    See that the history of a run is a list of changes of the limit.
+
+    Raises:
+        ValueError: it is not; says which field and what was expected.
+    """
+    if not isinstance(history, list):
+        raise ValueError("'history' is no list of objects")
+    for change in history:
+        _check(change, "a change in 'history'", _CHANGE)
+        if not {"at", "limit"} <= change.keys():
+            raise ValueError("a change in 'history' lacks 'at' or 'limit'")
+
+
+_BODY: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "row": (lambda value: isinstance(value, dict), "an object"),
+    "error": (_is_text, "a text, or null"),
+    "scores": (lambda value: isinstance(value, dict), "an object"),
+    "failure": (
+        lambda value: (
+            isinstance(value, dict)
+            and all(isinstance(value.get(name, ""), str) for name in ("message", "traceback"))
+        ),
+        "an object with the texts message and traceback",
+    ),
+}
+
+
+def check_body(body: Any) -> None:
+    """
+    See that the document of a record has what `decode` reads.
+
+    Raises:
+        ValueError: it has not; says which field and what was expected.
+    """
+    _check(body, "'body'", _BODY)
+    if "row" not in body:
+        raise ValueError("'body' has no row")
+
+
+def _check(given: Any, what: str, fields: Mapping[str, tuple[Callable[[Any], bool], str]]) -> None:
+    if not isinstance(given, dict):
+        raise ValueError(f"{what} is no object")
+    for name, value in given.items():
+        fits, expected = fields.get(name, (None, ""))
+        if fits is not None and not fits(value):
+            raise ValueError(f"{what}: {name!r} is {value!r:.40}, expected {expected}")
+
+
 def encode(
     record: Record,
     row: str,
@@ -118,6 +249,11 @@ def encode(
         digest: of the other columns, where the row has an id.
         usage: of its result.
         replaces: see Entry.
+
+    Raises:
+        ValueError: a score is an integer beyond all measure, two have one name in the store, or
+            the texts are longer than SQLite takes.
+        Exception: something in the Result raised while it was written down.
     """
     (
         key, position, repeat, _, outcome, attempts, started, duration, waited, concurrency
@@ -149,7 +285,20 @@ def encode(
         output_tokens,
         cost,
     )
-    return Entry(record, columns, f'{{"row": {row}{extra}}}', scores, replaces)
+    body = f'{{"row": {row}{extra}}}'
+    if len(body) > _LONGEST_BODY:
+        raise ValueError(f"its texts have {len(body):,} characters, more than a store can hold")
+    if len(scores) > 1:
+        _check_names(scores)
+    values = tuple([value_to(score.value) for score in scores])
+    return Entry(record, columns, body, scores, values, replaces)
+
+
+def _check_names(scores: tuple[Score, ...]) -> None:
+    """Two names may differ in what a column can not hold, and nowhere else."""
+    names = [score.name for score in scores]
+    if not all(map(str.isascii, names)) and len({*map(storable, names)}) < len(names):
+        raise ValueError(f"two of its scores have one name: {', '.join(map(ascii, names))}")
 
 
 def _texts(result: Result, scores: tuple[Score, ...]) -> str:
@@ -220,10 +369,16 @@ def value_to(value: bool | int | float) -> tuple[Any, int]:
     """
     A score's value as SQLite holds it, and 1 where it is a bool: that becomes a number, NaN will
     be NULL, and what passes 63 bits is text.
+
+    Raises:
+        ValueError: it is an integer of more digits than Python reads.
     """
     if value is True or value is False:
         return int(value), 1
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        if value.bit_length() > _LONGEST_INT:
+            digits = round(value.bit_length() * 0.30103)
+            raise ValueError(f"a score is an integer of {digits:,} digits; 4,200 can be kept")
         return str(value), 0
     return value, 0
 

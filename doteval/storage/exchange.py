@@ -22,13 +22,15 @@ from typing import Any, NamedTuple
 from ..errors import NotFound, StoreError, UsageError
 from ..records import Attempt, Run
 from .archive import Adopted, Contradiction, Fact, Kept, Opening, Paid, Ran
-from .encoding import dump, storable
+from .encoding import check_body, check_header, check_history, dump, is_part, storable, value_to
 from .stores import Store
 
 FORMAT = 1  # of the lines
 _STATES = ("live", "stale", "superseded")  # in the order of their numbers
 _STATUSES = ("running", "complete", "incomplete", "interrupted", "stalled", "failed")
 _OUTCOMES = ("congestion", "trouble", "ignored")
+_KEY, _DIGEST = 16, 8  # bytes; see `keys.Identities.meet`
+_MOST = 2**31  # of what is added up in 64 bits, or is a number of bits
 _TOGETHER = 200  # lines handed on at once
 _TOGETHER_TEXT = 2**20  # or as many as have so many characters
 _COLUMNS = (  # of Kept.columns, but key and digest, which are hex here
@@ -263,7 +265,7 @@ class _Reader:
                 continue
             if kind not in ("run", "record", "attempt"):
                 raise line.wrong(f"a line of type {kind!r:.40} is not known")
-            if evaluation is None or line.of.get("evaluation") != evaluation:
+            if evaluation is None or line.text("evaluation") != evaluation:
                 raise line.wrong(f"it belongs to an evaluation other than {evaluation!r:.200}")
             if kind == "record":
                 counts[kind] += 1
@@ -324,16 +326,21 @@ class _Line:
 
     def opening(self) -> Opening:
         scores = []
-        for name, metrics in self.mapping("scores").items():
+        for name, metrics in self._by_name("scores").items():
             if not isinstance(metrics, list) or not all(isinstance(each, str) for each in metrics):
                 raise self.wrong(f"the metrics of score {name!r:.200} are no list of names")
             scores.append((name, tuple(metrics)))
         return Opening(self.text("evaluation"), self.whole("total", optional=True), tuple(scores))
 
     def run(self, experiment: str, evaluation: str) -> Ran:
-        history = self.of.get("history")
-        if not isinstance(history, list) or not all(isinstance(each, dict) for each in history):
-            raise self.wrong("'history' is no list of objects")
+        header, history, part = self.mapping("header"), self.of.get("history"), self.text("part")
+        try:
+            check_header(header)
+            check_history(history)
+        except ValueError as error:
+            raise self.wrong(str(error)) from None
+        if part and not is_part(part):
+            raise self.wrong(f"'part' is {part!r:.40}, expected a shard such as '1/4', or ''")
         run = Run(
             self.text("run"),
             experiment,
@@ -343,46 +350,62 @@ class _Line:
             self.number("duration"),
             self.one_of("status", _STATUSES),
             self.whole("pid") or 0,
-            self.mapping("header"),
-            tuple(history),
+            header,
+            tuple(history or ()),
             self.text("error") if self.of.get("error") is not None else None,
         )
-        return Ran(run, self.text("part"))
+        return Ran(run, part)
 
     def record(self) -> Kept:
         body = self.mapping("body")
-        if not isinstance(body.get("row"), dict):
-            raise self.wrong("'body' has no row")
+        try:
+            check_body(body)
+        except ValueError as problem:
+            raise self.wrong(str(problem)) from None
         error = self.text("error") if self.of.get("error") is not None else None
-        scores = tuple((name, self._score(name, v)) for name, v in self.mapping("scores").items())
+        scores = tuple((name, self._score(name, v)) for name, v in self._by_name("scores").items())
         if bool(scores) == (error is not None):
             raise self.wrong("a record has scores or an error, and not both")
         digest = self.of.get("digest")
         columns = (
-            self.hex("key"),
-            None if digest is None else self.hex("digest"),
-            self.whole("repeat"),
+            self.hex("key", _KEY),
+            None if digest is None else self.hex("digest", _DIGEST),
+            self.whole("repeat", most=_MOST),
             self.whole("position"),
             error,
-            self.whole("attempts"),
+            self.whole("attempts", most=_MOST),
             self.number("started"),
             self.number("duration"),
             self.number("waited"),
             self.whole("concurrency"),
-            self.whole("input_tokens", optional=True),
-            self.whole("output_tokens", optional=True),
-            self._cost(),
+            self._usage("input_tokens"),
+            self._usage("output_tokens"),
+            self._usage("cost"),
         )
         state = _STATES.index(self.one_of("state", _STATES))
         return Kept(self.text("run"), state, columns, dump(body), scores)
 
-    def _cost(self) -> float | None:
-        """Whatever somebody counts in; it may even be endless."""
-        cost = self.of.get("cost")
-        return cost if isinstance(cost, float) or cost is None else self.number("cost")
+    def _usage(self, name: str) -> int | float | None:
+        """Whatever somebody counts in: a client may report half a token."""
+        value = self.of.get(name)
+        if value is None or (type(value) in (int, float) and 0 <= value < 2**63):  # NaN is not
+            return value
+        raise self.wrong(f"{name!r} is no number, 0 or more")
+
+    def _by_name(self, name: str) -> dict[str, Any]:
+        """An object whose names stand in a column, where some that differ here are the same."""
+        given = self.mapping(name)
+        found = {storable(each): value for each, value in given.items()}
+        if len(found) < len(given):
+            raise self.wrong(f"{name!r} has two of one name")
+        return found
 
     def _score(self, name: str, value: Any) -> bool | int | float:
         if isinstance(value, (bool, int, float)):
+            try:
+                value_to(value)
+            except ValueError as error:
+                raise self.wrong(f"{name!r:.200}: {error}") from None
             return value
         if value in ("NaN", "Infinity", "-Infinity"):
             return float(value)
@@ -390,8 +413,8 @@ class _Line:
 
     def attempt(self) -> Paid:
         attempt = Attempt(
-            self.hex("key"),
-            self.whole("repeat") or 0,
+            self.hex("key", _KEY),
+            self.whole("repeat", most=_MOST) or 0,
             self.whole("number") or 0,
             self.number("started"),
             self.number("duration"),
@@ -407,7 +430,7 @@ class _Line:
         value = self.of.get(name)
         if not isinstance(value, str):
             raise self.wrong(f"{name!r} is no text")
-        return value
+        return storable(value)
 
     def mapping(self, name: str) -> dict[str, Any]:
         value = self.of.get(name)
@@ -421,13 +444,13 @@ class _Line:
             return float(value)
         raise self.wrong(f"{name!r} is no number of a sensible size")
 
-    def whole(self, name: str, optional: bool = False) -> int | None:
+    def whole(self, name: str, optional: bool = False, most: int = 2**63) -> int | None:
         value = self.of.get(name)
         if value is None and optional:
             return None
-        if type(value) is int and 0 <= value < 2**63:
+        if type(value) is int and 0 <= value < most:
             return value
-        raise self.wrong(f"{name!r} is no whole number, 0 or more")
+        raise self.wrong(f"{name!r} is no whole number, 0 or more, of a sensible size")
 
     def one_of(self, name: str, known: tuple[str, ...]) -> str:
         value = self.text(name)
@@ -435,11 +458,11 @@ class _Line:
             raise self.wrong(f"{name!r} is {value!r:.40}, expected one of: {', '.join(known)}")
         return value
 
-    def hex(self, name: str) -> bytes:
+    def hex(self, name: str, size: int) -> bytes:
         try:
             value = bytes.fromhex(self.text(name))
         except ValueError:
             value = b""
-        if len(value) != 16:
-            raise self.wrong(f"{name!r} is not 16 bytes in hexadecimal digits")
+        if len(value) != size:
+            raise self.wrong(f"{name!r} is not {size} bytes in hexadecimal digits")
         return value

@@ -27,7 +27,6 @@ from .encoding import (
     load,
     load_body,
     storable,
-    value_to,
 )
 from .place import make_room
 from .schema import BUSY
@@ -270,14 +269,14 @@ class SqliteStore:
     ) -> None:
         last = db.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
         ids = list(range(last + 1, last + 1 + len(entries)))
-        _, columns, bodies, scores, replaces = by_column(entries)
+        _, columns, bodies, scores, values, replaces = by_column(entries)
         found = []
-        for id, those in zip(ids, scores, strict=True):
-            for score in those:
+        for id, those, held in zip(ids, scores, values, strict=True):
+            for score, value in zip(those, held, strict=True):
                 name = run.scores.get(score.name)
                 if name is None:
                     name = run.scores[score.name] = _score_name(db, run.evaluation, score)
-                found.append((id, name, *value_to(score.value)))
+                found.append((id, name, *value))
         # A result whose row was changed is stale: it counts again when the row is as it was.
         self._db.update(
             f"UPDATE records SET state = CASE WHEN error IS NULL THEN {STALE} ELSE {SUPERSEDED} "
