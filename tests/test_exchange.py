@@ -52,10 +52,10 @@ def fill(store: Store) -> None:
         for n, text in enumerate(HOSTILE)
     ]
     failed = recorded(20, message=HOSTILE[6], traceback="Traceback", type="Err\ud800")
-    told = recorded(21, error="refused", prompt=[1, None], usage=Usage(1, 2, math.inf))
+    told = recorded(21, error="refused", prompt=[1, None], usage=Usage(1, 2, 0.5))
     attempts = [Attempt(failed.key, 0, 1, BEGAN, 0.2, "congestion", "RateLimit", HOSTILE[6])]
     stock(
-        store, "first", [*records, failed, told], total=30, attempts=attempts, digest=b"d" * 16,
+        store, "first", [*records, failed, told], total=30, attempts=attempts, digest=b"d" * 8,
         ended={"history": ({"at": 0.5, "limit": 2, "reason": "up", "throughput": None},)},
     )  # fmt: skip
     number = store.begin(
@@ -191,7 +191,7 @@ def test_lines_are_json_for_everybody(store: Store) -> None:
         "part": 0.1 + 0.2,
     }
     assert first["body"]["model_response"] == HOSTILE[0]
-    assert (first["state"], first["digest"]) == ("live", (b"d" * 16).hex())
+    assert (first["state"], first["digest"]) == ("live", (b"d" * 8).hex())
 
 
 # ------------------------------------------------------------------------- while it is run
@@ -333,7 +333,10 @@ def change(kind: str, **changes: Any) -> Change:
         (change("run", run=5), "'run' is no text"),
         (change("run", part=None), "'part' is no text"),
         (change("run", history={}), "'history' is no list of objects"),
-        (change("run", history=[1]), "'history' is no list of objects"),
+        (change("run", history=[1]), "a change in 'history' is no object"),
+        (change("run", history=[{"at": 0}]), "a change in 'history' lacks 'at' or 'limit'"),
+        (change("run", header={"shard": [1]}), "'header': 'shard' is [1], expected such as"),
+        (change("run", part="a/b"), "'part' is 'a/b', expected a shard such as"),
         (change("run", status="tired"), "'status' is 'tired', expected one of: running, complete"),
         (change("run", started="now"), "'started' is no number"),
         (change("run", started=True), "'started' is no number"),
@@ -345,11 +348,12 @@ def change(kind: str, **changes: Any) -> Change:
         (change("record", state="dead"), "'state' is 'dead'"),
         (change("record", key="00"), "'key' is not 16 bytes"),
         (change("record", key="xy"), "'key' is not 16 bytes"),
-        (change("record", digest="00"), "'digest' is not 16 bytes"),
+        (change("record", digest="00"), "'digest' is not 8 bytes"),
         (change("record", repeat=None), "'repeat' is no whole number"),
         (change("record", position=True), "'position' is no whole number"),
         (change("record", attempts=2**63), "'attempts' is no whole number"),
-        (change("record", input_tokens="1"), "'input_tokens' is no whole number"),
+        (change("record", attempts=2**32), "'attempts' is no whole number"),
+        (change("record", input_tokens="1"), "'input_tokens' is no number"),
         (change("record", cost="1"), "'cost' is no number"),
         (change("record", started=math.nan), "'started' is no number of a sensible size"),
         (change("record", duration=math.inf), "'duration' is no number of a sensible size"),
@@ -359,6 +363,9 @@ def change(kind: str, **changes: Any) -> Change:
         (change("record", scores={"new": 1}), "has no score 'new'"),
         (change("record", body="x"), "'body' is no object"),
         (change("record", body={}), "'body' has no row"),
+        (change("record", body={"row": {}, "scores": [1]}), "'body': 'scores' is [1], expected"),
+        (change("record", scores={"exact": 10**4250}), "an integer of 4,250 digits"),
+        (change("record", scores={"\ud800": 1, "\\ud800": 2}), "'scores' has two of one name"),
         (change("attempt", outcome="luck"), "'outcome' is 'luck'"),
         (change("attempt", message=None), "'message' is no text"),
         (change("attempt", run="x"), "there is no run 'x'"),

@@ -436,6 +436,16 @@ def test_an_undecided_gate_says_how_many_rows_would_decide():
     assert [judged.low, judged.high] == pytest.approx(ends, abs=1e-6)
 
 
+def test_a_spread_beyond_the_floats_is_decided_by_no_number_of_rows(tmp_path):
+    """Scores may be of any size, and their standard error infinite."""
+    scores = {"exact": [-1e300, 1e300, 1.0]}
+    record(tmp_path / "results.db", "main", scores, metrics=("mean",))
+
+    (found,) = judged_in(tmp_path / "results.db", "main", "exact >= 0.1 @ 95%")
+
+    assert (found.outcome, found.needed) == ("undecided", None)
+
+
 def test_the_rows_that_would_decide_a_mean_follow_from_its_spread():
     """0, 0.25, ... 2 has mean 1 and sd 0.6847; for 0.9 it takes about (1.98 sd / 0.1)² rows."""
     judged = verdict("x.mean >= 0.9 @ 95%")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Protocol
 
 from .. import intervals
@@ -342,7 +343,7 @@ def _rows_needed(found: Verdict, estimate: Estimate, confidence: float, share: b
     assert value is not None and threshold is not None
     if share and estimate.method == "wilson":
         needed = intervals.rows_to_decide_share(value, threshold, confidence)
-    elif estimate.stderr:
+    elif estimate.stderr and isfinite(estimate.stderr):
         needed = intervals.rows_to_decide_mean(
             value, threshold, estimate.n, estimate.stderr, confidence
         )
