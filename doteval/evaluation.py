@@ -345,6 +345,8 @@ def outcome_of(value: Any, name: str, secrets: tuple[str, ...] = ()) -> Outcome:
 
     Returns:
         a Result whose scores are Scores with unique names, or the Failure that `error=` makes.
+        What was returned is never changed: it is the user's, who may return it for other rows
+        and from other evaluations.
 
     Raises:
         ResultError: it is nothing of the kind; the message names its type.
@@ -352,8 +354,8 @@ def outcome_of(value: Any, name: str, secrets: tuple[str, ...] = ()) -> Outcome:
     if type(value) is not Result:
         value = _as_result(value, name)
     if value.error is not None:
-        value.error = safe_without(secrets, value.error, _LONGEST_MESSAGE, newlines=True)
-        return Failure("error", value.error, "", value)
+        said = safe_without(secrets, value.error, _LONGEST_MESSAGE, newlines=True)
+        return Failure("error", said, "", altered(value, error=said))
     scores = value.scores
     if len(scores) == 1 and _is_plain(scores[0]):
         return value  # type: ignore[no-any-return]  # nearly always
@@ -361,16 +363,24 @@ def outcome_of(value: Any, name: str, secrets: tuple[str, ...] = ()) -> Outcome:
         raise ResultError(
             f"{name}() returned a Result without scores; give it one, or error='why not'"
         )
-    value.scores = tuple(_as_score(score, name) for score in scores)
+    made = tuple(_as_score(score, name) for score in scores)
     seen: set[str] = set()
-    for score in value.scores:
+    for score in made:
         if score.name in seen:
             raise ResultError(
                 f"{name}() returned two scores named {score.name!r}; tell them apart with "
                 "name=, as in exact_match(a, b, name='strict')"
             )
         seen.add(score.name)
-    return value  # type: ignore[no-any-return]
+    return altered(value, scores=made)
+
+
+def altered(result: Result, **changes: Any) -> Result:
+    """A copy of a Result with other values of some attributes."""
+    copy = Result()
+    for name in Result.__slots__:
+        setattr(copy, name, changes[name] if name in changes else getattr(result, name))
+    return copy
 
 
 _PLAIN = frozenset({bool, int, float})

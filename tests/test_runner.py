@@ -714,6 +714,28 @@ def test_a_result_that_can_not_be_recorded_keeps_prompt_and_answer(store):
     assert record.outcome.result.model_response == "because"
 
 
+def test_a_result_belongs_to_whoever_returned_it(store):
+    """One object may be the answer of many rows and evaluations; each is stored under its name."""
+    right, wrong = Result(True), Result(1, 2, prompt="p")
+    bad = Result(True, error="sk-" + "a" * 40, prompt="p")
+
+    def judging(name):
+        @foreach("n", range(6))
+        def eval_n(n):
+            return (right, wrong, bad)[n % 3]
+
+        eval_n.__name__ = name
+        return eval_n
+
+    first, second = (quiet(judging(name), "e", store) for name in ("one", "two"))
+
+    assert list(first.scores) == ["one"]
+    assert list(second.scores) == ["two"]
+    assert first.errors == second.errors == {"ResultError": 2, "error": 2}
+    assert (right.scores, wrong.scores, wrong.error) == ((True,), (1, 2), None)
+    assert bad.error == "sk-" + "a" * 40
+
+
 def test_a_result_that_can_not_be_written_down_fails_its_row(store):
     class Hostile(dict):
         def items(self):

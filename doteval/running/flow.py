@@ -27,7 +27,7 @@ from ..concurrency.retry import Retry
 from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
-from ..evaluation import BoundEvaluation, Evaluation, failure_of, outcome_of, usage_of
+from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of, usage_of
 from ..intervals import as_float
 from ..keys import Identities, shard_of
 from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
@@ -449,8 +449,8 @@ class Flow:
             item.error = error
             outcome = failure_of(error, self._secrets)
             if getattr(item.value, "scores", None) is not None:  # keep prompt and answer
-                item.value.error = outcome.message
-                outcome = Failure(outcome.type, outcome.message, "", item.value)
+                kept = altered(item.value, error=outcome.message)
+                outcome = Failure(outcome.type, outcome.message, "", kept)
         if self.first_error is None and item.error is not None:
             self.first_error = item.error
         entry = self._entry(item, outcome, usage)
