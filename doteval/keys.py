@@ -19,7 +19,7 @@ from typing import Any
 
 from .errors import DatasetError
 
-_ATOMS = frozenset({str, int, float, bool, type(None), bytes})
+ATOMS = frozenset({str, int, float, bool, type(None), bytes})
 # What the values of subclasses count as. Not `str(value)`, which the subclass may redefine.
 _PLAINER: dict[type, Callable[[Any], Any]] = {
     str: str.__str__,
@@ -45,7 +45,7 @@ def digest_of(values: tuple[Any, ...], names: tuple[str, ...] = ()) -> bytes:
             path to it and asks for an `id` column.
     """
     for value in values:
-        if type(value) not in _ATOMS:
+        if type(value) not in ATOMS:
             return blake2b(_canonical_row(values, names).encode(), digest_size=16).digest()
     try:
         text = ascii(values)
@@ -60,6 +60,15 @@ class _Unstable(Exception):
     def __init__(self, value: object) -> None:
         self.kind = type(value).__name__
         self.path = ""
+
+
+def is_stable(value: object) -> bool:
+    """Whether a value is data: it has a form that is the same in another process."""
+    try:
+        _canonical(value)
+    except (_Unstable, RecursionError):
+        return False
+    return True
 
 
 def _canonical_row(values: tuple[Any, ...], names: tuple[str, ...]) -> str:
@@ -84,7 +93,7 @@ def _refusal(path: str, problem: _Unstable | RecursionError) -> str:
 
 def _canonical(value: Any) -> str:
     kind = type(value)
-    if kind in _ATOMS:
+    if kind in ATOMS:
         return _atom(value)
     if kind is dict:
         return _mapping(value.items())

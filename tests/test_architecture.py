@@ -90,6 +90,7 @@ reporting                # the face
 
 running.circumstances    # names, the commit
 running.drive            # a coroutine to its end; signals
+running.copies           # each attempt's own copy of a row
 running.flow             # one run of one evaluation
 running.plan             # what it would do
 running                  # the face

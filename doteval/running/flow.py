@@ -29,7 +29,7 @@ from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of, usage_of
 from ..intervals import as_float
-from ..keys import Identities, shard_of
+from ..keys import ATOMS, Identities, shard_of
 from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
 from ..redaction import safe_without, secrets_of
 from ..reporting.progress import Snapshot
@@ -37,6 +37,7 @@ from ..reporting.summary import Summary, summarise
 from ..storage import Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
 from .circumstances import commit_of, version
+from .copies import on_copies
 
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
@@ -403,7 +404,10 @@ class Flow:
         else:
             named = dict(zip(self.evaluation.columns, values, strict=True))
             key, digest, finished = identities.meet(values)
-            call = partial(function, **named)
+            if ATOMS.issuperset(map(type, values)):
+                call = partial(function, **named)
+            else:
+                call = partial(on_copies, function, named)
         if self._shard is not None and shard_of(key, self._shard[1]) != self._shard[0]:
             return [None]
         text = ""
