@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
@@ -189,7 +190,7 @@ class Source:
             return None
         try:
             return len(self._given)
-        except (TypeError, NotImplementedError):  # it has none, or says that it does not know
+        except (TypeError, NotImplementedError, OverflowError):  # none, not known, or too large
             count = getattr(self._given, "num_rows", None)
         return count if isinstance(count, int) and _is_iterable(self._given) else None
 
@@ -202,7 +203,9 @@ def _is_iterable(thing: Any) -> bool:
 
 
 def _made_by(function: Callable[[], Any]) -> Any:
-    made = function()
+    from .concurrency.executors import off_loop  # loads asyncio; who opens rows has it
+
+    made = off_loop(function)
     if isinstance(made, (str, os.PathLike)) or _is_iterable(made):
         return made
     hint = ""
@@ -229,7 +232,9 @@ def _rows_of(thing: Any) -> Rows:
     if hasattr(thing, "__aiter__"):
         walker: AsyncIterator[Any] = thing.__aiter__()
         return walker
-    return iter(thing)  # type: ignore[no-any-return]
+    from .concurrency.executors import off_loop
+
+    return off_loop(partial(iter, thing))  # type: ignore[no-any-return]
 
 
 # --- files -----------------------------------------------------------------------------------

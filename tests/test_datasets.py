@@ -606,3 +606,7 @@ def test_a_dataset_names_its_columns(numbers):
 
     with pytest.raises(DatasetError, match="names no columns"):
         open_dataset("numbers")
+
+
+def test_more_rows_than_a_length_can_say_have_an_unknown_length():
+    assert Source(range(10**20)).length() is None

@@ -576,7 +576,7 @@ def flow_for(evaluation, store, **options):
 
 def test_a_slow_step_of_the_dataset_is_told():
     def rows():
-        asyncio.get_running_loop().now += 0.5
+        loop.now += 0.5
         yield 1
 
     @foreach("n", rows)
@@ -584,7 +584,8 @@ def test_a_slow_step_of_the_dataset_is_told():
         return True
 
     flow = runner.Flow(eval_n, name="n", experiment="e", place=locate("memory://"), resources={})
-    virtual.run(flow.run())
+    with virtual.virtual_loop() as loop:
+        loop.run_until_complete(flow.run())
 
     assert "one step of the dataset took 0.5 s" in flow.notes[0]
 

@@ -1,5 +1,5 @@
 """
-Running a row somewhere else than on the event loop's thread.
+Running a row somewhere else than on the event loop: out of its sight, or out of its thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ExecutorError, UsageError
 from ..plugins import Registry
@@ -18,6 +18,24 @@ from ..redaction import safe_error
 from ..text import safe
 
 registry: Registry[Callable[[], Any]] = Registry("executor", "executors")
+
+Value = TypeVar("Value")
+
+
+def off_loop(function: Callable[[], Value]) -> Value:
+    """
+    Call somebody else's plain code as if no event loop were running in this thread.
+
+    It knows of no loop and may begin one: `asyncio.run`, and the many synchronous faces of
+    asynchronous clients that call it, refuse where they see one running.
+    """
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return function()
+    finally:
+        asyncio._set_running_loop(loop)
+
 
 Job = tuple["asyncio.Future[Any]", asyncio.AbstractEventLoop, Callable[[], Any]]
 
@@ -148,7 +166,7 @@ class Elsewhere:
     def _made(self) -> Any:
         assert self._make is not None
         try:
-            executor = self._make()
+            executor = off_loop(self._make)
         except Exception as error:  # somebody else's code; told with its name
             raise ExecutorError(
                 f"the executor can not be made: {type(error).__name__}: {safe_error(error, 500)}"

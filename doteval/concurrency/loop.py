@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 from .ahead import Ahead, NotYet
 from .controller import Outcome
-from .executors import Elsewhere, Threads
+from .executors import Elsewhere, Threads, off_loop
 from .pace import Hold
 from .reading import Reading, read
 from .retry import Retry
@@ -196,7 +196,8 @@ class Loop:
             self._source = buffer
             self._pump = self._loop.create_task(buffer.pump(source))
         else:
-            self._source = iter(source)
+            self._source = off_loop(partial(iter, source))
+        self._next = self._source.__next__
         self._running: dict[asyncio.Task[_End], Item] = {}  # in order of their start
         self._launched: list[asyncio.Task[_End]] = []  # those that may not have begun
         self._due: list[tuple[float, int, Item]] = []
@@ -376,7 +377,7 @@ class Loop:
             else:
                 try:
                     self.calling = True
-                    item = next(self._source)
+                    item = off_loop(self._next)
                 except StopIteration:
                     self._exhausted = True
                     self._notify()
@@ -448,7 +449,7 @@ class Loop:
         context = copy_context()  # as a task would have: what the function sets stays its own
         self.calling = True
         try:
-            item.value = context.run(item.call)
+            item.value = context.run(off_loop, item.call)
         except BaseException as error:  # the attempt at a row, as in _attempt
             item.error = error
         finally:

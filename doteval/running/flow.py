@@ -351,13 +351,13 @@ class Flow:
 
     def _items(self, identities: Identities) -> Iterable[Item | None] | AsyncIterator[Item | None]:
         try:
-            rows = self.evaluation.source.open()
+            rows: Any = self.evaluation.source.open()
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise
             raise self._dataset_error(error) from error
         function = self._function()
-        if isinstance(rows, AsyncIterator):
+        if hasattr(rows, "__anext__"):
             return self._from_async(rows, identities, function)
         return self._from(rows, identities, function)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..budget import Budget
-from ..concurrency.executors import Journey
+from ..concurrency.executors import Journey, off_loop
 from ..concurrency.strategies import summary_of
 from ..datasets import binder
 from ..errors import DotevalError, RowError, StoreError
@@ -265,11 +265,11 @@ class _Pass:
         try:
             if self._evaluation.executor is not None:
                 Journey(self._evaluation.function, self._evaluation)
-            rows = self._evaluation.source.open()
-            if isinstance(rows, AsyncIterator):
+            rows: Any = self._evaluation.source.open()
+            if hasattr(rows, "__anext__"):
                 await self._read_async(rows)
             else:
-                self._read(rows)
+                off_loop(partial(self._read, rows))
         except DotevalError as error:
             return str(error)
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
