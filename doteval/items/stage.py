@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LAST = 1.0  # seconds for what is left at the end; rows had their grace period before
-
 _ASKED_LATE = (
     "an async fixture was asked for while rows were running; name it as a parameter of the "
     "evaluation instead of calling request.getfixturevalue()"
@@ -104,24 +102,11 @@ class Stage:
 
     def close(self) -> None:
         """Cancel what fixtures and rows have left on the loop, and close it."""
+        from ..running.drive import close
+
         loop, self._loop = self._loop, None
-        if loop is None:
-            return
-        try:
-            loop.run_until_complete(_drain())
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        finally:
-            loop.close()
-
-
-async def _drain() -> None:
-    import asyncio
-
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    if left:
-        await asyncio.wait(left, timeout=_LAST)
+        if loop is not None:
+            close(loop)
 
 
 async def _value(function: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, Context]:

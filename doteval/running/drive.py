@@ -1,5 +1,8 @@
 """
 From a plain function to a coroutine that runs to its end, whatever interrupts it.
+
+All that one thread drives shares one event loop, as in `asyncio.Runner`: a client that was opened
+once, such as one that a module holds, serves all of its runs. It is closed when its thread ends.
 """
 
 from __future__ import annotations
@@ -8,12 +11,20 @@ import asyncio
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from ..concurrency.executors import off_loop
+
 Value = TypeVar("Value")
+
+_LAST = (
+    1.0  # seconds for what is left on a loop when it is closed; rows had their grace period before
+)
 
 
 def drive(
@@ -22,14 +33,15 @@ def drive(
     stops: Callable[[], Callable[[], bool]] | None = None,
 ) -> Value:
     """
-    Run a coroutine to its end, on a new loop or on the one given.
+    Run a coroutine to its end, on the loop that this thread keeps or on the one given.
 
     Whatever interrupts it, the coroutine is cancelled and may finish its cleaning up before the
-    interruption goes on.
+    interruption goes on. Tasks that it leaves behind stay on the loop, for they may be a client's,
+    and are cancelled when the loop is closed.
 
     Args:
         main: makes the coroutine.
-        loop: an event loop that is not running; None: a new one, closed afterwards.
+        loop: an event loop that is not running; None: the one that this thread keeps.
         stops: where the process is ours (the command line, pytest): SIGINT and SIGTERM cancel the
             coroutine, and a second one ends it at once. Called at a signal for a callable that
             tells whether a plain function is running in this thread, which only an exception
@@ -38,10 +50,9 @@ def drive(
     Raises:
         KeyboardInterrupt: SIGINT or SIGTERM; `args[0]` is the signal's number.
     """
-    own = loop is None
-    loop = loop or asyncio.new_event_loop()
+    loop = loop or _kept_loop()
+    task = loop.create_task(main())
     try:
-        task = loop.create_task(main())
         with _Signals(loop, task, stops) as signals:
             try:
                 value = loop.run_until_complete(task)
@@ -61,11 +72,79 @@ def drive(
                 raise KeyboardInterrupt(signals.received)
             return value
     finally:
-        if own:
-            try:
-                loop.run_until_complete(loop.shutdown_asyncgens())
-            finally:
-                loop.close()
+        if task.done():  # else it was interrupted twice: what is left of it stays where it is
+            loop.run_until_complete(asyncio.sleep(0))  # callbacks that hold what has ended
+
+
+# --- the loops of a thread --------------------------------------------------------------------
+
+
+class _Kept:
+    """
+    What one thread keeps for its runs, until it ends.
+
+    Attributes:
+        loops: its event loops; several, for a plain function may call `run` while one is running.
+        helpers: the threads that drive for it where a loop of somebody else's is running.
+        let_go: closes and ends them all.
+    """
+
+    def __init__(self) -> None:
+        self.loops: list[asyncio.AbstractEventLoop] = []
+        self.helpers: list[_Helper] = []
+        self.process = os.getpid()
+        self.let_go = weakref.finalize(self, _let_go, self.loops, self.helpers, self.process)
+
+
+_thread = threading.local()
+_strangers: list[_Kept] = []  # of the process that forked this one; its selectors are the same
+
+
+def _kept() -> _Kept:
+    """What the calling thread keeps."""
+    kept: _Kept | None = getattr(_thread, "kept", None)
+    if kept is None or kept.process != os.getpid():
+        if kept is not None:
+            _strangers.append(kept)
+        kept = _thread.kept = _Kept()
+    return kept
+
+
+def _let_go(loops: list[asyncio.AbstractEventLoop], helpers: list[_Helper], process: int) -> None:
+    if process == os.getpid():
+        for helper in helpers:
+            helper.end()
+        for loop in loops:
+            close(loop)
+
+
+def _kept_loop() -> asyncio.AbstractEventLoop:
+    """An event loop of this thread that is not running."""
+    loops = _kept().loops
+    for loop in loops:
+        if not (loop.is_running() or loop.is_closed()):
+            return loop
+    loops.append(asyncio.new_event_loop())
+    return loops[-1]
+
+
+def close(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left on a loop, wait for it for a second, and close the loop."""
+    if loop.is_running():  # the interpreter ends while another thread is at work
+        return
+    try:
+        off_loop(partial(_finish, loop))
+    finally:
+        loop.close()
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_LAST))
+    loop.run_until_complete(loop.shutdown_asyncgens())
 
 
 class _Signals:
@@ -125,43 +204,72 @@ def is_running() -> bool:
     return True
 
 
+class _Helper:
+    """A thread that drives coroutines for another one, whose own loop is running."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="doteval-run", daemon=True)
+        self._thread.start()
+
+    def begin(self, job: Callable[[], object]) -> None:
+        """Do this, which raises nothing."""
+        self.busy = True
+        self._jobs.put(job)
+
+    def end(self) -> None:
+        """Close the thread's loop and end it; one that is at work does so later."""
+        self._jobs.put(None)
+        if not self.busy:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+            del job
+        _kept().let_go()
+
+
 def in_thread(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
     """
-    `drive` in a thread of its own, where the caller's thread has a running loop.
+    `drive` in another thread, where the caller's thread has a running loop.
 
-    The coroutine sees the context variables of the caller, as it would without the thread. What
-    interrupts the caller cancels the coroutine, which may finish its cleaning up.
+    That thread and its loop are kept for the caller's next time. The coroutine sees the context
+    variables of the caller, as it would without the thread. What interrupts the caller cancels the
+    coroutine, which may finish its cleaning up.
     """
-    loop = asyncio.new_event_loop()
-    tasks: list[asyncio.Task[Any]] = []
+    begun, ended = threading.Event(), threading.Event()
+    task: list[Any] = []  # the coroutine's task and its loop
     outcome: list[Any] = [None, None]
-    ended = threading.Event()  # an interrupted Thread.join() takes the thread for dead
 
     async def watched() -> Value:
-        tasks.extend(each for each in (asyncio.current_task(),) if each is not None)
+        task.extend((asyncio.current_task(), asyncio.get_running_loop()))
+        begun.set()
         return await main()
 
     def work() -> None:
         try:
-            outcome[1] = drive(watched, loop)
+            outcome[1] = drive(watched)
         except BaseException as error:
             outcome[0] = error
         finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
-            ended.set()
+            task.clear()
+            begun.set()
+            helper.busy = False
+            ended.set()  # an interrupted Thread.join() takes the thread for dead
 
-    def cancel() -> None:
-        for task in tasks:
-            task.cancel()
-
-    inside = partial(copy_context().run, work)
-    thread = threading.Thread(target=inside, name="doteval-run", daemon=True)
-    thread.start()
+    helpers = _kept().helpers
+    if not helpers or helpers[-1].busy:  # with a run that was interrupted twice
+        helpers.append(_Helper())
+    helper = helpers[-1]
+    helper.begin(partial(copy_context().run, work))
     try:
         ended.wait()
     except BaseException:
-        loop.call_soon_threadsafe(cancel)
+        begun.wait()
+        if running := tuple(task):
+            running[1].call_soon_threadsafe(running[0].cancel)
         ended.wait()
         raise
     if outcome[0] is not None:

@@ -1,0 +1,220 @@
+"""The event loops that runs share, and what is left on them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from doteval import foreach, run, run_async
+from doteval.cli import main
+
+quiet = partial(run, storage="memory://", progress=False)
+
+
+def counting():
+    """An evaluation, and the loops that it has run on."""
+    loops = []
+
+    @foreach("n", [1, 2])
+    async def eval_n(n):
+        loops.append(asyncio.get_running_loop())
+        return True
+
+    return eval_n, loops
+
+
+def test_the_runs_of_a_thread_share_an_event_loop():
+    """A client that a module holds keeps its connections on the loop that it was first used on."""
+    work, loops = counting()
+
+    quiet(work)
+    asyncio.run(asyncio.sleep(0))  # somebody else's loop, in between
+    quiet(work)
+    thread = threading.Thread(target=quiet, args=(work,))
+    thread.start()
+    thread.join()
+    gc.collect()
+
+    assert len(loops) == 6
+    assert len({*map(id, loops[:4])}) == 1
+    assert loops[4] is loops[5] is not loops[0]
+    assert (loops[0].is_closed(), loops[4].is_closed()) == (False, True)
+
+
+def test_the_runs_of_a_thread_share_an_event_loop_where_another_one_is_running():
+    """As in a notebook: the runs of all cells."""
+    work, loops = counting()
+
+    async def cell():
+        quiet(work)
+        quiet(work)
+
+    asyncio.run(cell())
+    asyncio.run(cell())
+
+    assert len({*map(id, loops)}) == 1
+
+
+def test_the_evaluations_of_a_command_share_an_event_loop(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "eval_loops.py").write_text(
+        """
+import asyncio
+from doteval import foreach
+
+lock = asyncio.Lock()
+loops = set()
+
+async def same(n):
+    loops.add(asyncio.get_running_loop())
+    async with lock:
+        await asyncio.sleep(0)
+    return len(loops) == 1
+
+@foreach("n", range(20))
+async def eval_first(n): return await same(n)
+
+@foreach("n", range(20))
+async def eval_second(n): return await same(n)
+"""
+    )
+
+    assert main(["run", "eval_loops.py", "--experiment", "e"]) == 0
+    for name in ("eval_first", "eval_second"):
+        gate = f"{name}.accuracy >= 1"
+        assert main(["gate", "e", gate, "--evaluation", name]) == 0
+
+
+def test_a_plain_function_may_call_run():
+    inner, loops = counting()
+
+    @foreach("n", [1, 2])
+    def eval_outer(n):
+        return quiet(inner).scored == 2
+
+    assert quiet(eval_outer).scored == 2
+    assert len({*map(id, loops)}) == 1
+
+
+ENDING = """
+import asyncio, os, sys, threading
+from doteval import foreach, run
+
+async def watch():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        print("cleaned up", flush=True)
+
+@foreach("n", [1])
+async def eval_n(n):
+    eval_n.left = asyncio.ensure_future(watch())
+    await asyncio.sleep(0)
+    return True
+
+def go():
+    run(eval_n, storage="memory://", progress=False)
+
+async def cell():
+    go()
+
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "go()",
+        "asyncio.run(cell())",
+        "thread = threading.Thread(target=go); thread.start(); thread.join()",
+        "async def left(): yield 1\\n"
+        "@foreach('n', [1])\\n"
+        "async def eval_m(n):\\n"
+        "    eval_m.walk = left()\\n"
+        "    return await eval_m.walk.__anext__() == 1\\n"
+        "go(); run(eval_m, storage='memory://', progress=False)",
+        "go(); pid = os.fork()\\nif pid == 0:\\n    go(); os._exit(0)\\nos.waitpid(pid, 0); go()",
+    ],
+    ids=["script", "notebook", "thread", "generator", "fork"],
+)
+def test_a_kept_loop_ends_with_its_thread_and_with_what_is_left_on_it(how):
+    """Tasks are cancelled, and clean up; nothing is told on stderr by a strict interpreter."""
+    script = ENDING.format(how.replace("\\n", "\n"))
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", script],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(done.stdout.splitlines()) == {"cleaned up"}
+
+
+def test_a_task_that_a_client_keeps_lives_on_from_run_to_run():
+    """As those do that a client began at its first call."""
+    client = {}
+
+    async def keep(queue):
+        while True:
+            (await queue.get()).set_result(True)
+
+    @foreach("n", [1, 2])
+    async def eval_n(n):
+        if not client:
+            client["queue"] = asyncio.Queue()
+            client["task"] = asyncio.ensure_future(keep(client["queue"]))
+        call = asyncio.get_running_loop().create_future()
+        client["queue"].put_nowait(call)
+        return await call
+
+    assert quiet(eval_n).scored == 2
+    assert quiet(eval_n).scored == 2
+
+
+def test_a_thread_that_is_stuck_is_left_alone():
+    """A run that was interrupted twice may hold it for long; the next one takes another."""
+    hold, began = threading.Event(), threading.Event()
+    work, loops = counting()
+
+    @foreach("n", [1])
+    def eval_stuck(n):
+        began.set()
+        return hold.wait(30)
+
+    async def cell(evaluation):
+        quiet(evaluation)
+
+    def interrupt():
+        began.wait(30)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(cell(eval_stuck))
+    loop.run_until_complete(cell(work))
+    hold.set()
+    loop.close()
+
+    assert len(loops) == 2
+
+
+def test_run_async_uses_the_loop_that_runs():
+    work, loops = counting()
+
+    async def cell():
+        await run_async(work, storage="memory://", progress=False)
+        return asyncio.get_running_loop()
+
+    assert asyncio.run(cell()) is loops[0]
