@@ -11,6 +11,7 @@ from typing import Any
 
 from .concurrency import executors
 from .concurrency.pace import RateLimit, as_rate_limit
+from .concurrency.reading import is_of_another_loop
 from .concurrency.retry import Policy, as_policy, fitted
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
@@ -481,6 +482,12 @@ def usage_of(usage: Any) -> Usage:
     )
 
 
+_ANOTHER_LOOP = (
+    " (a client, lock or queue was made on another event loop than that of the rows, as by "
+    "asyncio.run() or an `await` in a notebook; make it where the rows use it)"
+)
+
+
 def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     """
     An exception as it is stored: its type, message and traceback, without local variables and
@@ -497,9 +504,10 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
         raise
     except BaseException as problem:  # its str or repr raised, somewhere in the chain
         lines = f"(the traceback can not be shown: {type(problem).__name__})\n"
+    said = safe_without(secrets, error, _LONGEST_MESSAGE, newlines=True)
     return Failure(
         type(error).__name__,
-        safe_without(secrets, error, _LONGEST_MESSAGE, newlines=True),
+        f"{said}{_ANOTHER_LOOP}" if is_of_another_loop(error) else said,
         safe(redact(lines, secrets)[-_LONGEST_TRACEBACK:], newlines=True),
     )
 

@@ -218,3 +218,60 @@ def test_run_async_uses_the_loop_that_runs():
         return asyncio.get_running_loop()
 
     assert asyncio.run(cell()) is loops[0]
+
+
+class APIConnectionError(Exception):
+    """As openai and anthropic wrap what httpx raised."""
+
+
+class Pool:
+    """A pool with connections of a loop that is closed."""
+
+    def __init__(self, dead):
+        self.dead = dead
+
+    def take(self):
+        if self.dead:
+            self.dead -= 1
+            try:
+                raise RuntimeError("Event loop is closed")
+            except RuntimeError as error:
+                raise APIConnectionError("Connection error.") from error
+
+
+def test_connections_of_a_closed_loop_are_no_outage():
+    """Each costs an attempt and no waiting, and the limit of Adaptive goes on growing."""
+    pool, records = Pool(dead=12), []
+
+    @foreach("n", range(100))
+    async def eval_n(n):
+        pool.take()
+        return True
+
+    quiet(eval_n, on_record=records.append)
+
+    assert sum(record.attempts for record in records) == 112
+    assert sum(record.failed for record in records) == 0
+    assert max(record.waited for record in records) < 0.1
+
+
+def test_what_comes_from_another_loop_says_so():
+    """At the latest attempt, whoever wrapped it."""
+    elsewhere = asyncio.new_event_loop()
+    future = elsewhere.create_future()
+    records = []
+
+    @foreach("n", [1, 2])
+    async def eval_n(n):
+        if n == 1:
+            Pool(dead=1).take()
+        await future
+
+    quiet(eval_n, on_record=records.append)
+    elsewhere.close()
+
+    told = {record.row["n"]: record for record in records}
+    assert [told[n].outcome.type for n in (1, 2)] == ["APIConnectionError", "RuntimeError"]
+    assert [told[n].attempts for n in (1, 2)] == [5, 1]
+    for record in records:
+        assert "was made on another event loop" in record.outcome.message

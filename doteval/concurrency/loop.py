@@ -649,6 +649,12 @@ class Loop:
         if not policy.retryable(reading):
             return False
         now = self._now()
+        if reading.again:  # at once, for nobody has to recover
+            item.burned += 1
+            if item.burned < policy.attempts:
+                heapq.heappush(self._due, (now, next(self._order), item))
+                return True
+            return False
         # In trouble an answer to what began before may be the last that an outage let through; but
         # where no row is left to be tried, nothing better will be known.
         troubled = reading.outcome is Outcome.TROUBLE

@@ -189,10 +189,12 @@ class Reading(NamedTuple):
         outcome: CONGESTION (too many calls), TROUBLE (5xx, no answer) or IGNORED (nothing).
         retry_after: seconds that the endpoint wants to be left alone, from 0 to
             `LONGEST_RETRY_AFTER`; None where it did not say.
+        again: it says nothing about the endpoint, and the next attempt may succeed all the same.
     """
 
     outcome: Outcome
     retry_after: float | None
+    again: bool = False
 
 
 def read(error: BaseException, now: float) -> Reading:
@@ -229,6 +231,8 @@ def read(error: BaseException, now: float) -> Reading:
 
 def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
     chain = list(_chain(error, budget))
+    if any(_of_another_loop(link, _CLOSED) for link in chain):
+        return Reading(Outcome.IGNORED, None, again=True)  # a dead connection of a pool: one less
     for place, link in enumerate(chain):
         members = _members(link)
         if members:
@@ -254,6 +258,21 @@ def _judged(status: int, retry_after: float | None) -> Reading:
     if status == 408 or status >= 500:
         return Reading(Outcome.TROUBLE, retry_after)
     return _SAYS_NOTHING
+
+
+_CLOSED = re.compile("Event loop is closed")
+_ELSEWHERE = re.compile("Event loop is closed|(attached|bound) to a different (event )?loop")
+
+
+def is_of_another_loop(error: BaseException) -> bool:
+    """Whether it was raised because something was made on another event loop than it is used on."""
+    chain = _chain(error, iter(range(_LINKS)))
+    return bool(_call(lambda: any(_of_another_loop(link, _ELSEWHERE) for link in chain)))
+
+
+def _of_another_loop(link: Exception, said: re.Pattern[str]) -> bool:
+    """As asyncio says it; a client wraps that in an error of its own."""
+    return type(link) is RuntimeError and said.search(str(_first(link.args))) is not None
 
 
 # ----------------------------------------------------------------- from link to link

@@ -65,7 +65,8 @@ class Retry:
 
     def retryable(self, reading: Reading) -> bool:
         """Whether a row whose attempt ended like this may be tried again at all."""
-        return self.attempts > 1 and reading.outcome in (Outcome.CONGESTION, Outcome.TROUBLE)
+        curable = reading.again or reading.outcome in (Outcome.CONGESTION, Outcome.TROUBLE)
+        return self.attempts > 1 and curable
 
     def delay(self, failures: int, random: Callable[[], float]) -> float:
         """
