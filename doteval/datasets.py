@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import isasyncgen, isgenerator
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
@@ -183,6 +184,20 @@ class Source:
                 )
             self._used = True
         return rows
+
+    async def close(self, rows: Any) -> None:
+        """
+        Close rows that `open` has begun to read, should they not be at their end: a generator, or
+        what was made here, such as a file that a function has opened. Raises what closing raises.
+        """
+        from .concurrency.executors import off_loop
+
+        if rows is self._given and not (isgenerator(rows) or isasyncgen(rows)):
+            return  # its owner may go on with it
+        if hasattr(rows, "aclose"):
+            await rows.aclose()
+        elif hasattr(rows, "close"):
+            off_loop(rows.close)
 
     def length(self) -> int | None:
         """How many rows there are: from len(), or a dataset's `num_rows`; None where unknown."""

@@ -353,35 +353,39 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     evaluation = _evaluation_of(pyfuncitem)
     if evaluation is None:
         return None
-    from .items.call import Call
-
-    setting = pyfuncitem.config.stash[_SETTING]
-    call = Call(
-        pyfuncitem,
-        evaluation,
-        options=setting.options,
-        experiment=setting.experiment,
-        place=setting.place,
-        fresh=setting.options.fresh and pyfuncitem.nodeid not in setting.begun,
-        screen=setting.screen,
-        fatal=(KeyboardInterrupt, pytest.exit.Exception, _Alarm),
-    )
-    setting.begun.add(pyfuncitem.nodeid)
-    cause: BaseException | None
-    try:
-        call.run(setting.stage)
-        said, cause = call.verdict(), call.flow.first_error
-    except DotevalError as error:
-        said = call.refusal(error)
-        cause = error.__cause__ if isinstance(error, DatasetError) else None
-    finally:
-        pyfuncitem.stash[_ENTRY] = entry = call.entry()
-        setting.told[pyfuncitem.nodeid] = entry  # an interrupted item has no report
+    said, cause = _run(pyfuncitem, evaluation)
     if said is None:
         return True
     if pyfuncitem.config.getoption("usepdb", False) and isinstance(cause, Exception):
         raise cause  # the debugger stops where the row failed
+    del cause  # Python keeps the last traceback, and so would the fixtures stay in it
     pytest.fail(said, pytrace=False)
+
+
+def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseException | None]:
+    """Run it; why the item fails, and the exception behind that, where there is one."""
+    from .items.call import Call
+
+    setting = item.config.stash[_SETTING]
+    call = Call(
+        item,
+        evaluation,
+        options=setting.options,
+        experiment=setting.experiment,
+        place=setting.place,
+        fresh=setting.options.fresh and item.nodeid not in setting.begun,
+        screen=setting.screen,
+        fatal=(KeyboardInterrupt, pytest.exit.Exception, _Alarm),
+    )
+    setting.begun.add(item.nodeid)
+    try:
+        call.run(setting.stage)
+        return call.verdict(), call.flow.first_error
+    except DotevalError as error:
+        return call.refusal(error), error.__cause__ if isinstance(error, DatasetError) else None
+    finally:
+        item.stash[_ENTRY] = entry = call.entry()
+        setting.told[item.nodeid] = entry  # an interrupted item has no report
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:

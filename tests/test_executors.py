@@ -83,7 +83,7 @@ def test_rows_whose_pool_breaks_make_one_new_pool_together():
         elsewhere.close()
         return numbers
 
-    assert asyncio.run(main()) == [1, 2, 3]
+    assert asyncio.run(main()) == [(None, 1), (None, 2), (None, 3)]
     assert len(pools) == 2
 
 

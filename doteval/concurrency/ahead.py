@@ -49,5 +49,9 @@ class Ahead(Iterator[Any]):
             raise
         except BaseException as error:  # told by __next__, after the rows that came before it
             self._error = error
+        finally:
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
         self._over = True
         self._wake()

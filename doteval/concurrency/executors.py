@@ -20,6 +20,8 @@ from ..text import safe
 registry: Registry[Callable[[], Any]] = Registry("executor", "executors")
 
 Value = TypeVar("Value")
+End = tuple["BaseException | None", Any]  # what a call raised, or else what it returned
+_SPARE = 8  # threads for calls that were abandoned, where few are in flight
 
 
 def off_loop(function: Callable[[], Value]) -> Value:
@@ -46,41 +48,56 @@ class Threads:
 
     `concurrent.futures` joins its threads when the interpreter exits, so that one call that
     never returns would keep a run from ending for ever; these are daemons. A thread is started
-    when a call finds none idle; idle ones are used again. A call that was abandoned keeps its
-    thread until it returns.
+    when a call finds none idle; idle ones are used again.
+
+    A call that was abandoned keeps its thread until it returns. So there may be more threads than
+    calls that somebody waits for, but not without end: beyond twice as many, and where the system
+    gives no more, a call waits for a thread that comes free, while its timeout runs.
 
     Args:
-        limit: the most calls that are under way at a time; more wait for a thread. None: as
-            many as are asked for.
+        width: the most calls that somebody waits for at a time. None: as many as are asked for.
     """
 
-    def __init__(self, limit: int | None = None) -> None:
-        self._limit = limit
+    def __init__(self, width: int | None = None) -> None:
+        self._limit = None if width is None else width + max(width, _SPARE)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = Lock()
         self._started = 0
         self._busy = 0
 
-    async def call(self, function: Callable[[], Any]) -> Any:
+    async def call(self, function: Callable[[], Any]) -> End:
         """
-        The result of `function()`, computed in a thread, in a copy of the current context.
+        What `function()` raises or returns, in a thread, in a copy of the current context.
 
-        What it raises comes back as it is, StopIteration too. A cancelled caller gets its
-        CancelledError at once, while the thread goes on to the end of the function.
+        Both come back as values: a coroutine can not raise StopIteration. A cancelled caller gets
+        its CancelledError at once, while the thread goes on to the end of the function; one that
+        is cancelled before it has a thread is never called.
+
+        Raises:
+            RuntimeError: not one thread can be started.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         with self._lock:
             self._busy += 1
             if self._busy > self._started and (self._limit is None or self._started < self._limit):
-                self._started += 1
-                Thread(target=self._work, name=f"doteval-{self._started}", daemon=True).start()
+                self._start()
         context = copy_context()
         self._jobs.put((future, loop, lambda: context.run(function)))
-        error, value = await future
-        if error is not None:
-            raise error
-        return value
+        end: End = await future
+        return end
+
+    def _start(self) -> None:
+        name = f"doteval-{self._started + 1}"
+        try:
+            Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError:  # "can't start new thread"
+            if not self._started:
+                self._busy -= 1
+                raise
+            self._limit = self._started
+        else:
+            self._started += 1
 
     def close(self) -> None:
         """Let the threads end when they have done what they are doing; waits for nothing."""
@@ -90,9 +107,10 @@ class Threads:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             future, loop, function = job
-            outcome: tuple[BaseException | None, Any]
+            outcome: End = (None, None)
             try:
-                outcome = (None, function())
+                if not future.done():  # else it was given up while it waited for a thread
+                    outcome = (None, function())
             except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
                 outcome = (error, None)
             with self._lock:
@@ -124,11 +142,10 @@ class Elsewhere:
     def __init__(self, executor: Any) -> None:
         self._make = executor if callable(executor) else None
         self._executor = None if callable(executor) else executor
-        self._breaks = 0
 
-    async def call(self, function: Callable[[], Any]) -> Any:
+    async def call(self, function: Callable[[], Any]) -> End:
         """
-        The result of `function()`, computed by the executor.
+        What `function()` raises or returns, computed by the executor.
 
         Raises:
             ExecutorError: no call has a chance: the executor can not be made, is shut down or
@@ -143,7 +160,7 @@ class Elsewhere:
                 self._executor = self._made()
             executor = self._executor
             try:
-                outcome = await asyncio.wrap_future(_submitted(executor, function))
+                end: End = await asyncio.wrap_future(_submitted(executor, function))
             except BrokenExecutor as error:
                 tries += 1
                 if self._make is None:
@@ -158,10 +175,7 @@ class Elsewhere:
                     self._executor = None
                     executor.shutdown(wait=False)
             else:
-                raised, value = outcome
-                if raised is not None:
-                    raise raised
-                return value
+                return end
 
     def _made(self) -> Any:
         assert self._make is not None
@@ -213,7 +227,7 @@ class Untransportable(Exception):
     """Stands in for an exception or a result that can not be pickled on its way back."""
 
 
-def _guarded(function: Callable[[], Any], call: bytes) -> tuple[BaseException | None, Any]:
+def _guarded(function: Callable[[], Any], call: bytes) -> End:
     """
     In the worker: what a call returned or raised, as a value that can travel.
 
@@ -222,7 +236,7 @@ def _guarded(function: Callable[[], Any], call: bytes) -> tuple[BaseException | 
     import pickle
 
     try:
-        outcome: tuple[BaseException | None, Any] = (None, function())
+        outcome: End = (None, function())
     except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
         outcome = (error, None)
     try:

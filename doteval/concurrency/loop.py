@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 from .ahead import Ahead, NotYet
 from .controller import Outcome
-from .executors import Elsewhere, Threads, off_loop
+from .executors import Elsewhere, End, Threads, off_loop
 from .pace import Hold
 from .reading import Reading, read
 from .retry import Retry
@@ -322,7 +322,15 @@ class Loop:
             await asyncio.sleep(0)  # the callbacks of what has just ended
         for task in tasks:
             if not task.done():
-                self._running.pop(task, None)
+                left = self._running.pop(task, None)
+                if left is not None and left.timer is not None:
+                    left.timer.cancel()
+
+    def let_go(self) -> None:
+        """Keep nothing but the figures: no rows, no functions, nothing that they hold."""
+        self._source = self._next = self._threads = None  # type: ignore[assignment]
+        self._running.clear()
+        self._launched.clear()
 
     def left(self) -> list[Item]:
         """Items that ended while `close()` waited: what was computed is kept."""
@@ -483,7 +491,9 @@ class Loop:
                 value = item.call()
             else:
                 assert self._threads is not None
-                value = await self._threads.call(item.call)
+                error, value = await self._threads.call(item.call)
+                if error is not None:
+                    return self._ended((None, error, self._now()))
             if hasattr(value, "__await__"):
                 value = await value
         except BaseException as error:
@@ -525,7 +535,7 @@ class Loop:
             token = begin()
             try:
                 if isinstance(threads, Elsewhere) and not item.inline:
-                    value = await threads.call(item.call)
+                    value = _value(await threads.call(item.call))
                 else:
                     value = await item.call()
             except BaseException as error:
@@ -553,10 +563,10 @@ class Loop:
             return value
 
         if isinstance(threads, Threads):
-            return await threads.call(wraps(attempt_in_thread))
+            return _value(await threads.call(wraps(attempt_in_thread)))
         self._spare = self._spare or Threads()
         blocking = attempt_in_thread if threads is None else attempt_elsewhere
-        return await self._spare.call(wraps(blocking))
+        return _value(await self._spare.call(wraps(blocking)))
 
     # --------------------------------------------------------------------- ending
 
@@ -731,6 +741,13 @@ def _forget(task: asyncio.Task[Any]) -> None:
 
 _SUCCESS = Reading(Outcome.SUCCESS, None)
 _IGNORED = Reading(Outcome.IGNORED, None)
+
+
+def _value(end: End) -> Any:
+    error, value = end
+    if error is not None:
+        raise error
+    return value
 
 
 async def _later(function: Callable[[], Any]) -> Any:

@@ -8,8 +8,9 @@ from, or waits for, another.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from math import isfinite
 from typing import Any
 
@@ -72,8 +73,8 @@ class Strategy:
             ...
     """
 
-    _loop: Loop | None = None
-    _gate: Gate | None = None
+    _under_way: tuple[tuple[Loop, Gate], ...] = ()
+    _last: Mapping[str, Any] | None = None  # figures of the execution that ended last
 
     def gate(self) -> Gate:
         """A fresh gate for one execution; here, of one attempt at a time."""
@@ -81,15 +82,26 @@ class Strategy:
 
     def threads(self) -> Threads | None:
         """Where an execution runs plain functions; None: in the calling thread."""
-        return Threads()
+        return Threads(self._most())
+
+    def _most(self) -> int:
+        """The most attempts that are ever in flight."""
+        return self.gate().limit
 
     def parameters(self) -> dict[str, Any]:
         """The arguments this strategy was made with, by name."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
-    def watch(self, loop: Loop, gate: Gate) -> None:
-        """Remember the execution that `get_stats` tells about."""
-        self._loop, self._gate = loop, gate
+    @contextmanager
+    def watching(self, loop: Loop, gate: Gate) -> Iterator[None]:
+        """Meanwhile, `get_stats` tells about this execution. Only its figures are kept."""
+        execution = loop, gate
+        self._under_way = (*self._under_way, execution)
+        try:
+            yield
+        finally:
+            self._under_way = tuple(each for each in self._under_way if each is not execution)
+            self._last = _figures(loop, gate)
 
     async def execute(
         self, tasks: Iterable[Task], progress_callback: Callable[[Any], object] | None = None
@@ -108,21 +120,21 @@ class Strategy:
         """
         gate, threads = self.gate(), self.threads()
         loop = Loop(_items(tasks), gate, threads=threads)
-        self.watch(loop, gate)
-        try:
-            while batch := await loop.finished():
-                for item in batch:
-                    if item.error is not None:
-                        continue  # finished() raises it when the results before it are out
-                    if progress_callback is not None:
-                        progress_callback(item.value)
-                    yield item.value
-            if loop.source_error is not None:
-                raise loop.source_error
-        finally:
-            await loop.close()
-            if threads is not None:
-                threads.close()
+        with self.watching(loop, gate):
+            try:
+                while batch := await loop.finished():
+                    for item in batch:
+                        if item.error is not None:
+                            continue  # finished() raises it when the results before it are out
+                        if progress_callback is not None:
+                            progress_callback(item.value)
+                        yield item.value
+                if loop.source_error is not None:
+                    raise loop.source_error
+            finally:
+                await loop.close()
+                if threads is not None:
+                    threads.close()
 
     def get_stats(self) -> dict[str, Any]:
         """
@@ -133,33 +145,38 @@ class Strategy:
             limit), `elapsed` (seconds), `throughput` (completed per second, None before the
             first) and `adaptation_history` (a list of `at`, `limit`, `reason`, `throughput`).
         """
-        loop, gate = self._loop, self._gate
-        if loop is None or gate is None:
-            return {
-                "completed": 0,
-                "failed": 0,
-                "in_flight": 0,
-                "waiting": 0,
-                "current_concurrency": self.gate().limit,
-                "elapsed": 0.0,
-                "throughput": None,
-                "adaptation_history": [],
-            }
-        elapsed = loop.elapsed
+        if self._under_way:
+            return _figures(*self._under_way[-1])
+        if self._last is not None:
+            return {**self._last, "adaptation_history": list(self._last["adaptation_history"])}
         return {
-            "completed": loop.completed,
-            "failed": loop.failed,
-            "in_flight": loop.in_flight,
-            "waiting": loop.waiting,
-            "current_concurrency": gate.limit,
-            "elapsed": elapsed,
-            "throughput": loop.completed / elapsed if loop.completed and elapsed > 0 else None,
-            "adaptation_history": [as_mapping(change) for change in history(gate)],
+            "completed": 0,
+            "failed": 0,
+            "in_flight": 0,
+            "waiting": 0,
+            "current_concurrency": self.gate().limit,
+            "elapsed": 0.0,
+            "throughput": None,
+            "adaptation_history": [],
         }
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
         return f"{type(self).__name__}({inside})"
+
+
+def _figures(loop: Loop, gate: Gate) -> dict[str, Any]:
+    elapsed = loop.elapsed
+    return {
+        "completed": loop.completed,
+        "failed": loop.failed,
+        "in_flight": loop.in_flight,
+        "waiting": loop.waiting,
+        "current_concurrency": gate.limit,
+        "elapsed": elapsed,
+        "throughput": loop.completed / elapsed if loop.completed and elapsed > 0 else None,
+        "adaptation_history": [as_mapping(change) for change in history(gate)],
+    }
 
 
 def history(gate: Gate) -> tuple[Change, ...]:
@@ -185,7 +202,7 @@ def _items(tasks: Iterable[Task]) -> Iterable[Item]:
                 f"{type(task).__name__}"
                 + ("; pass the function, not its call" if hasattr(task, "__await__") else "")
             )
-        yield Item(task, asyncio.iscoroutinefunction(task))
+        yield Item(task, iscoroutinefunction(task))
 
 
 class Sequential(Strategy):
@@ -298,6 +315,9 @@ class Adaptive(Strategy):
 
     def gate(self) -> Gate:
         return _Adapting(**self.parameters())
+
+    def _most(self) -> int:
+        return self.max_concurrency
 
 
 def _count(owner: str, name: str, value: object) -> int:

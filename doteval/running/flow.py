@@ -149,6 +149,7 @@ class Flow:
         self._broken = False  # the store refused to write
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._loop: Loop | None = None
+        self._opened: Any = None  # the rows of the dataset, while they are read
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._tokens = self._cost = 0.0
@@ -177,6 +178,9 @@ class Flow:
                 if timer is not None:
                     timer.cancel()
             store.close()
+            self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
+            if self._loop is not None:
+                self._loop.let_go()
 
     async def _with(self, store: Store) -> Summary:
         self._number = 0
@@ -230,24 +234,27 @@ class Flow:
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )
-        evaluation.strategy.watch(loop, gate)
         self._tick()
         if self._budget is not None and self._budget.time is not None:
             self._deadline = self._clock.call_later(self._budget.time, self._check_budget)
         self.status = "interrupted"
         try:
-            while batch := await loop.finished():
-                for item in batch:
-                    self._finished(item)
+            with evaluation.strategy.watching(loop, gate):
+                try:
+                    while batch := await loop.finished():
+                        for item in batch:
+                            self._finished(item)
+                finally:
+                    await loop.close()
         except ExecutorError:
             self.status = "failed"
             raise
         finally:
-            await loop.close()
             for item in loop.left():
                 self._finished(item)
             if threads is not None:
                 threads.close()
+            await self._close_dataset()
             await writer.call(_nothing)  # everything that was put is durable now, if ever
         self._tell_limits()
         if self._failure is not None:
@@ -272,6 +279,17 @@ class Flow:
             raise DatasetError(
                 f"the dataset of {evaluation.__name__} has no rows; an evaluation of nothing "
                 "proves nothing, so this counts as a failure"
+            )
+
+    async def _close_dataset(self) -> None:
+        """Who opens a dataset closes it, however the run ends."""
+        rows, self._opened = self._opened, None
+        try:
+            await self.evaluation.source.close(rows)
+        except Exception as error:  # the dataset is theirs, and so is whatever it raises
+            said = safe_without(self._secrets, error, 500)
+            self.notes.append(
+                f"the dataset raised {type(error).__name__} when it was closed: {said}"
             )
 
     async def _remember(self, store: Store, writer: Writer, identities: Identities) -> None:
@@ -356,6 +374,7 @@ class Flow:
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise
             raise self._dataset_error(error) from error
+        self._opened = rows
         function = self._function()
         if hasattr(rows, "__anext__"):
             return self._from_async(rows, identities, function)
