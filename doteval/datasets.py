@@ -8,13 +8,14 @@ the values of the columns, or says in which way it does not fit.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import isasyncgen, isgenerator
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from .errors import DatasetError, RowError
+from .keys import fields_of
 from .plugins import Registry, hint
 from .text import safe
 
@@ -34,9 +35,9 @@ def binder(columns: tuple[str, ...]) -> Binder:
     """
     A function that turns one row into the values of the columns, in their order.
 
-    A tuple or a list goes by position; a mapping, or a named tuple that has fields for all the
-    columns, by name; anything else is the value of a single column, and so is a mapping that
-    lacks its name. A mapping may hold more than the columns; a sequence may not.
+    A tuple or a list goes by position; by name a mapping, and a named tuple or another object (see
+    `keys.fields_of`) that has fields for all the columns; anything else is the value of a single
+    column. A mapping and an object may hold more than the columns; a sequence may not.
 
     Raises:
         RowError: (the function) the row has another shape; it says what was expected and given.
@@ -70,16 +71,19 @@ def _bind_other(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
             return tuple(row)
         raise RowError(_sequence_misfit(columns, row))
     keys = _keys_of(row)
-    if keys is not None and all(column in keys for column in columns):
-        return tuple(row[column] for column in columns)
+    if keys is not None:
+        if all(column in keys for column in columns):
+            return tuple(row[column] for column in columns)
+        raise RowError(_missing(columns, keys, row))
+    fields = fields_of(row)
+    if fields is not None and all(column in fields for column in columns):
+        return tuple(getattr(row, column) for column in columns)
     if len(columns) == 1:
         return (row,)
-    if keys is None and hasattr(row, "tolist"):  # a row of a numpy array
+    if fields is not None:
+        raise RowError(_missing(columns, fields, row))
+    if hasattr(row, "tolist"):  # a row of a numpy array
         return _bind_other(columns, _plain(row.tolist()))
-    if keys is not None:
-        missing = ", ".join(repr(column) for column in columns if column not in keys)
-        given = ", ".join(map(str, keys)) or "nothing"
-        raise RowError(f"the row has no {missing}; it has: {safe(given, 200)}")
     raise RowError(
         f"expected a row with {_columns(columns)}, as a tuple, a list or a mapping; "
         f"got {type(row).__name__}: {shown(row)}"
@@ -96,6 +100,15 @@ def _keys_of(row: Any) -> Sequence[Any] | None:
     if isinstance(row, Mapping) or (hasattr(row, "keys") and hasattr(row, "__getitem__")):
         return list(row.keys())
     return None
+
+
+def _missing(columns: tuple[str, ...], names: Sequence[Any], row: Any) -> str:
+    missing = ", ".join(repr(column) for column in columns if column not in names)
+    given = ", ".join(map(str, names)) or "nothing"
+    message = f"the row has no {missing}; it has: {safe(given, 200)}"
+    if len(columns) == 1:
+        message += f"; where the {type(row).__name__} is the value itself, write (row,)"
+    return message
 
 
 def _sequence_misfit(columns: tuple[str, ...], row: Sequence[Any]) -> str:
@@ -132,8 +145,8 @@ class Source:
 
     Args:
         dataset: an iterable, an async iterable, a function without arguments that returns one,
-            the path of a JSONL, CSV, TSV or JSON file, or a pandas or polars frame. It is read
-            lazily and never listed.
+            the path of a JSONL, CSV, TSV or JSON file, a pandas or polars frame, or a table of
+            pyarrow. It is read lazily and never listed.
 
     Raises:
         DatasetError: it is none of these, or a mapping, whose keys are no rows.
@@ -234,22 +247,62 @@ def _made_by(function: Callable[[], Any]) -> Any:
     )
 
 
+_PAGE = 1_000  # rows of a table that are turned into Python's values at a time
+
+
 def _rows_of(thing: Any) -> Rows:
     if hasattr(thing, "itertuples"):  # pandas: iterating a frame gives its column names
-        names = list(thing.columns)
-        return (
-            dict(zip(names, row, strict=True)) for row in thing.itertuples(index=False, name=None)
-        )
+        names = _once(thing, thing.columns)
+        return _named(names, thing.itertuples(index=False, name=None))
     if hasattr(thing, "iter_rows"):  # polars: iterating a frame gives its columns
         return thing.iter_rows(named=True)  # type: ignore[no-any-return]
+    if hasattr(thing, "to_pylist") and hasattr(thing, "slice"):  # pyarrow: a table does so too
+        _once(thing, getattr(getattr(thing, "schema", None), "names", ()))
+        return _pages(thing)
+    if hasattr(thing, "read_next_batch"):  # pyarrow: a stream of batches
+        return (row for batch in thing for row in _pages(batch))
+    fields = getattr(getattr(thing, "dtype", None), "names", None)
+    if fields:  # numpy: an array of named fields
+        return _named(fields, (row.tolist() for row in thing))
     if isinstance(thing, Mapping):
         return Source(thing).open()  # raises: the keys of a mapping are no rows
     if hasattr(thing, "__aiter__"):
         walker: AsyncIterator[Any] = thing.__aiter__()
         return walker
+    if hasattr(thing, "collect") and not hasattr(thing, "__iter__"):  # polars, Spark
+        raise DatasetError(
+            f"a {type(thing).__name__} has no rows yet; pass its .collect(), or a function that "
+            "returns it"
+        )
     from .concurrency.executors import off_loop
 
     return off_loop(partial(iter, thing))  # type: ignore[no-any-return]
+
+
+def _named(names: Sequence[Any], rows: Iterable[Any]) -> Iterator[dict[Any, Any]]:
+    return (dict(zip(names, row, strict=True)) for row in rows)
+
+
+def _pages(table: Any) -> Iterator[Any]:
+    for at in range(0, len(table), _PAGE):
+        yield from table.slice(at, _PAGE).to_pylist()
+
+
+def _once(table: Any, columns: Iterable[Any]) -> list[Any]:
+    """
+    The names of a table's columns.
+
+    Raises:
+        DatasetError: two of them are the same.
+    """
+    names = list(columns)
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise DatasetError(
+            f"the {type(table).__name__} has the column {shown(double)} twice; a row's values go "
+            "by name, so rename one of them"
+        )
+    return names
 
 
 # --- files -----------------------------------------------------------------------------------

@@ -54,6 +54,32 @@ def digest_of(values: tuple[Any, ...], names: tuple[str, ...] = ()) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
 
 
+# Where classes keep the names of their fields: as keys, as texts, or as objects with a name.
+_DECLARED = (
+    "model_fields",  # pydantic
+    "__attrs_attrs__",
+    "__struct_fields__",  # msgspec
+    "__fields__",  # pydantic's first version
+)
+
+
+def fields_of(value: Any) -> tuple[str, ...] | None:
+    """
+    The names of an object's fields, where its class declares them: a dataclass, or a model of
+    pydantic, attrs or msgspec. None for anything else, and for such a class itself.
+    """
+    from dataclasses import fields, is_dataclass
+
+    kind = type(value)
+    if is_dataclass(kind):
+        return tuple(field.name for field in fields(kind))
+    for place in _DECLARED:
+        declared = getattr(kind, place, None)
+        if isinstance(declared, (dict, tuple)):
+            return tuple(getattr(field, "name", field) for field in declared)
+    return None
+
+
 class _Unstable(Exception):
     """Carries the path from the value without a stable form up to the row."""
 

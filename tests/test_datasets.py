@@ -8,6 +8,7 @@ import gzip
 import json
 import sqlite3
 from collections import OrderedDict, defaultdict, namedtuple
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,14 +54,34 @@ def test_rows_of_every_shape_give_their_values_in_order(row):
         (("text",), "text"),
         (["text"], "text"),
         ({"question": "text"}, "text"),
-        ({"other": "text"}, {"other": "text"}),
-        ({}, {}),
+        (({"other": "text"},), {"other": "text"}),
     ],
     ids=repr,
 )
 def test_a_single_column_takes_bare_values(row, value):
-    """A mapping without the column is the value itself, and so is everything but a sequence."""
+    """Everything but a sequence and a mapping is the value itself."""
     assert bind(("question",), row) == (value,)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"Question": "text", "label": "positive"},
+            r"no 'question'; it has: Question, label; .* itself, write \(row,\)",
+        ),
+        ({}, "no 'question'; it has: nothing"),
+        (
+            defaultdict(str, q="text"),
+            "no 'question'; it has: q; where the defaultdict is the value",
+        ),
+    ],
+    ids=repr,
+)
+def test_a_mapping_without_the_column_is_never_its_value(row, message):
+    """A misspelt column would put the whole row, its label included, before the model."""
+    with pytest.raises(RowError, match=message):
+        bind(("question",), row)
 
 
 def test_a_tuple_of_the_right_length_is_not_copied():
@@ -341,6 +362,121 @@ def test_frames_give_their_rows():
             return iter([{"question": "q", "answer": "a"}])
 
     assert rows_of(Pandas()) == rows_of(Polars()) == [{"question": "q", "answer": "a"}]
+
+
+class Schema:
+    def __init__(self, *names):
+        self.names = names
+
+
+class Arrow:
+    """A table or a batch of pyarrow: iterating it gives its columns, and not its rows."""
+
+    def __init__(self, rows, *names):
+        self.rows = rows
+        self.schema = Schema(*names)
+
+    def __iter__(self):
+        raise AssertionError("these are the columns")
+
+    def __len__(self):
+        return len(self.rows)
+
+    def slice(self, offset, length):
+        return Arrow(self.rows[offset : offset + length], *self.schema.names)
+
+    def to_pylist(self):
+        assert len(self.rows) <= 1_000, "more than a page at once"
+        return self.rows
+
+
+def test_tables_of_arrow_give_their_rows():
+    """Not their columns; page by page, since a list of all may not fit."""
+    rows = [{"q": str(n)} for n in range(2_345)]
+
+    assert rows_of(Arrow(rows, "q")) == rows
+    assert rows_of(Arrow([], "q")) == []
+
+
+def test_a_reader_of_arrow_gives_the_rows_of_its_batches():
+    """A stream of batches is a stream of rows."""
+
+    class Reader:
+        read_next_batch = None
+
+        def __iter__(self):
+            return iter([Arrow([{"q": 1}, {"q": 2}], "q"), Arrow([{"q": 3}], "q")])
+
+    assert rows_of(Reader()) == [{"q": 1}, {"q": 2}, {"q": 3}]
+
+
+def test_two_columns_of_one_name_are_refused():
+    """Nobody can tell which of them a row's value would come from."""
+
+    class Frame:
+        columns = ("a", "q", "a")
+        itertuples = None
+
+        def __getitem__(self, key):
+            raise AssertionError
+
+    for frame in (Frame(), Arrow([], "a", "q", "a")):
+        with pytest.raises(DatasetError, match=f"{type(frame).__name__} has the column 'a' twice"):
+            Source(frame).open()
+
+
+def test_a_frame_that_is_not_computed_says_how():
+    """A LazyFrame is a plan; its rows are there after collect()."""
+
+    class LazyFrame:
+        collect = None
+
+        def __getitem__(self, key):
+            raise TypeError("not subscriptable")
+
+    with pytest.raises(DatasetError, match=r"a LazyFrame has no rows yet; pass its \.collect\(\)"):
+        Source(LazyFrame()).open()
+
+
+def test_structured_arrays_give_rows_by_name():
+    """An array of numpy's whose values have named fields is a table."""
+
+    class Structured(list):
+        class dtype:
+            names = ("question", "answer")
+
+    table = Structured([Array(("q", "a"))])
+
+    assert rows_of(table) == [{"question": "q", "answer": "a"}]
+
+
+class Model:
+    """What pydantic's models, among others, have in common."""
+
+    model_fields = {"answer": None, "more": None, "question": None}  # noqa: RUF012
+    answer, more, question = "a", 1, "q"
+
+
+@dataclass
+class Example:
+    answer: str
+    question: str
+
+
+def test_rows_that_are_objects_go_by_their_fields():
+    """Where they have all the columns: dataclasses, and models of pydantic, attrs and msgspec."""
+    attrs = type("Attrs", (), {"__attrs_attrs__": (Named("question"), Named("answer"))})()
+    attrs.question, attrs.answer = "q", "a"
+
+    for row in (Model(), Example("a", "q"), attrs):
+        assert bind(TWO, row) == ("q", "a")
+        assert bind(("question",), row) == ("q",)
+        assert bind(("row",), row) == (row,)
+        with pytest.raises(RowError, match="the row has no 'label'; it has: .*question"):
+            bind(("question", "label"), row)
+
+
+Named = namedtuple("Named", "name")
 
 
 def test_a_source_shows_what_it_reads():

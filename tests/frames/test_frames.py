@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from doteval import foreach, run
+from doteval.errors import DatasetError
 
 quiet = partial(run, progress=False)
 ROWS = [("great", 1), ("awful", 0), ("great", 1)]
@@ -42,9 +43,36 @@ def hugging_face_stream():
     return hugging_face().to_iterable_dataset()
 
 
+def arrow_table():
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    return pyarrow.Table.from_pylist([{"text": t, "label": n} for t, n in ROWS])
+
+
+def arrow_batch():
+    return arrow_table().to_batches()[0]
+
+
+def arrow_reader():
+    return arrow_table().to_reader(max_chunksize=2)
+
+
+def structured_array():
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    return numpy.array(ROWS, dtype=[("text", "U10"), ("label", "i4")])
+
+
 @pytest.mark.parametrize(
     "make",
-    [pandas_frame, polars_frame, hugging_face, hugging_face_stream],
+    [
+        pandas_frame,
+        polars_frame,
+        hugging_face,
+        hugging_face_stream,
+        arrow_table,
+        arrow_batch,
+        arrow_reader,
+        structured_array,
+    ],
     ids=lambda m: m.__name__,
 )
 def test_rows_of_other_libraries_are_rows(make, tmp_path):
@@ -67,3 +95,55 @@ def test_a_dataset_may_be_loaded_when_it_runs():
     quiet(later, storage="memory://")
 
     assert len(seen) == 3
+
+
+def test_a_column_of_arrow_gives_its_values():
+    """And not pyarrow's scalars, which nothing else understands."""
+    seen = []
+
+    @foreach("text", arrow_table()["text"])
+    def eval_column(text):
+        seen.append(text)
+        return True
+
+    quiet(eval_column, storage="memory://")
+
+    assert seen == ["great", "awful", "great"]
+
+
+@pytest.mark.parametrize("make", [pandas_frame, arrow_table], ids=lambda m: m.__name__)
+def test_two_columns_of_one_name_are_refused(make):
+    """A value can come from one of them only."""
+    given = make()
+    double = (
+        given.rename(columns={"label": "text"})
+        if hasattr(given, "rename")
+        else given.rename_columns(["text", "text"])
+    )
+    evaluation_, _ = evaluation(double)
+
+    with pytest.raises(DatasetError, match="has the column 'text' twice"):
+        quiet(evaluation_, storage="memory://")
+
+
+def test_a_lazy_frame_says_collect():
+    """Its rows are not there yet."""
+    evaluation_, _ = evaluation(polars_frame().lazy())
+
+    with pytest.raises(DatasetError, match=r"LazyFrame has no rows yet; pass its .collect\(\)"):
+        quiet(evaluation_, storage="memory://")
+
+
+@pytest.mark.parametrize(
+    "make", [pandas_frame, polars_frame, hugging_face, arrow_table], ids=lambda m: m.__name__
+)
+def test_a_misspelt_column_never_lets_the_label_through(make):
+    """Each row fails and names what it has."""
+
+    @foreach("Text", make())
+    def eval_rows(Text):
+        raise AssertionError("it was called")
+
+    summary = quiet(eval_rows, storage="memory://")
+
+    assert (summary.scored, dict(summary.errors)) == (0, {"RowError": 3})
