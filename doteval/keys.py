@@ -76,7 +76,7 @@ def fields_of(value: Any) -> tuple[str, ...] | None:
     for place in _DECLARED:
         declared = getattr(kind, place, None)
         if isinstance(declared, (dict, tuple)):
-            return tuple(getattr(field, "name", field) for field in declared)
+            return tuple(str(getattr(field, "name", field)) for field in declared)
     return None
 
 

@@ -453,7 +453,7 @@ def test_structured_arrays_give_rows_by_name():
 class Model:
     """What pydantic's models, among others, have in common."""
 
-    model_fields = {"answer": None, "more": None, "question": None}  # noqa: RUF012
+    model_fields = {"answer": None, "more": None, "question": None}
     answer, more, question = "a", 1, "q"
 
 
