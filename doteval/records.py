@@ -62,7 +62,8 @@ class Result:
             SDK's usage object with these attributes.
 
     Raises:
-        TypeError: something among the scores is not a score.
+        TypeError: something among the scores is not a score, or anywhere in the arguments an
+            awaitable was not awaited.
     """
 
     __slots__ = ("scores", "prompt", "model_response", "error", "metadata", "usage")
@@ -87,14 +88,23 @@ class Result:
         if len(scores) == 1 and isinstance(scores[0], (list, tuple)):
             flat = tuple(scores[0])
         for score in flat:
-            if not isinstance(score, (Score, bool, int, float)):
+            if isinstance(score, Score):
+                _refuse_awaitable(f"the score {score.name!r}", score.value, score.metadata)
+            elif not isinstance(score, (bool, int, float)):
+                _refuse_awaitable("scores (Score, bool or a number)", score)
                 raise TypeError(
                     f"Result() takes scores (Score, bool or a number), not "
-                    f"{type(score).__name__}; was an `await` forgotten?"
-                    if hasattr(score, "__await__")
-                    else f"Result() takes scores (Score, bool or a number), not "
                     f"{type(score).__name__}; pass texts as prompt= or model_response="
                 )
+        for name, value in (
+            ("prompt=", prompt),
+            ("model_response=", model_response),
+            ("error=", error),
+            ("metadata=", metadata),
+            ("usage=", usage),
+        ):
+            if type(value) not in _ATOMS:  # as nearly always
+                _refuse_awaitable(name, value)
         self.scores = flat
         self.prompt = prompt
         self.model_response = model_response
@@ -116,6 +126,33 @@ class Result:
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
     __hash__ = None  # type: ignore[assignment]  # it holds whatever the caller put in
+
+
+_ATOMS = frozenset({str, int, float, bool, type(None), bytes})
+_CONTAINERS = (list, tuple, set, frozenset, Mapping)
+
+
+def _refuse_awaitable(place: str, *values: Any) -> None:
+    """
+    Look for what nobody has awaited in what a Result is given; its text would be stored instead.
+
+    Raises:
+        TypeError: there is such a thing; the message names the place.
+    """
+    left, seen = list(values), set()
+    while left:
+        value = left.pop()
+        kind = type(value)
+        if kind in _ATOMS or id(value) in seen:
+            continue
+        if hasattr(kind, "__await__"):
+            raise TypeError(
+                f"Result() takes in {place} what was awaited, not {kind.__name__}; "
+                "was an `await` forgotten?"
+            )
+        if isinstance(value, _CONTAINERS):
+            seen.add(id(value))  # it may contain itself
+            left += value.values() if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import functools
 import inspect
 import pickle
 import sys
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -406,16 +406,42 @@ def test_a_result_takes_only_scores():
         Result("positive")
 
 
-def test_a_forgotten_await_is_recognised():
-    async def score():
-        return Score("a", 1)
+async def answer():
+    return "42"
 
-    coroutine = score()
 
-    with pytest.raises(TypeError, match="was an `await` forgotten"):
-        Result(coroutine)
+@pytest.mark.parametrize(
+    ("make", "place"),
+    [
+        (lambda late: Result(late), "scores"),
+        (lambda late: Result(True, prompt=late), "prompt="),
+        (lambda late: Result(True, prompt=[{"role": "user", "content": late}]), "prompt="),
+        (lambda late: Result(True, model_response=late), "model_response="),
+        (lambda late: Result(True, metadata={"a": ({"b": late},)}), "metadata="),
+        (lambda late: Result(True, usage=late), "usage="),
+        (lambda late: Result(True, usage={"input_tokens": late}), "usage="),
+        (lambda late: Result(error=late), "error="),
+        (lambda late: Result(True, Score("s", late)), "the score 's'"),
+        (lambda late: Result([Score("s", 1, metadata=MappingProxyType({"a": late}))]), "'s'"),
+        (lambda late: outcome_of(Score("s", late), "eval_x"), "the score 's'"),
+    ],
+)
+def test_a_forgotten_await_is_recognised_anywhere_in_a_result(make, place):
+    """The text of a coroutine would be stored in place of what was paid for."""
+    late = answer()
 
-    coroutine.close()
+    with pytest.raises(TypeError, match=rf"{place}.*coroutine.*; was an `await` forgotten\?"):
+        make(late)
+
+    late.close()
+
+
+def test_what_holds_itself_hides_no_await_and_is_taken():
+    """A circle is looked into once around; storing cuts it."""
+    circle = []
+    circle += [circle, circle]
+
+    assert Result(True, metadata={"a": circle}).metadata["a"] is circle
 
 
 def test_results_compare_and_show_their_parts():
