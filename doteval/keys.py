@@ -7,7 +7,9 @@ else by a digest of its values. Equal rows are told apart by their occurrence (f
 The canonical form is text that only equal values of equal types share: 1, 1.0, True and "1"
 differ, so do the keys 1 and "1"; the order of a dict or a set does not matter. For a row of
 plain values it is `ascii()` of the tuple, one call in C. `ascii` and not `repr`, because what
-repr escapes depends on the interpreter's Unicode tables.
+repr escapes depends on the interpreter's Unicode tables. Objects with content are known by it:
+images by mode, size and bytes, arrays by their values, other objects by the fields that their class
+declares. What has no stable form is an error, and beside an `id` it does not count.
 """
 
 from __future__ import annotations
@@ -33,24 +35,36 @@ _PLAINER: dict[type, Callable[[Any], Any]] = {
 _SEEN = 1  # lowest bit of a state: this pass over the dataset has met the row
 
 
-def digest_of(values: tuple[Any, ...], names: tuple[str, ...] = ()) -> bytes:
+_ADVICE = "give the rows an `id` column to be known by"
+_LEFT_OUT = "<?>"  # stands for a value without a stable form, beside an `id`
+
+
+def digest_of(
+    values: tuple[Any, ...],
+    names: tuple[str, ...] = (),
+    advice: str = _ADVICE,
+    instead: str | None = None,
+) -> bytes:
     """
     The 16-byte blake2b digest of a tuple of values.
 
     Args:
         names: of the values, for the message of an error.
+        advice: the end of that message.
+        instead: stands for what has no form that is stable across processes, so that it does not
+            count; None: that is an error.
 
     Raises:
-        DatasetError: a value has no form that is stable across processes; the message has the
-            path to it and asks for an `id` column.
+        DatasetError: a value has no such form; the message has the path to it.
     """
     for value in values:
         if type(value) not in ATOMS:
-            return blake2b(_canonical_row(values, names).encode(), digest_size=16).digest()
+            text = _canonical_row(values, names, advice, instead)
+            return blake2b(text.encode(), digest_size=16).digest()
     try:
         text = ascii(values)
     except ValueError:  # an int with more digits than the interpreter prints
-        text = _canonical_row(values, names)
+        text = _canonical_row(values, names, advice, instead)
     return blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -91,43 +105,52 @@ class _Unstable(Exception):
 def is_stable(value: object) -> bool:
     """Whether a value is data: it has a form that is the same in another process."""
     try:
-        _canonical(value)
+        _canonical(value, None)
     except (_Unstable, RecursionError):
         return False
     return True
 
 
-def _canonical_row(values: tuple[Any, ...], names: tuple[str, ...]) -> str:
+def _canonical_row(
+    values: tuple[Any, ...], names: tuple[str, ...], advice: str, instead: str | None
+) -> str:
     parts = []
     for index, value in enumerate(values):
         try:
-            parts.append(_canonical(value))
+            parts.append(_canonical(value, instead))
         except (_Unstable, RecursionError) as problem:
-            path = f"row[{(names or range(len(values)))[index]!r}]"
-            raise DatasetError(_refusal(path, problem)) from None
+            if instead is None:
+                path = f"row[{(names or range(len(values)))[index]!r}]"
+                raise DatasetError(f"{_refusal(path, problem)}; {advice}") from None
+            parts.append(instead)  # a circle
     return f"({', '.join(parts)}{',)' if len(parts) == 1 else ')'}"
 
 
 def _refusal(path: str, problem: _Unstable | RecursionError) -> str:
     if isinstance(problem, _Unstable):
-        reason = f"{path}{problem.path} is of type {problem.kind}, which has no form that is the "
-        reason += "same in another process"
-    else:
-        reason = f"{path} contains itself or is nested too deeply to be identified"
-    return f"{reason}; give the rows an `id` column to be known by"
+        return (
+            f"{path}{problem.path} is of type {problem.kind}, which has no form that is the "
+            "same in another process"
+        )
+    return f"{path} contains itself or is nested too deeply to be identified"
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: Any, instead: str | None) -> str:
     kind = type(value)
     if kind in ATOMS:
         return _atom(value)
     if kind is dict:
-        return _mapping(value.items())
+        return _mapping(value.items(), instead)
     if kind is list:
-        return _sequence("[", value, "]")
+        return _sequence("[", value, "]", instead)
     if kind is tuple:
-        return _sequence("(", value, ",)" if len(value) == 1 else ")")
-    return _rarely(value)
+        return _sequence("(", value, ",)" if len(value) == 1 else ")", instead)
+    try:
+        return _rarely(value, instead)
+    except _Unstable:
+        if instead is None:
+            raise
+        return instead
 
 
 def _atom(value: Any) -> str:
@@ -137,34 +160,33 @@ def _atom(value: Any) -> str:
         return hex(value)
 
 
-def _sequence(opening: str, values: Iterable[Any], closing: str) -> str:
+def _sequence(opening: str, values: Iterable[Any], closing: str, instead: str | None) -> str:
     parts = []
     for index, value in enumerate(values):
         try:
-            parts.append(_canonical(value))
+            parts.append(_canonical(value, instead))
         except _Unstable as problem:
             problem.path = f"[{index}]{problem.path}"
             raise
     return f"{opening}{', '.join(parts)}{closing}"
 
 
-def _mapping(items: Iterable[tuple[Any, Any]]) -> str:
+def _mapping(items: Iterable[tuple[Any, Any]], instead: str | None) -> str:
     parts = []
     for key, value in items:
         try:
-            parts.append(f"{_canonical(key)}: {_canonical(value)}")
+            parts.append(f"{_canonical(key, instead)}: {_canonical(value, instead)}")
         except _Unstable as problem:
             problem.path = f"[{key!a}]{problem.path}"
             raise
     return f"{{{', '.join(sorted(parts))}}}"
 
 
-def _rarely(value: Any) -> str:
+def _rarely(value: Any, instead: str | None) -> str:
     """Everything but the plain types; its imports are for those who need them."""
     import datetime
     import enum
     from collections.abc import Mapping, Set
-    from dataclasses import fields, is_dataclass
     from decimal import Decimal
     from fractions import Fraction
     from pathlib import PurePath
@@ -172,15 +194,16 @@ def _rarely(value: Any) -> str:
 
     kind = type(value).__qualname__
     if isinstance(value, enum.Flag):  # a combination has no name, or one that depends on Python
-        return f"<{kind} {_canonical(value.value)}>"
+        return f"<{kind} {_canonical(value.value, None)}>"
     if isinstance(value, enum.Enum):
         return f"<{kind}.{value.name}>"
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's arrays and scalars
         plain = value.tolist()
-        return f"<array {_canonical(plain)}>" if isinstance(plain, list) else _canonical(plain)
+        text = _canonical(plain, instead)
+        return f"<array {text}>" if isinstance(plain, list) else text
     for plainer in _PLAINER:
         if isinstance(value, plainer):
-            return _canonical(_PLAINER[plainer](value))
+            return _canonical(_PLAINER[plainer](value), instead)
     if isinstance(value, (datetime.date, datetime.time)):  # a datetime is a date
         return f"<{kind} {value.isoformat()}>"
     if isinstance(value, (Decimal, Fraction, UUID, datetime.timedelta, complex, range)):
@@ -190,12 +213,51 @@ def _rarely(value: Any) -> str:
     if isinstance(value, (bytearray, memoryview)):
         return f"<{kind} {bytes(value)!a}>"
     if isinstance(value, Set):
-        return f"<set {', '.join(sorted(map(_canonical, value)))}>"
+        return f"<set {', '.join(sorted(_canonical(each, instead) for each in value))}>"
     if isinstance(value, Mapping):
-        return _mapping(value.items())
-    if is_dataclass(value) and not isinstance(value, type):
-        return f"<{kind} {_mapping((f.name, getattr(value, f.name)) for f in fields(value))}>"
+        return _mapping(value.items(), instead)
+    fields = fields_of(value)
+    if fields is not None:
+        return f"<{kind} {_mapping(((name, getattr(value, name)) for name in fields), instead)}>"
+    if is_missing(value):
+        return "None"
+    about = described(value)
+    content = None if about is None else _bytes_of(value)
+    if content is not None:
+        return f"<{about} {blake2b(content, digest_size=16).hexdigest()}>"
     raise _Unstable(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether it is pandas' NA, which says of a value that there is none, as None does."""
+    kind = type(value)
+    return kind.__name__ == "NAType" and kind.__module__.partition(".")[0] == "pandas"
+
+
+def described(value: Any) -> str | None:
+    """
+    What an image or an array is, such as "image RGB 640x480" or "array float32 2x3"; None for
+    anything else. Told by what such objects have in common: nobody's library is imported.
+    """
+    if isinstance(value, type):
+        return None
+    mode, size = getattr(value, "mode", None), getattr(value, "size", None)
+    if isinstance(mode, str) and isinstance(size, tuple) and hasattr(value, "tobytes"):
+        return f"image {mode} {'x'.join(map(str, size))}"
+    dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if dtype is not None and isinstance(shape, Iterable):
+        return f"array {dtype} {'x'.join(map(str, shape))}"
+    return None
+
+
+def _bytes_of(value: Any) -> bytes | None:
+    """The content of what is `described`; None where there is no way to it."""
+    if not hasattr(value, "tobytes"):  # TensorFlow's, for one
+        value = value.numpy() if hasattr(value, "numpy") else None
+    if not hasattr(value, "tobytes"):
+        return None
+    palette = value.getpalette() if getattr(value, "mode", None) in ("P", "PA") else None
+    return bytes(value.tobytes()) + bytes(palette or ())
 
 
 class Identities:
@@ -217,7 +279,6 @@ class Identities:
         self._again: dict[int, int] = {}  # how often a key was met, where more than once
         self._columns = columns
         self._id = columns.index("id") if "id" in columns else None
-        self._others = tuple(name for name in columns if name != "id")
         self._order = array("I")  # 32 bits of each id's key, to find where it was met first
 
     def remember(
@@ -242,7 +303,8 @@ class Identities:
             number whose bit r is set when repeat r of this very row is finished.
 
         Raises:
-            DatasetError: the row has no stable identity, or its id was met before.
+            DatasetError: the row has no stable identity (or its id has none), or its id was met
+                before.
         """
         if self._id is not None:
             return self._meet_id(values, self._id)
@@ -273,8 +335,10 @@ class Identities:
         return key, None, state >> 1
 
     def _meet_id(self, values: tuple[Any, ...], at: int) -> tuple[bytes, bytes, int]:
-        key = digest_of(("id", values[at]), ("", "id"))
-        digest = digest_of(values[:at] + values[at + 1 :], self._others)[:8]
+        key = digest_of(
+            ("id", values[at]), ("", "id"), "an id is a text, a number, or made of these"
+        )
+        digest = digest_of(values[:at] + values[at + 1 :], instead=_LEFT_OUT)[:8]
         number = _number(key)
         mark = number & 0xFFFFFFFF
         if number in self._states:

@@ -3,17 +3,20 @@ Records to what a store writes, and back.
 
 Texts become JSON in ASCII, so that lone surrogates and NUL survive; NaN and the infinities too.
 Values that JSON does not know are kept as people would write them: dates in ISO form, sets as
-lists, bytes as base64, anything else as its `repr`, cut.
+lists, bytes as base64, objects by their fields, images and large arrays as what they are
+(`<image RGB 640x480>`), anything else as its `repr`, cut, without the address in it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
+from ..keys import described, fields_of, is_missing
 from ..records import Attempt, Failure, Record, Result, Score, Usage
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
@@ -21,6 +24,7 @@ _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or 
 _LONGEST_BODY = 900_000_000  # characters; SQLite refuses a text of 1,000,000,000
 _DEEPEST = 50  # containers within each other that are left where the encoder could not go on
 _DEEPEST_READ = 200  # and that whoever reads can bear, wherever on the stack it stands
+_LARGEST_ARRAY = 10_000  # values; larger ones would be most of the store
 
 RECORD_COLUMNS = (  # beside id, evaluation, run and state
     "key, digest, repeat, position, error, attempts, started, duration, waited, concurrency, "
@@ -448,11 +452,28 @@ def _as_data(value: Any) -> Any:
         return value.name
     if isinstance(value, (PurePath, Decimal, Fraction, UUID)):
         return str(value)
+    if is_missing(value):
+        return None
+    about = _about(value)
+    if about is not None:
+        return about
     for name in ("isoformat", "tolist", "model_dump"):  # dates; numpy; pydantic
         method = getattr(value, name, None)
         if callable(method) and not isinstance(value, type):
             return method()
-    return repr(value)[:_LONGEST_REPR]
+    names = fields_of(value)
+    if names is not None:
+        return {name: getattr(value, name) for name in names}
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value)[:_LONGEST_REPR])
+
+
+def _about(value: Any) -> str | None:
+    """What stands for an image or a large array, whose values nobody would read; else None."""
+    about = described(value)
+    if about is None:
+        return None
+    is_small = about.startswith("array") and math.prod(value.shape) <= _LARGEST_ARRAY
+    return None if is_small and hasattr(value, "tolist") else f"<{about}>"
 
 
 def _encoder(make: Any) -> Callable[[Any], str]:

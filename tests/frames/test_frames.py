@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 
 import pytest
@@ -147,3 +148,85 @@ def test_a_misspelt_column_never_lets_the_label_through(make):
     summary = quiet(eval_rows, storage="memory://")
 
     assert (summary.scored, dict(summary.errors)) == (0, {"RowError": 3})
+
+
+# --- objects in rows --------------------------------------------------------------------------
+
+
+def images():
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    return [
+        {"id": "a", "image": image.new("RGB", (4, 4), "red")},
+        {"id": "b", "image": image.new("P", (4, 4))},
+    ]
+
+
+def hugging_face_images():
+    datasets = pytest.importorskip("datasets", reason="datasets is not installed")
+    features = datasets.Features({"id": datasets.Value("string"), "image": datasets.Image()})
+    return datasets.Dataset.from_list(images(), features=features)
+
+
+def models():
+    pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
+    kind = pydantic.create_model("Row", id=(str, ...), image=(dict, ...))
+    return [kind(id="a", image={"n": 1}), kind(id="b", image={"n": 2})]
+
+
+def people():
+    attrs = pytest.importorskip("attrs", reason="attrs is not installed")
+    kind = attrs.make_class("Row", ["id", "image"])
+    return [kind("a", {"n": 1}), kind("b", {"n": 2})]
+
+
+def structs():
+    msgspec = pytest.importorskip("msgspec", reason="msgspec is not installed")
+    kind = msgspec.defstruct("Row", [("id", str), ("image", dict)])
+    return [kind("a", {"n": 1}), kind("b", {"n": 2})]
+
+
+def missing_values():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    return pandas.DataFrame({"id": ["a", "b"], "image": [1, None]}).convert_dtypes()
+
+
+def arrays():
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    return [("a", numpy.zeros((200, 200))), ("b", numpy.array([object()]))]
+
+
+def handles():
+    return [("a", object()), ("b", lambda: 1)]
+
+
+@pytest.mark.parametrize("columns", ["id,image", "image", "row"])
+@pytest.mark.parametrize(
+    "make",
+    [images, hugging_face_images, models, people, structs, missing_values, arrays, handles],
+    ids=lambda m: m.__name__,
+)
+def test_objects_run_and_resume_with_no_call(make, columns, tmp_path):
+    """Beside an id whatever they are, and without one where they have content."""
+    if make in (handles, arrays) and columns != "id,image":
+        pytest.skip("they have no content, and are rows by position")
+    if columns == "row" and make not in (models, people, structs):
+        pytest.skip("a mapping is a row, not its value")
+    calls = []
+
+    def made():
+        names = columns.split(",")
+
+        def eval_rows(**row):
+            calls.append(row)
+            return True
+
+        eval_rows.__signature__ = inspect.Signature(
+            [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
+        )
+        return foreach(columns, make())(eval_rows)
+
+    first = quiet(made(), "e", tmp_path / "results.db")
+    second = quiet(made(), "e", tmp_path / "results.db")
+
+    assert (first.scored, second.scored, len(calls)) == (2, 2, 2)
+    assert (tmp_path / "results.db").stat().st_size < 200_000

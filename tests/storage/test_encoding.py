@@ -255,6 +255,73 @@ def test_values_whose_methods_raise_are_named(value):
     }
 
 
+class Image:
+    """What Pillow's images have in common."""
+
+    mode, size = "RGB", (640, 480)
+
+    def tobytes(self):
+        raise AssertionError("nobody reads them")
+
+
+class Large:
+    """An array of numpy's, or of torch's."""
+
+    dtype, shape = "float32", (300, 300)
+
+    def tolist(self):
+        raise AssertionError("nobody reads them")
+
+
+class Small(Large):
+    shape = (2,)
+
+    def tolist(self):
+        return [0.5, 1.5]
+
+
+class Remote:
+    """An array that gives no list."""
+
+    dtype, shape = "int8", (2, 2)
+
+
+class NAType:
+    """pandas' NA."""
+
+    __module__ = "pandas._libs.missing"
+
+
+class Struct:
+    """What msgspec's classes have in common."""
+
+    __struct_fields__ = ("x", "y")
+    x, y = 1, Image()
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (Image(), "<image RGB 640x480>"),
+        (Large(), "<array float32 300x300>"),
+        (Small(), [0.5, 1.5]),
+        (Remote(), "<array int8 2x2>"),
+        (NAType(), None),
+        (Struct(), {"x": 1, "y": "<image RGB 640x480>"}),
+        (len, "<built-in function len>"),
+    ],
+)
+def test_objects_are_kept_as_what_they_are(value, kept):
+    """Not as megabytes of numbers."""
+    assert back(value) == kept
+
+
+def test_no_address_is_kept():
+    """It differs each time and tells nothing."""
+    assert back(object()) == "<object object>"
+    assert back(test_no_address_is_kept) == "<function test_no_address_is_kept>"
+
+
 def test_a_long_repr_is_cut():
     """An object that nobody asked to store does not fill the disk."""
 
