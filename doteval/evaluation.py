@@ -431,7 +431,10 @@ def _as_score(score: Any, name: str) -> Score:
             f"the score {score.name!r} of {name}() has a value of type {type(value).__name__}; "
             "expected a bool or a number"
         )
-    return Score(str(score.name), value, _metrics_of(score, name), score.metadata)
+    metrics = _metrics_of(score, name)
+    return Score(
+        str(score.name), value, metrics, score.metadata, score.expected, bool(score.unread)
+    )
 
 
 def _metrics_of(score: Score, name: str) -> tuple[str, ...]:

@@ -21,12 +21,28 @@ class Score:
         value: True or False, or a number. NaN is allowed and never passes a gate.
         metrics: the names of the metrics that summarise scores of this name.
         metadata: what is worth keeping of how the value came about; JSON-like, or None.
+        expected: a label or a truth to hold the value against; None where the value says it all.
+        unread: whether the answer could not be read. The value is then that of a wrong answer, and
+            the row is counted apart; the metadata say as `problem` why.
+
+    A score stands for true or false in an `if` where its value does; there is no telling what a
+    number or a label should stand for, so that raises TypeError.
     """
 
     name: str
     value: bool | int | float
     metrics: tuple[str, ...] = ("mean",)
     metadata: Mapping[str, Any] | None = None
+    expected: Any = None
+    unread: bool = False
+
+    def __bool__(self) -> bool:
+        if self.value is True or self.value is False:
+            return self.value
+        raise TypeError(
+            f"the score {self.name!r} is {self.value!r:.80}, neither true nor false; write what "
+            "you mean, such as score.value > 0.5"
+        )
 
 
 class Usage(NamedTuple):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import json
 import math
+import random
 import sys
 import time
 import types
@@ -34,6 +36,7 @@ from doteval.evaluators import (
 )
 from doteval.metrics import accuracy, mean, registry
 from doteval.records import Score
+from doteval.storage.encoding import dump
 
 
 @pytest.fixture
@@ -420,11 +423,13 @@ def test_contains_needs_something_to_look_for(expected):
         contains("anything", expected)
 
 
-def test_texts_are_compared_with_texts():
-    """A client's response object is a mistake, not a wrong answer."""
-    for compare in (contains, similarity, f1):
-        with pytest.raises(UsageError, match="compares texts, got dict; pass the text"):
-            compare({"content": "x"}, "x")
+@pytest.mark.parametrize("compare", [contains, similarity, f1, choice_match, regex_match])
+def test_an_answer_that_is_no_text_is_unread(compare):
+    """The row keeps what it cost, and says what was passed."""
+    score = compare({"content": "B"}, "B")
+
+    assert (score.value, score.unread) == (0, True)
+    assert "compares texts, got dict; pass the text" in score.metadata["problem"]
 
 
 @pytest.mark.parametrize(
@@ -465,10 +470,43 @@ def test_similarity_is_the_ratio_of_difflib():
     assert similarity(None, "").value == 1.0
 
 
-def test_similarity_refuses_what_would_stall_the_run():
-    """The time grows with the product of the lengths."""
-    with pytest.raises(UsageError, match="up to 4,000 characters, got 4,001"):
-        similarity("x", "x" * 4_001)
+def test_similarity_agrees_with_difflib_on_every_text():
+    """To the last character, ties included."""
+    chance = random.Random(0)
+    for _ in range(3_000):
+        letters = chance.choice(["ab", "abc", "abcdefgh"])
+        one, other = ("".join(chance.choices(letters, k=chance.randrange(20))) for _ in range(2))
+
+        expected = difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
+        assert similarity(one, other).value == expected, (one, other)
+
+
+def test_similarity_of_long_texts_says_what_it_compared():
+    """An answer of any length is scored."""
+    long = similarity("x" * 10_000 + "y", "x" * 10_000)
+    longer = similarity("ab" * 50_000, "ab" * 50_000)
+
+    assert long.value == 20_000 / 20_001
+    assert "compared" not in long.metadata
+    assert longer.value == 1.0
+    assert longer.metadata["compared"] == "the first 20,000 characters"
+
+
+def test_similarity_looks_at_so_many_characters_and_no_more(monkeypatch):
+    """Texts of nothing but short common pieces would otherwise take for ever."""
+    one, other = "abc-defgh-ijk", "abc+defgh+ijk"
+    exact = similarity(one, other).value
+
+    monkeypatch.setattr(evaluators.texts, "_MOST_COMPARED", 20)
+
+    assert (exact, similarity(one, other).value) == (22 / 26, 10 / 26)
+
+
+@pytest.mark.parametrize("expected", [None, 5, ["a"]])
+def test_similarity_is_to_a_text(expected):
+    """A broken dataset is no wrong answer."""
+    with pytest.raises(UsageError, match="similarity\\(\\): expected a text, got"):
+        similarity("a", expected)
 
 
 @pytest.mark.parametrize(
@@ -494,10 +532,11 @@ def test_f1_is_that_of_squad(result, expected, value):
     assert f1(result, expected).metrics == ("mean",)
 
 
-def test_f1_needs_an_accepted_answer():
+@pytest.mark.parametrize("expected", [[], None, 5, ["a", None]])
+def test_f1_needs_an_accepted_answer(expected):
     """The best of none does not exist."""
-    with pytest.raises(UsageError, match="at least one"):
-        f1("x", [])
+    with pytest.raises(UsageError, match="a list with at least one"):
+        f1("x", expected)
 
 
 # --- numbers ---------------------------------------------------------------------------------
@@ -1014,6 +1053,228 @@ def test_a_judge_takes_the_fields_of_its_template():
             judged(*args, **kwargs)
     with pytest.raises(UsageError, match="takes 1 by position, got 2"):
         judged("a", "b", question="c")
+
+
+# --- whatever a model says -------------------------------------------------------------------
+
+EVERY = {
+    "exact_match": lambda answer: exact_match(answer, "B"),
+    "contains": lambda answer: contains(answer, "B", ignore_case=True),
+    "regex_match": lambda answer: regex_match(answer, "B"),
+    "one_of": lambda answer: one_of(answer, ["B", 5]),
+    "similarity": lambda answer: similarity(answer, "B is the answer"),
+    "f1": lambda answer: f1(answer, ["B", "the answer"]),
+    "numeric_match": lambda answer: numeric_match(answer, 5, tolerance=1),
+    "choice_match": lambda answer: choice_match(answer, "B"),
+    "valid_json": lambda answer: valid_json(answer),
+    "ast_evaluation": lambda answer: ast_evaluation(answer, "f(a=1)"),
+}
+
+
+def nested(depth, around):
+    """A value within so many others."""
+    value = 1
+    for _ in range(depth):
+        value = around(value)
+    return value
+
+
+class Hostile:
+    """An object of which nothing works."""
+
+    def __getattr__(self, name):
+        raise AttributeError(name)
+
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __eq__ = __str__
+    __hash__ = None
+
+
+ANSWERS = [
+    None,
+    "",
+    " \n\t",
+    0,
+    -1.5,
+    True,
+    math.nan,
+    math.inf,
+    10**5_000,
+    "1" * 5_000,
+    "1e999999",
+    Decimal("NaN"),
+    Decimal("1e999999"),
+    Fraction(1, 3),
+    b"B",
+    b"\xff\xfe",
+    bytearray(b"f(a=1)"),
+    "\ud800 the answer is B \udfff",
+    "\x00\x1b[31mB\u202e",
+    "e\u0301\u200b\ufeff\U000e0041",
+    "B" * 1_000_000,
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "(" * 50_000 + "B",
+    "f(" * 5_000,
+    "f(a=" + "1" * 5_000 + ")",
+    "\\boxed{" * 20_000,
+    "<think>" * 20_000 + "B",
+    "```" * 20_000,
+    "Answer: " * 20_000,
+    nested(5_000, lambda value: [value]),
+    nested(5_000, lambda value: {"a": value}),
+    {"content": "B"},
+    [],
+    [{"f": {"a": 1}}],
+    [{"f": {"a": nested(5_000, lambda value: [value])}}],
+    {1, 2},
+    (1, "B"),
+    range(3),
+    object(),
+    type,
+    Hostile(),
+]
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_whatever_a_model_says_is_a_score(name, answer):
+    """It was paid for: at worst it is wrong, or unread, and the metadata can be stored."""
+    score = EVERY[name](answer)
+
+    assert type(score.value) in (bool, float)
+    assert 0 <= score.value <= 1
+    assert len(dump(score.metadata)) < 100_000
+
+
+PIECES = [
+    *"ABCDabcd0123456789 .,:;!?()[]{}<>=+-*/%$\\'\"`#_\n\t\x00é。：٣",
+    *("answer is ", "Answer: ", "\\boxed{", "\\frac{", "<think>", "</think>", "```json\n", "```"),
+    *("**", "not ", "f(a=", '{"a": ', "\ud800", "1,000", "\u202f", "<answer>"),
+    *("Verdict: yes", "####"),
+]  # fmt: skip
+
+
+def made_up(chance, depth=3):
+    """An answer of pieces that readers look for, or data that hold some."""
+    kind = chance.randrange(8 if depth else 4)
+    if kind < 4:
+        return "".join(chance.choices(PIECES, k=chance.randrange(30)))
+    if kind == 4:
+        return [made_up(chance, depth - 1) for _ in range(chance.randrange(4))]
+    if kind == 5:
+        return {chance.choice(PIECES): made_up(chance, depth - 1) for _ in range(3)}
+    return chance.choice([None, chance.random() * 10**9, chance.getrandbits(200), b"B", True])
+
+
+def test_any_answer_is_a_score():
+    """Of every evaluator, whatever it is."""
+    chance = random.Random(0)
+    for _ in range(2_000):
+        answer = made_up(chance)
+        for name, score_of in EVERY.items():
+            score = score_of(answer)
+
+            assert 0 <= score.value <= 1, (name, answer)
+            assert type(score.unread) is bool
+
+
+STUTTERS = [
+    "answer is ", "the answer ", "B. ", "\\boxed{", "}", "**", "\n", " ", "<think>", "</think>",
+    "1,000 ", "1,", "$", "- ", "\\frac{1}{", "```\n", "not ", "f(a=[", "\\", "(",
+    "<answer>", "答案：",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stutter", STUTTERS, ids=repr)
+def test_an_answer_that_stutters_is_read_in_linear_time(stutter):
+    """
+    Four times as much takes about four times as long: a regex that goes back over what it has
+    read would take sixteen. The steps of pure functions are as many each time, so the best of
+    several measures is steady; short times are left out, as nothing can be told from them.
+    """
+    for name, score_of in EVERY.items():
+        short, long = (
+            taken(score_of, stutter * (size // len(stutter))) for size in (25_000, 100_000)
+        )
+
+        assert long < 0.05 or long < 9 * short, name
+
+
+def taken(function, answer):
+    """Seconds of the processor, the best of three."""
+    best = math.inf
+    for _ in range(3):
+        began = time.process_time()
+        function(answer)
+        best = min(best, time.process_time() - began)
+    return best
+
+
+async def forgotten_answer():
+    return "B"
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("place", ["the answer", "in a list"])
+def test_a_forgotten_await_is_no_answer(name, place):
+    """A coroutine would be stored as a wrong answer, and stay one when the mistake is mended."""
+    pending = forgotten_answer()
+
+    with pytest.raises(ResultError, match=r"'result' .*coroutine.*was an `await` forgotten"):
+        EVERY[name](pending if place == "the answer" else [pending])
+    pending.close()
+
+
+class Later:
+    """What can be awaited; with `__aenter__` a pool, which serves without."""
+
+    def __await__(self):
+        yield
+
+
+class Pool(Later):
+    async def __aenter__(self):
+        return self
+
+
+def test_a_forgotten_await_is_told_before_an_evaluator_of_ones_own_runs():
+    """By position, by keyword, among the rest, async or not; a pool is no such thing."""
+
+    @evaluator
+    def size(result, *rest, **more):
+        return len(result)
+
+    @evaluator
+    async def ask(result, pool):
+        return result == "yes"
+
+    for call in (
+        lambda: size(Later()),
+        lambda: size(result=Later()),
+        lambda: size("a", Later()),
+        lambda: size("a", other=[Later()]),
+        lambda: asyncio.run(ask(Later(), None)),
+        lambda: exact_match("a", Later()),
+        lambda: judge(str, "{result}")(Later()),
+    ):
+        with pytest.raises(ResultError, match="of type Later, .*was an `await` forgotten"):
+            call()
+    assert asyncio.run(ask("yes", Pool())).value is True
+
+
+# --- a score by itself -----------------------------------------------------------------------
+
+
+def test_the_truth_of_a_score_is_its_value():
+    """`if valid_json(x):` means what it says; a number says neither."""
+    assert valid_json("{}")
+    assert not valid_json("{")
+    for score in (f1("a", "a"), Score("label", "cat"), Score("x", math.nan)):
+        with pytest.raises(TypeError, match="neither true nor false; write what you mean"):
+            bool(score)
 
 
 # --- by name ---------------------------------------------------------------------------------

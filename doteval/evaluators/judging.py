@@ -89,7 +89,7 @@ def judge(
 
     def score(text: Any, own_name: str | None, arguments: dict[str, Any]) -> Score:
         verdict = _verdict_in(text, values)
-        metadata = brief({**arguments, "judgement": text, "verdict": verdict})
+        metadata = {**arguments, **brief({"judgement": text, "verdict": verdict})}
         return Score(own_name or default, values[verdict], summaries, metadata)
 
     def judged(*args: Any, name: str | None = None, **kwargs: Any) -> Any:
@@ -97,10 +97,11 @@ def judge(
         if len(args) > len(positional):
             raise UsageError(f"{default}() takes {len(positional)} by position, got {len(args)}")
         arguments = {**dict(zip(positional, args, strict=False)), **kwargs}
+        kept = brief(arguments)  # so that none of them is still to be awaited
         answer = ask(question(arguments))
         if hasattr(answer, "__await__"):
-            return later(answer, name, arguments)
-        return score(answer, name, arguments)
+            return later(answer, name, kept)
+        return score(answer, name, kept)
 
     async def later(
         answer: Awaitable[Any], own_name: str | None, arguments: dict[str, Any]

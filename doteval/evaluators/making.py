@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import ResultError, UsageError
@@ -38,6 +39,9 @@ def brief(arguments: Mapping[str, Any]) -> dict[str, Any]:
     A text keeps its first 1,000 characters and then says how many there were. Lists and mappings
     keep their first 100 values and 4,000 characters of text. What is not JSON-like becomes a short
     text. Nothing that was passed is held on to, so it may change later.
+
+    Raises:
+        ResultError: an argument is, or holds, something that is still to be awaited.
     """
     kept = {}
     for name, value in arguments.items():
@@ -45,14 +49,15 @@ def brief(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if (kind is str and len(value) <= _LONGEST_TEXT) or kind in _SCALARS:
             kept[name] = value
         else:
-            kept[name] = _Shortening().of(value)
+            kept[name] = _Shortening(name).of(value)
     return kept
 
 
 class _Shortening:
     """What may still be kept of one argument."""
 
-    def __init__(self) -> None:
+    def __init__(self, argument: str) -> None:
+        self.argument = argument
         self.characters = _MOST_TEXT
         self.items = _MOST_ITEMS
 
@@ -70,6 +75,11 @@ class _Shortening:
             return self._mapping(value)
         if isinstance(value, (list, tuple, set, frozenset)):
             return self._sequence(value)
+        if _is_pending(value):
+            raise ResultError(
+                f"the argument {self.argument!r} of an evaluator is of type "
+                f"{type(value).__name__}, expected what it gives; was an `await` forgotten?"
+            )
         return safe(value, 200)
 
     def _text(self, text: str) -> str:
@@ -98,6 +108,31 @@ class _Shortening:
             self.items -= 1
             kept[self._text(key if isinstance(key, str) else safe(key, 100))] = self.of(value)
         return kept
+
+
+def _is_pending(value: Any) -> bool:
+    """
+    Whether it is of use only once it has been awaited. A pool or a client can be awaited as well,
+    but serves without: those that do are asynchronous contexts.
+    """
+    kind = type(value)
+    return hasattr(kind, "__await__") and (hasattr(kind, "send") or not hasattr(kind, "__aenter__"))
+
+
+def text_of(result: Any) -> str | None:
+    """
+    The text of an answer: what clients give for an empty one is the empty text, numbers are
+    written out, bytes are UTF-8. None: it is no text.
+    """
+    if isinstance(result, str):
+        return result
+    if result is None:
+        return ""
+    if isinstance(result, (bytes, bytearray)):
+        return bytes(result).decode("utf-8", "replace")
+    if isinstance(result, float) or (isinstance(result, int) and result.bit_length() <= _MOST_BITS):
+        return str(result)
+    return None
 
 
 # --- one's own ---------------------------------------------------------------------------------
@@ -165,26 +200,28 @@ def _evaluator_of(function: Scorer, metrics: tuple[str, ...] | None, name: str |
     names, rest = _parameters(function)
     default = name or str(getattr(function, "__name__", type(function).__name__))
 
-    def made(own_name: str | None, value: Any, args: Sequence[Any], kwargs: Any) -> Score:
-        metadata = dict(zip(names, args, strict=False))  # defaults may stay out
+    def kept(args: Sequence[Any], kwargs: Any) -> dict[str, Any]:
+        arguments = dict(zip(names, args, strict=False))  # defaults may stay out
         if rest is not None and len(args) > len(names):
-            metadata[rest] = args[len(names) :]
-        metadata.update(kwargs)
-        metadata.pop("self", None)
-        return _score_of(value, own_name, default, metrics, metadata)
+            arguments[rest] = args[len(names) :]
+        arguments.update(kwargs)
+        arguments.pop("self", None)
+        return brief(arguments)
 
     called = type(function).__call__  # of an object; a function has its own
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
 
         @functools.wraps(function)
         async def score_later(*args: Any, name: str | None = None, **kwargs: Any) -> Score:
-            return made(name, await function(*args, **kwargs), args, kwargs)
+            metadata = kept(args, kwargs)  # as they are now, and none of them to be awaited
+            return _score_of(await function(*args, **kwargs), name, default, metrics, metadata)
 
         return score_later
 
     @functools.wraps(function)
     def score(*args: Any, name: str | None = None, **kwargs: Any) -> Score:
-        return made(name, function(*args, **kwargs), args, kwargs)
+        metadata = kept(args, kwargs)
+        return _score_of(function(*args, **kwargs), name, default, metrics, metadata)
 
     return score
 
@@ -212,13 +249,17 @@ def _score_of(
     arguments: Mapping[str, Any],
 ) -> Score:
     if isinstance(value, Score):
-        metadata = brief(arguments) if value.metadata is None else value.metadata
-        return Score(name or value.name, value.value, metrics or value.metrics, metadata)
+        return replace(
+            value,
+            name=name or value.name,
+            metrics=metrics or value.metrics,
+            metadata=arguments if value.metadata is None else value.metadata,
+        )
     if not isinstance(value, (bool, int, float)):
         value = _scalar(value, default)
     if metrics is None:
         metrics = ACCURACY if isinstance(value, bool) else MEAN
-    return Score(name or default, value, metrics, brief(arguments))
+    return Score(name or default, value, metrics, arguments)
 
 
 def _scalar(value: Any, evaluator_name: str) -> bool | int | float:

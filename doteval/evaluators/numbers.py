@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import UsageError
 from ..records import Score
-from .making import ACCURACY, brief
+from ..text import safe
+from .making import ACCURACY, brief, text_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -55,11 +56,11 @@ def numeric_match(
         raise UsageError(
             f"numeric_match(tolerance={tolerance!r}, relative={relative!r}): expected 0 or more"
         )
+    metadata = brief({"result": result, "expected": expected})
     one, other = _number(result), _number(expected)
     same = one is not None and other is not None and one == other
     if not same and (tolerance or relative) and one is not None and other is not None:
         same = _is_close(one, other, tolerance, relative)
-    metadata = brief({"result": result, "expected": expected})
     return Score(name or "numeric_match", same, ACCURACY, metadata)
 
 
@@ -74,7 +75,7 @@ def _number(value: Any) -> Number | None:
     if not isinstance(value, float):
         if getattr(value, "shape", None) == ():  # a scalar of numpy or torch
             return _number(value.item())
-        return _number_in(str(value))  # a Decimal, and whatever is written like a number
+        return _number_in(text_of(value) or safe(value))  # a Decimal, and what is written like one
     if value != value:
         return None
     return int(value) if value.is_integer() else _number_in(repr(value))

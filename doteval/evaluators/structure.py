@@ -35,6 +35,7 @@ def valid_json(
         UsageError: the schema is no schema.
     """
     check = None if schema is None else _validator_of(schema)
+    metadata = brief({"result": result})
     problem: str | None = None
     try:
         document = _document(result)
@@ -45,7 +46,6 @@ def valid_json(
         problem = "nested too deeply"
     except (ValueError, TypeError) as error:
         problem = str(error)
-    metadata = brief({"result": result})
     if problem is not None:
         metadata["problem"] = one_line(problem, 200)
     return Score(name or "valid_json", problem is None, ACCURACY, metadata)
@@ -127,6 +127,7 @@ def ast_evaluation(
         raise UsageError(
             f"ast_evaluation(): expected is no function call: {one_line(expected, 80)}"
         )
+    metadata = brief({"result": result, "expected": expected})
     made = _calls(result)
     pairs = isinstance(expected, str)
     right = (
@@ -138,7 +139,6 @@ def ast_evaluation(
         )
         and all(_is_complete(_named(call, functions), functions) for call in made)
     )
-    metadata = brief({"result": result, "expected": expected})
     return Score(name or "ast_evaluation", right, ACCURACY, metadata)
 
 

@@ -10,17 +10,21 @@ from typing import Any
 
 from ..errors import UsageError
 from ..records import Score
-from .making import ACCURACY, MEAN, brief
+from .making import ACCURACY, MEAN, brief, text_of
 
 
 def exact_match(result: Any, expected: Any, *, name: str | None = None) -> Score:
     """Whether both are equal, to the last blank and the case of each letter."""
-    return Score(
-        name or "exact_match",
-        bool(result == expected),
-        ACCURACY,
-        brief({"result": result, "expected": expected}),
-    )
+    metadata = brief({"result": result, "expected": expected})
+    return Score(name or "exact_match", _equal(result, expected), ACCURACY, metadata)
+
+
+def _equal(result: Any, expected: Any) -> bool:
+    """Whether both are equal; what can not be compared is not."""
+    try:
+        return bool(result == expected)
+    except (TypeError, ValueError, RecursionError):  # arrays; nested too deeply
+        return False
 
 
 def contains(
@@ -37,9 +41,11 @@ def contains(
     """
     if not isinstance(expected, str) or not expected:
         raise UsageError(f"contains(): expected a text that is not empty, got {expected!r}")
-    text = _answer("contains", result)
-    found = expected.casefold() in text.casefold() if ignore_case else expected in text
     metadata = brief({"result": result, "expected": expected})
+    text = text_of(result)
+    if text is None:
+        return _no_text(name or "contains", False, ACCURACY, metadata, result)
+    found = expected.casefold() in text.casefold() if ignore_case else expected in text
     return Score(name or "contains", found, ACCURACY, metadata)
 
 
@@ -59,9 +65,11 @@ def regex_match(
         compiled = re.compile(pattern, flags)
     except (re.error, ValueError, TypeError) as error:
         raise UsageError(f"regex_match(): {pattern!r} is no regular expression: {error}") from error
-    found = compiled.search(_answer("regex_match", result)) is not None
     metadata = brief({"result": result, "pattern": compiled.pattern})
-    return Score(name or "regex_match", found, ACCURACY, metadata)
+    text = text_of(result)
+    if text is None:
+        return _no_text(name or "regex_match", False, ACCURACY, metadata, result)
+    return Score(name or "regex_match", compiled.search(text) is not None, ACCURACY, metadata)
 
 
 def one_of(result: Any, expected: Iterable[Any], *, name: str | None = None) -> Score:
@@ -75,33 +83,104 @@ def one_of(result: Any, expected: Iterable[Any], *, name: str | None = None) -> 
     if not accepted:
         raise UsageError(f"one_of(): expected a list of accepted answers, got {expected!r}")
     metadata = brief({"result": result, "expected": accepted})
-    return Score(name or "one_of", result in accepted, ACCURACY, metadata)
+    found = any(_equal(result, each) for each in accepted)
+    return Score(name or "one_of", found, ACCURACY, metadata)
 
 
-_LONGEST_COMPARED = 4_000  # characters; half a second, and the time grows with the product
+_LONGEST_COMPARED = 20_000  # characters; prose of this length takes 0.2 s
+_MOST_COMPARED = 2_000_000  # characters looked at, as often as they are: under a second
 
 
 def similarity(result: str | None, expected: str, *, name: str | None = None) -> Score:
     """
     How alike two texts are, 0 to 1: twice the matching characters over all characters.
 
+    Of longer texts the first 20,000 characters are compared, which the metadata say. Texts that
+    share a great many short pieces are compared until two million characters were looked at; the
+    pieces found by then are the longest ones.
+
     Raises:
-        UsageError: a text is longer than 4,000 characters; comparing such would stall the run.
+        UsageError: expected is no text.
 
-    Source: Ratcliff & Metzener (1988), as `difflib.SequenceMatcher` has it.
+    Source: Ratcliff & Metzener (1988), as `difflib.SequenceMatcher` has it, found with a suffix
+    automaton (Blumer et al., 1985), which does not take the product of the lengths.
     """
-    from difflib import SequenceMatcher
-
-    text = _answer("similarity", result)
-    longest = max(len(text), len(expected))
-    if longest > _LONGEST_COMPARED:
-        raise UsageError(
-            f"similarity() compares texts of up to {_LONGEST_COMPARED:,} characters, got "
-            f"{longest:,}; compare parts of them, or use f1"
-        )
-    ratio = SequenceMatcher(None, text, expected, autojunk=False).ratio()
+    if not isinstance(expected, str):
+        raise UsageError(f"similarity(): expected a text, got {type(expected).__name__}")
     metadata = brief({"result": result, "expected": expected})
+    text = text_of(result)
+    if text is None:
+        return _no_text(name or "similarity", 0.0, MEAN, metadata, result)
+    if max(len(text), len(expected)) > _LONGEST_COMPARED:
+        metadata["compared"] = f"the first {_LONGEST_COMPARED:,} characters"
+        text, expected = text[:_LONGEST_COMPARED], expected[:_LONGEST_COMPARED]
+    of = len(text) + len(expected)
+    ratio = 2 * _matching(text, expected) / of if of else 1.0
     return Score(name or "similarity", ratio, MEAN, metadata)
+
+
+def _matching(one: str, other: str) -> int:
+    """How many characters match: those of the longest common piece, and so on beside it."""
+    from collections import deque
+
+    total = seen = 0
+    parts = deque([(one, other)])
+    while parts and seen < _MOST_COMPARED:
+        left, right = parts.popleft()
+        if left and right:
+            seen += len(left) + len(right)
+            i, j, size = _longest_common(left, right)
+            if size:
+                total += size
+                parts += (left[:i], right[:j]), (left[i + size :], right[j + size :])
+    return total
+
+
+def _longest_common(one: str, other: str) -> tuple[int, int, int]:
+    """
+    Where the longest common piece begins in both, and its length; of several that which begins
+    first in one, and there first in other.
+    """
+    # The suffix automaton of other: for each state its transitions, the length of its longest
+    # text, the state of its next shorter suffix, and where that text first ends.
+    steps: list[dict[str, int]] = [{}]
+    length, suffix, end = [0], [-1], [-1]
+    last = 0
+    for at, char in enumerate(other):
+        state, last = last, len(steps)
+        steps.append({})
+        length.append(at + 1)
+        suffix.append(0)
+        end.append(at)
+        while state >= 0 and char not in steps[state]:
+            steps[state][char] = last
+            state = suffix[state]
+        if state < 0:
+            continue
+        known = steps[state][char]
+        if length[known] > length[state] + 1:  # it is split: the shorter texts get their own
+            split = len(steps)
+            steps.append(steps[known].copy())
+            length.append(length[state] + 1)
+            suffix.append(suffix[known])
+            end.append(end[known])
+            suffix[known] = split
+            while state >= 0 and steps[state].get(char) == known:
+                steps[state][char] = split
+                state = suffix[state]
+            known = split
+        suffix[last] = known
+    state = size = best = best_at = best_in = 0
+    for at, char in enumerate(one):
+        while state and char not in steps[state]:
+            state = suffix[state]
+            size = length[state]
+        if char not in steps[state]:
+            continue
+        state, size = steps[state][char], size + 1
+        if size > best:
+            best, best_at, best_in = size, at, end[state]
+    return best_at - best + 1, best_in - best + 1, best
 
 
 def f1(result: str | None, expected: str | Iterable[str], *, name: str | None = None) -> Score:
@@ -116,16 +195,20 @@ def f1(result: str | None, expected: str | Iterable[str], *, name: str | None = 
         left it is 1.0 if neither has, else 0.0.
 
     Raises:
-        UsageError: expected is an empty list.
+        UsageError: expected is no text, nor a list of some.
 
     Source: Rajpurkar et al. (2016), SQuAD; for texts without words SQuAD 2.0 (2018).
     """
-    accepted = [expected] if isinstance(expected, str) else list(expected)
-    if not accepted:
-        raise UsageError("f1(): expected a text, or a list with at least one")
-    words = _words(_answer("f1", result))
-    value = max(_overlap(words, _words(text)) for text in accepted)
-    metadata = brief({"result": result, "expected": expected})
+    alone = isinstance(expected, str) or not isinstance(expected, Iterable)
+    accepted: list[Any] = [expected] if alone else list(expected)
+    if not accepted or not all(isinstance(each, str) for each in accepted):
+        raise UsageError(f"f1(): expected a text, or a list with at least one, got {expected!r}")
+    metadata = brief({"result": result, "expected": accepted})
+    text = text_of(result)
+    if text is None:
+        return _no_text(name or "f1", 0.0, MEAN, metadata, result)
+    words = _words(text)
+    value = max(_overlap(words, _words(each)) for each in accepted)
     return Score(name or "f1", value, MEAN, metadata)
 
 
@@ -146,16 +229,13 @@ def _overlap(words: list[str], others: list[str]) -> float:
     return 2 * common / (len(words) + len(others))
 
 
-def _answer(evaluator_name: str, result: str | None) -> str:
-    """The text of an answer; None, what a client gives for an empty one, is the empty text."""
-    if result is None:
-        return ""
-    if not isinstance(result, str):
-        raise UsageError(
-            f"{evaluator_name}() compares texts, got {type(result).__name__}; pass the text of "
-            "the answer"
-        )
-    return result
+def _no_text(
+    name: str, value: bool | float, metrics: tuple[str, ...], metadata: dict[str, Any], result: Any
+) -> Score:
+    """The score of an answer that is no text."""
+    kind = type(result).__name__
+    metadata["problem"] = f"it compares texts, got {kind}; pass the text of the answer"
+    return Score(name, value, metrics, metadata, unread=True)
 
 
 # --- choices -----------------------------------------------------------------------------------
@@ -200,8 +280,11 @@ def choice_match(
             f"choice_match(expected={expected!r}): expected one of {', '.join(letters)}, or its "
             "position from 0"
         )
-    choice = _choice_in(_answer("choice_match", result), letters)
-    metadata = {**brief({"result": result, "expected": expected}), "choice": choice}
+    metadata = brief({"result": result, "expected": expected})
+    text = text_of(result)
+    if text is None:
+        return _no_text(name or "choice_match", False, ACCURACY, metadata, result)
+    choice = metadata["choice"] = _choice_in(text, letters)
     return Score(name or "choice_match", choice == right, ACCURACY, metadata)
 
 
