@@ -21,8 +21,12 @@ PACKAGE = Path(doteval.__file__).parent
 ORDER = """
 errors text redaction records keys plugins
 
-concurrency.controller   # numbers in, limit out: it knows nothing but arithmetic
-concurrency.reading      # exceptions into the controller's outcomes
+concurrency.evidence     # what attempts show; this room and the next four are arithmetic alone
+concurrency.limit        # how many may be in flight
+concurrency.learned_rate # how many may start in a second
+concurrency.outage       # nothing succeeds
+concurrency.adaptive     # the four behind one gate
+concurrency.reading      # exceptions into outcomes
 concurrency.retry        # the policy
 concurrency.pace         # beside retry: the loop asks both
 concurrency.executors    # above the loop, which hands it the plain functions

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from doteval.concurrency.controller import Outcome
+from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.executors import Threads
 from doteval.concurrency.loop import Item, Loop
 from doteval.concurrency.retry import Retry

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from doteval.concurrency.controller import Outcome
+from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.reading import LONGEST_RETRY_AFTER, Reading, read
 from doteval.concurrency.retry import Retry, as_policy, fitted
 from doteval.errors import Congested, RowError, StoreError

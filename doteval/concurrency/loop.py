@@ -28,7 +28,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from .ahead import Ahead, NotYet
-from .controller import Outcome
+from .evidence import Outcome
 from .executors import Elsewhere, End, Threads, off_loop
 from .pace import Hold
 from .reading import Reading, read

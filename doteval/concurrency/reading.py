@@ -23,7 +23,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ..errors import Congested
-from .controller import Outcome
+from .evidence import Outcome
 
 LONGEST_RETRY_AFTER = 3600.0
 """

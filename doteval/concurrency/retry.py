@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import UsageError
-from .controller import Outcome
+from .evidence import Outcome
 from .reading import Reading
 
 

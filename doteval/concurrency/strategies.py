@@ -15,8 +15,10 @@ from math import isfinite
 from typing import Any
 
 from ..errors import UsageError
-from .controller import Change, Controller, Outcome
+from .adaptive import AdaptiveGate
+from .evidence import Outcome
 from .executors import Threads
+from .limit import Change
 from .loop import Gate, Item, Loop
 
 Task = Callable[[], Any]
@@ -56,13 +58,6 @@ class _Batches(_Window):
     def started(self, now: float) -> int:
         self._left -= 1
         return 0
-
-
-class _Adapting(Controller):
-    """The controller as a gate."""
-
-    def room(self, in_flight: int) -> int:
-        return self.limit - in_flight
 
 
 class Strategy:
@@ -181,7 +176,7 @@ def _figures(loop: Loop, gate: Gate) -> dict[str, Any]:
 
 def history(gate: Gate) -> tuple[Change, ...]:
     """How the limit moved; () for a gate whose limit is fixed."""
-    return tuple(gate.history) if isinstance(gate, Controller) else ()
+    return tuple(gate.history) if isinstance(gate, AdaptiveGate) else ()
 
 
 def as_mapping(change: Change) -> dict[str, Any]:
@@ -314,7 +309,7 @@ class Adaptive(Strategy):
             )
 
     def gate(self) -> Gate:
-        return _Adapting(**self.parameters())
+        return AdaptiveGate(**self.parameters())
 
     def _most(self) -> int:
         return self.max_concurrency

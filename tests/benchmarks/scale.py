@@ -76,7 +76,7 @@ def _bookkeeping(gate: object, n: int) -> float:
     """Seconds a completion: an end, the next start and the questions before it."""
     now, step = 0.0, 0.0005
     tokens = [gate.started(now) for _ in range(100)]
-    from doteval.concurrency.controller import Outcome
+    from doteval.concurrency.evidence import Outcome
 
     success = Outcome.SUCCESS
     began = time.perf_counter()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from doteval.concurrency.controller import Outcome
+from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.reading import Reading, read
 from doteval.concurrency.retry import as_policy, fitted
 

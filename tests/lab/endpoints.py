@@ -8,7 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from doteval.concurrency.controller import Outcome
+from doteval.concurrency.evidence import Outcome
 
 from .world import Endpoint, Reply, World
 

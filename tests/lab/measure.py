@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from doteval.concurrency.controller import Controller
+from doteval.concurrency.adaptive import AdaptiveGate
 
 from .scenarios import Scenario
 from .world import Client, Fixed, Log, Policy, Sizes, World
@@ -117,7 +117,7 @@ def count(times: Sequence[float], begin: float, end: float) -> int:
 
 
 def adaptive(scenario: Scenario) -> Callable[[], Policy]:
-    return lambda: Controller(**scenario.parameters)
+    return lambda: AdaptiveGate(**scenario.parameters)
 
 
 def measure(scenario: Scenario, policy: Callable[[], Policy], seed: int, oracle: Oracle) -> Result:

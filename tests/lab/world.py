@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from doteval.concurrency.controller import Outcome
+from doteval.concurrency.evidence import Outcome
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0  # seconds; the defaults of doteval's retries
 
@@ -53,7 +53,7 @@ class Endpoint(Protocol):
 
 
 class Policy(Protocol):
-    """What the client asks: the part of the Controller that a loop uses."""
+    """What the client asks: the part of a gate that a loop uses."""
 
     limit: int
 

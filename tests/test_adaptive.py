@@ -1,4 +1,4 @@
-"""The adaptive controller, with numbers alone: no loop, no clock, no endpoint."""
+"""The adaptive gate, with numbers alone: no loop, no clock, no endpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from doteval.concurrency.controller import Controller, Evidence, Outcome, State
+from doteval.concurrency.adaptive import AdaptiveGate
+from doteval.concurrency.evidence import Evidence, Outcome
+from doteval.concurrency.limit import State
 
 SUCCESS, CONGESTION, TROUBLE, IGNORED = Outcome
 
@@ -27,10 +29,10 @@ Endpoint = Callable[[int], tuple[Outcome, float]]  # in flight → how it ends, 
 
 
 class Bench:
-    """Keeps as many attempts in flight as the controller allows, and moves the time."""
+    """Keeps as many attempts in flight as the gate allows, and moves the time."""
 
     def __init__(self, *, demand: int = 10**9, **parameters: Any) -> None:
-        self.controller = Controller(**{**TUTORIAL, **parameters})
+        self.gate = AdaptiveGate(**{**TUTORIAL, **parameters})
         self.demand = demand  # attempts that the caller would have in flight at most
         self.now = 0.0
         self.starts: list[float] = []
@@ -43,10 +45,10 @@ class Bench:
 
     def run(self, seconds: float, endpoint: Endpoint) -> Bench:
         """Work for so long."""
-        controller, until = self.controller, self.now + seconds
+        gate, until = self.gate, self.now + seconds
         while True:
-            room = self.in_flight < min(controller.limit, self.demand)
-            start = max(self.now, controller.ready_at(self.now)) if room else math.inf
+            room = self.in_flight < min(gate.limit, self.demand)
+            start = max(self.now, gate.ready_at(self.now)) if room else math.inf
             end = self._running[0][0] if self._running else math.inf
             if min(start, end) > until:
                 self.now = until
@@ -54,13 +56,13 @@ class Bench:
             if start <= end:
                 self.now = start
                 outcome, latency = endpoint(self.in_flight + 1)
-                token = controller.started(start)
+                token = gate.started(start)
                 self.starts.append(start)
                 heapq.heappush(self._running, (start + latency, token, outcome))
             else:
                 self.now, token, outcome = heapq.heappop(self._running)
                 hold = self.hold if outcome is CONGESTION else None
-                controller.ended(token, end, outcome, hold)
+                gate.ended(token, end, outcome, hold)
 
 
 def free(in_flight: int) -> tuple[Outcome, float]:
@@ -84,12 +86,12 @@ def capped(count: int) -> Endpoint:
     return lambda n: (SUCCESS, 1.0 + n / 1000) if n <= count else (CONGESTION, 0.1)
 
 
-def limits(controller: Controller) -> list[int]:
-    return [change.limit for change in controller.history]
+def limits(gate: AdaptiveGate) -> list[int]:
+    return [change.limit for change in gate.history]
 
 
-def reasons(controller: Controller) -> list[str]:
-    return [change.reason for change in controller.history]
+def reasons(gate: AdaptiveGate) -> list[str]:
+    return [change.reason for change in gate.history]
 
 
 # -------------------------------------------------------------------- starting up
@@ -97,70 +99,70 @@ def reasons(controller: Controller) -> list[str]:
 
 def test_the_history_begins_with_the_first_attempt():
     """Its first entry is the initial limit, at the moment of the first attempt."""
-    controller = Controller(initial_concurrency=5)
+    gate = AdaptiveGate(initial_concurrency=5)
 
-    assert controller.history == ()
-    controller.started(12.5)
-    (first,) = controller.history
+    assert gate.history == ()
+    gate.started(12.5)
+    (first,) = gate.history
     assert (first.at, first.limit, first.reason, first.throughput) == (12.5, 5, "start", None)
 
 
 def test_each_success_of_a_round_adds_one():
     """From 2 the limit doubles in a round: one more per success, and not beyond."""
-    controller = Controller(**TUTORIAL)
-    tokens = [controller.started(0.0), controller.started(0.0)]
+    gate = AdaptiveGate(**TUTORIAL)
+    tokens = [gate.started(0.0), gate.started(0.0)]
 
-    controller.ended(tokens[0], 0.4, SUCCESS)
-    assert controller.limit == 3
-    controller.ended(tokens[1], 0.4, SUCCESS)
-    assert controller.limit == 4
+    gate.ended(tokens[0], 0.4, SUCCESS)
+    assert gate.limit == 3
+    gate.ended(tokens[1], 0.4, SUCCESS)
+    assert gate.limit == 4
 
 
 def test_the_run_of_the_tutorial_reaches_eight():
     """Sixteen rows of 0.4 s: 2, 4, 8 in flight."""
     bench = Bench().run(1.25, free)
 
-    assert bench.controller.limit == 8
-    assert limits(bench.controller)[:3] == [2, 4, 8]
+    assert bench.gate.limit == 8
+    assert limits(bench.gate)[:3] == [2, 4, 8]
 
 
 def test_a_limit_that_nobody_uses_does_not_grow():
     """One attempt at a time says nothing about two."""
     bench = Bench(demand=1).run(60, free)
 
-    assert bench.controller.limit <= 4
-    assert bench.controller.state is State.STARTING
+    assert bench.gate.limit <= 4
+    assert bench.gate.state is State.STARTING
 
 
 def test_the_start_ends_where_rounds_stop_paying():
     """Behind four workers the start-up ends near their number, long before the maximum."""
     bench = Bench(max_concurrency=100).run(30, workers(4))
 
-    assert "held: more only queues" in reasons(bench.controller)
-    assert bench.controller.limit <= 10
+    assert "held: more only queues" in reasons(bench.gate)
+    assert bench.gate.limit <= 10
 
 
 def test_at_the_maximum_the_start_ends():
     """There is nothing more to try."""
     bench = Bench().run(10, free)
 
-    assert "held: the maximum" in reasons(bench.controller)
-    assert bench.controller.limit == 8
+    assert "held: the maximum" in reasons(bench.gate)
+    assert bench.gate.limit == 8
 
 
 def test_a_first_limit_far_too_high_is_halved_on_trial():
     """A large first number is a guess: less is tried before more."""
     bench = Bench(initial_concurrency=60, max_concurrency=64).run(600, workers(4))
 
-    assert limits(bench.controller)[1] == 30
-    assert bench.controller.limit <= 10
+    assert limits(bench.gate)[1] == 30
+    assert bench.gate.limit <= 10
 
 
 def test_a_start_at_a_high_maximum_knows_no_idle_latency():
     """Sixteen and no more allowed: one round, and the maximum is held."""
     bench = Bench(initial_concurrency=16, max_concurrency=16).run(20, free)
 
-    assert reasons(bench.controller)[:2] == ["start", "held: the maximum"]
+    assert reasons(bench.gate)[:2] == ["start", "held: the maximum"]
 
 
 def test_a_range_of_one_level_leaves_nothing_to_decide():
@@ -168,16 +170,16 @@ def test_a_range_of_one_level_leaves_nothing_to_decide():
     one = {"initial_concurrency": 6, "min_concurrency": 6, "max_concurrency": 6}
     bench = Bench(**one).run(100, workers(3))
 
-    assert set(limits(bench.controller)) == {6}
+    assert set(limits(bench.gate)) == {6}
 
 
 def test_instant_answers_are_no_division_by_zero():
     """Functions that return at once, as fakes do."""
-    controller = Controller(**TUTORIAL)
+    gate = AdaptiveGate(**TUTORIAL)
     for _ in range(500):
-        controller.ended(controller.started(7.0), 7.0, SUCCESS)
+        gate.ended(gate.started(7.0), 7.0, SUCCESS)
 
-    assert 2 <= controller.limit <= 8
+    assert 2 <= gate.limit <= 8
 
 
 # -------------------------------------------------------------------- resting and probing
@@ -187,7 +189,7 @@ def test_instant_answers_are_no_division_by_zero():
 def test_it_settles_near_the_number_of_workers(count):
     """More workers, a higher limit; a short queue at most."""
     bench = Bench(max_concurrency=100).run(300, workers(count))
-    late = [change.limit for change in bench.controller.history if change.at > 150]
+    late = [change.limit for change in bench.gate.history if change.at > 150]
 
     middle = sorted(late)[len(late) // 2]
     assert 0.75 * count <= middle <= 2.2 * count
@@ -196,20 +198,20 @@ def test_it_settles_near_the_number_of_workers(count):
 def test_a_faster_endpoint_is_found_again():
     """When the endpoint grows, the limit follows."""
     bench = Bench(max_concurrency=100).run(100, workers(4))
-    before = bench.controller.limit
+    before = bench.gate.limit
 
     bench.run(200, workers(30))
-    assert bench.controller.limit >= 20 > 2 * before
+    assert bench.gate.limit >= 20 > 2 * before
 
 
 def test_a_sure_fall_of_throughput_shrinks_the_limit():
     """Below decrease_threshold × what the level is known for: by that ratio."""
     bench = Bench(max_concurrency=100).run(100, workers(16))
-    before = bench.controller.limit
+    before = bench.gate.limit
 
     bench.run(15, workers(5))
-    assert any(reason.startswith("shrank: throughput") for reason in reasons(bench.controller))
-    assert bench.controller.limit < 0.8 * before
+    assert any(reason.startswith("shrank: throughput") for reason in reasons(bench.gate))
+    assert bench.gate.limit < 0.8 * before
 
 
 def test_throughput_between_the_thresholds_holds():
@@ -217,16 +219,16 @@ def test_throughput_between_the_thresholds_holds():
     strict = {"increase_threshold": 1.0, "decrease_threshold": 0.1}
     rng = random.Random(3)
     bench = Bench(**strict).run(10, free)
-    count = len(bench.controller.history)
+    count = len(bench.gate.history)
 
     bench.run(60, lambda n: (SUCCESS, 0.5 + rng.random() / 100 + bench.now / 1000))
-    assert len(bench.controller.history) == count
+    assert len(bench.gate.history) == count
 
 
 def test_one_decision_per_interval():
     """After the start-up, changes are at least adaptation_interval apart."""
     bench = Bench(adaptation_interval=5.0).run(200, workers(3))
-    changes = [c.at for c in bench.controller.history if not c.reason.startswith("grew: starting")]
+    changes = [c.at for c in bench.gate.history if not c.reason.startswith("grew: starting")]
     settled = changes[1:]
 
     assert len(settled) > 5
@@ -237,57 +239,57 @@ def test_a_limit_out_of_use_is_held():
     """Demand below the limit: told once, and nothing decided."""
     bench = Bench().run(10, free)
     bench.demand = 3
-    before = len(bench.controller.history)
+    before = len(bench.gate.history)
 
     bench.run(60, free)
-    assert reasons(bench.controller)[before:] == ["held: not in use"]
-    assert bench.controller.limit == 8
+    assert reasons(bench.gate)[before:] == ["held: not in use"]
+    assert bench.gate.limit == 8
 
 
 # -------------------------------------------------------------------- refusals
 
 
-def started(controller: Controller, count: int, now: float = 0.0) -> list[int]:
-    return [controller.started(now) for _ in range(count)]
+def started(gate: AdaptiveGate, count: int, now: float = 0.0) -> list[int]:
+    return [gate.started(now) for _ in range(count)]
 
 
 def test_a_refusal_cuts_to_what_was_being_served():
     """Refused as the eighth in flight: seven were served."""
-    controller = Controller(initial_concurrency=8, max_concurrency=8)
-    tokens = started(controller, 8)
+    gate = AdaptiveGate(initial_concurrency=8, max_concurrency=8)
+    tokens = started(gate, 8)
 
-    controller.ended(tokens[7], 0.1, CONGESTION)
-    assert controller.limit == 7
-    assert controller.history[-1].reason == "cut: congestion"
+    gate.ended(tokens[7], 0.1, CONGESTION)
+    assert gate.limit == 7
+    assert gate.history[-1].reason == "cut: congestion"
 
 
 def test_the_backoff_factor_bounds_the_cut():
     """Refused as the second of ten: to 70 % at once, not to one."""
-    controller = Controller(initial_concurrency=10, error_backoff_factor=0.7)
-    tokens = started(controller, 10)
+    gate = AdaptiveGate(initial_concurrency=10, error_backoff_factor=0.7)
+    tokens = started(gate, 10)
 
-    controller.ended(tokens[1], 0.1, CONGESTION)
-    assert controller.limit == 7
+    gate.ended(tokens[1], 0.1, CONGESTION)
+    assert gate.limit == 7
 
 
 def test_one_cut_per_episode():
     """Attempts begun before the cut belong to it, however many are refused."""
-    controller = Controller(initial_concurrency=10)
-    tokens = started(controller, 10)
+    gate = AdaptiveGate(initial_concurrency=10)
+    tokens = started(gate, 10)
 
     for token in tokens[3:]:
-        controller.ended(token, 0.1, CONGESTION)
-    assert controller.limit == 7
-    controller.ended(controller.started(0.2), 0.3, CONGESTION)
-    assert controller.limit < 7
+        gate.ended(token, 0.1, CONGESTION)
+    assert gate.limit == 7
+    gate.ended(gate.started(0.2), 0.3, CONGESTION)
+    assert gate.limit < 7
 
 
 def test_a_cap_is_found_and_kept():
     """At a cap of six it stays at six, and is rarely refused."""
     bench = Bench(max_concurrency=64).run(200, capped(6))
-    refusals = sum(reason == "cut: congestion" for reason in reasons(bench.controller))
+    refusals = sum(reason == "cut: congestion" for reason in reasons(bench.gate))
 
-    assert bench.controller.limit in (6, 7)
+    assert bench.gate.limit in (6, 7)
     assert refusals < 0.02 * len(bench.starts)
 
 
@@ -296,7 +298,7 @@ def test_a_cap_that_costs_a_long_hold_is_probed_rarely():
     bench = Bench(max_concurrency=64)
     bench.hold = 30.0
     bench.run(3000, capped(6))
-    cuts = [c.at for c in bench.controller.history if c.reason == "cut: congestion"]
+    cuts = [c.at for c in bench.gate.history if c.reason == "cut: congestion"]
 
     assert len(cuts) > 5
     assert min(b - a for a, b in pairwise(cuts[1:])) >= 300
@@ -307,7 +309,7 @@ def test_a_cap_that_rises_is_found_again():
     bench = Bench(max_concurrency=64).run(60, capped(6))
 
     bench.run(200, capped(30))
-    assert bench.controller.limit in (30, 31)
+    assert bench.gate.limit in (30, 31)
 
 
 def bucket(bench: Bench, rate: float, burst: float = 5.0) -> Endpoint:
@@ -332,22 +334,22 @@ def test_a_rate_limit_is_paced():
     bench.run(300, bucket(bench, 2.0))
     late = [start for start in bench.starts if start > 150]
 
-    assert any(reason.startswith("paced") for reason in reasons(bench.controller))
+    assert any(reason.startswith("paced") for reason in reasons(bench.gate))
     assert len(late) == pytest.approx(300, rel=0.08)
     assert min(b - a for a, b in pairwise(late)) < 0.6
-    assert sum(c.reason == "cut: congestion" and c.at > 150 for c in bench.controller.history) < 12
+    assert sum(c.reason == "cut: congestion" and c.at > 150 for c in bench.gate.history) < 12
 
 
 def test_alone_in_flight_and_refused_is_a_rate_limit():
     """No cap on concurrency refuses a single attempt that follows an accepted one."""
-    controller = Controller(initial_concurrency=1, min_concurrency=1)
-    controller.ended(controller.started(0.0), 0.1, CONGESTION)
+    gate = AdaptiveGate(initial_concurrency=1, min_concurrency=1)
+    gate.ended(gate.started(0.0), 0.1, CONGESTION)
     for now in (10.0, 20.0):
-        controller.ended(controller.started(now), now + 1, SUCCESS)
+        gate.ended(gate.started(now), now + 1, SUCCESS)
 
-    controller.ended(controller.started(30.0), 30.1, CONGESTION)
-    controller.started(40.0)
-    assert controller.ready_at(40.0) > 45.0
+    gate.ended(gate.started(30.0), 30.1, CONGESTION)
+    gate.started(40.0)
+    assert gate.ready_at(40.0) > 45.0
 
 
 def test_a_rate_limit_that_goes_away_is_forgotten():
@@ -355,9 +357,9 @@ def test_a_rate_limit_that_goes_away_is_forgotten():
     bench = Bench(max_concurrency=32)
     bench.run(100, bucket(bench, 2.0)).run(300, free)
 
-    assert "the rate limit is gone" in reasons(bench.controller)
-    assert bench.controller.limit == 32
-    assert bench.controller.ready_at(bench.now) <= bench.now
+    assert "the rate limit is gone" in reasons(bench.gate)
+    assert bench.gate.limit == 32
+    assert bench.gate.ready_at(bench.now) <= bench.now
 
 
 def test_a_pace_ends_when_a_cap_explains_the_refusals():
@@ -365,19 +367,19 @@ def test_a_pace_ends_when_a_cap_explains_the_refusals():
     bench = Bench(max_concurrency=32)
     bench.run(100, bucket(bench, 2.0)).run(400, capped(10))
 
-    assert bench.controller.limit in (9, 10, 11)
-    assert bench.controller.ready_at(bench.now) <= bench.now
+    assert bench.gate.limit in (9, 10, 11)
+    assert bench.gate.ready_at(bench.now) <= bench.now
 
 
 def test_a_long_retry_after_freezes_nothing():
-    """Refusals that ask for an hour: the controller is ready within a minute, and goes on."""
+    """Refusals that ask for an hour: the gate is ready within a minute, and goes on."""
     bench = Bench(max_concurrency=32)
     bench.hold = 3600.0
     bench.run(30, bucket(bench, 2.0))
 
-    assert bench.controller.ready_at(bench.now) <= bench.now + 60 + 10
+    assert bench.gate.ready_at(bench.now) <= bench.now + 60 + 10
     bench.run(2000, free)
-    assert bench.controller.limit > 8
+    assert bench.gate.limit > 8
 
 
 def test_a_hold_makes_the_rate_known_from_outside_it():
@@ -385,22 +387,22 @@ def test_a_hold_makes_the_rate_known_from_outside_it():
     bench = Bench(max_concurrency=32)
     bench.hold = 20.0
     bench.run(600, bucket(bench, 5.0, burst=30.0))
-    paces = [reason for reason in reasons(bench.controller) if reason.startswith("paced")]
+    paces = [reason for reason in reasons(bench.gate) if reason.startswith("paced")]
 
     assert float(paces[0].split()[1]) > 3.0
 
 
 def test_after_a_cut_starts_come_spaced():
     """What the cut allows is not sent in one volley."""
-    controller = Controller(initial_concurrency=10)
-    tokens = started(controller, 10)
+    gate = AdaptiveGate(initial_concurrency=10)
+    tokens = started(gate, 10)
     for token in tokens[:5]:
-        controller.ended(token, 1.0, SUCCESS)
-    controller.ended(tokens[5], 1.0, CONGESTION)
+        gate.ended(token, 1.0, SUCCESS)
+    gate.ended(tokens[5], 1.0, CONGESTION)
 
-    assert controller.ready_at(1.0) <= 1.0
-    controller.started(1.0)
-    assert 1.0 < controller.ready_at(1.0) < 1.5
+    assert gate.ready_at(1.0) <= 1.0
+    gate.started(1.0)
+    assert 1.0 < gate.ready_at(1.0) < 1.5
 
 
 # -------------------------------------------------------------------- trouble
@@ -410,7 +412,7 @@ def test_what_says_nothing_changes_nothing():
     """Cancelled attempts and programming errors are no evidence."""
     bench = Bench().run(60, lambda n: (IGNORED, 0.4))
 
-    assert reasons(bench.controller) == ["start"]
+    assert reasons(bench.gate) == ["start"]
 
 
 def test_isolated_failures_change_nothing():
@@ -418,20 +420,20 @@ def test_isolated_failures_change_nothing():
     count = iter(range(10**6))
     bench = Bench().run(60, lambda n: (TROUBLE if next(count) % 7 == 3 else SUCCESS, 0.4))
 
-    assert bench.controller.limit == 8
-    assert not bench.controller.outage
+    assert bench.gate.limit == 8
+    assert bench.gate.state is not State.OUTAGE
 
 
 def test_two_failures_in_a_row_pause_growth():
     """For an interval no success adds to the limit."""
-    controller = Controller(**TUTORIAL)
-    tokens = started(controller, 2)
-    extra = started(controller, 2)
+    gate = AdaptiveGate(**TUTORIAL)
+    tokens = started(gate, 2)
+    extra = started(gate, 2)
     for token in extra:
-        controller.ended(token, 0.1, TROUBLE)
+        gate.ended(token, 0.1, TROUBLE)
 
-    controller.ended(tokens[0], 0.4, SUCCESS)
-    assert controller.limit == 2
+    gate.ended(tokens[0], 0.4, SUCCESS)
+    assert gate.limit == 2
 
 
 def test_a_whole_window_of_failures_is_an_outage():
@@ -439,8 +441,8 @@ def test_a_whole_window_of_failures_is_an_outage():
     bench = Bench().run(10, free).run(30, broken)
     late = [start for start in bench.starts if start > 15]
 
-    assert bench.controller.outage
-    assert bench.controller.limit == 1
+    assert bench.gate.state is State.OUTAGE
+    assert bench.gate.limit == 1
     assert all(b - a >= 1.0 for a, b in pairwise(late))
     assert len(late) >= 4
 
@@ -449,34 +451,34 @@ def test_the_first_successes_bring_the_old_level_back():
     """Half with the first, all with the second."""
     bench = Bench().run(10, free).run(10, broken).run(7, free)
 
-    assert bench.controller.limit == 8
-    assert limits(bench.controller)[-3:] == [1, 4, 8]
+    assert bench.gate.limit == 8
+    assert limits(bench.gate)[-3:] == [1, 4, 8]
 
 
 def test_an_outage_in_a_probe_returns_to_where_the_probe_came_from():
     """A level that was only tried is not the old level."""
     bench = Bench(max_concurrency=100).run(20, workers(6))
-    base = bench.controller.limit
-    while bench.controller.state is not State.PROBING:
-        base = bench.controller.limit
+    base = bench.gate.limit
+    while bench.gate.state is not State.PROBING:
+        base = bench.gate.limit
         bench.run(0.1, workers(6))
 
     bench.run(10, broken).run(8, free)
-    assert [c.limit for c in bench.controller.history if c.reason == "recovered"] == [base]
+    assert [c.limit for c in bench.gate.history if c.reason == "recovered"] == [base]
 
 
 def test_a_late_answer_does_not_end_an_outage():
     """A success that began before the outage says nothing about now."""
-    controller = Controller(initial_concurrency=6)
-    old, *tokens = started(controller, 7)
+    gate = AdaptiveGate(initial_concurrency=6)
+    old, *tokens = started(gate, 7)
     for token in tokens:
-        controller.ended(token, 0.1, TROUBLE)
-    assert controller.outage
+        gate.ended(token, 0.1, TROUBLE)
+    assert gate.state is State.OUTAGE
 
-    controller.ended(old, 5.0, SUCCESS)
-    assert controller.outage
-    controller.ended(controller.started(6.0), 6.5, SUCCESS)
-    assert controller.limit > 1
+    gate.ended(old, 5.0, SUCCESS)
+    assert gate.state is State.OUTAGE
+    gate.ended(gate.started(6.0), 6.5, SUCCESS)
+    assert gate.limit > 1
 
 
 def test_a_level_that_fails_before_it_has_shown_anything_returns_halved():
@@ -484,7 +486,7 @@ def test_a_level_that_fails_before_it_has_shown_anything_returns_halved():
     bench = Bench(initial_concurrency=40, max_concurrency=64)
     bench.run(1, broken).run(20, free)
 
-    assert max(limits(bench.controller)[1:4]) == 20
+    assert max(limits(bench.gate)[1:4]) == 20
 
 
 def test_an_outage_keeps_its_state_through_a_refusal():
@@ -492,15 +494,15 @@ def test_an_outage_keeps_its_state_through_a_refusal():
     bench = Bench().run(10, free).run(3, broken)
 
     bench.run(4, lambda n: (CONGESTION, 0.1))
-    assert bench.controller.outage
-    assert bench.run(20, free).controller.limit > 1
+    assert bench.gate.state is State.OUTAGE
+    assert bench.run(20, free).gate.limit > 1
 
 
 # -------------------------------------------------------------------- always
 
 
-def random_events(seed: int, count: int) -> tuple[Controller, float, list[int], dict[str, Any]]:
-    """A controller after random events, with some attempts still in flight."""
+def random_events(seed: int, count: int) -> tuple[AdaptiveGate, float, list[int], dict[str, Any]]:
+    """A gate after random events, with some attempts still in flight."""
     rng = random.Random(seed)
     low = rng.randint(1, 5)
     high = low + rng.choice([0, 1, 7, 30])
@@ -516,51 +518,51 @@ def random_events(seed: int, count: int) -> tuple[Controller, float, list[int], 
     parameters["decrease_threshold"] = min(
         parameters["decrease_threshold"], parameters["increase_threshold"]
     )
-    controller, now, running = Controller(**parameters), 0.0, list[int]()
+    gate, now, running = AdaptiveGate(**parameters), 0.0, list[int]()
     weights = [rng.random() ** 3 for _ in Outcome]
     pace = 10 ** rng.uniform(-4, 2)
     for step in range(count):
         if step % 200 == 0:
             weights = [rng.random() ** 3 for _ in Outcome]
         now += rng.choice([0.0, rng.expovariate(1 / pace)])
-        before = controller.limit
-        if len(running) < controller.limit and rng.random() < 0.7:
-            running.append(controller.started(now))
-            assert controller.limit == before
+        before = gate.limit
+        if len(running) < gate.limit and rng.random() < 0.7:
+            running.append(gate.started(now))
+            assert gate.limit == before
         elif running:
             token = running.pop(rng.randrange(len(running)))
             (outcome,) = rng.choices(list(Outcome), weights)
-            controller.ended(token, now, outcome, rng.choice([None, 0.0, 1.5, 3600.0]))
-        assert low <= controller.limit <= high
-        assert isinstance(controller.limit, int)
-        assert controller.ready_at(now) < now + 1e7
-        assert not math.isnan(controller.ready_at(now))
-    return controller, now, running, parameters
+            gate.ended(token, now, outcome, rng.choice([None, 0.0, 1.5, 3600.0]))
+        assert low <= gate.limit <= high
+        assert isinstance(gate.limit, int)
+        assert gate.ready_at(now) < now + 1e7
+        assert not math.isnan(gate.ready_at(now))
+    return gate, now, running, parameters
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_any_events_keep_the_limit_in_its_range(seed):
     """Whatever happens: min <= limit <= max, and a start never changes the limit."""
-    controller, _, _, parameters = random_events(seed, 2000)
+    gate, _, _, parameters = random_events(seed, 2000)
 
     low, high = parameters["min_concurrency"], parameters["max_concurrency"]
-    assert all(low <= change.limit <= high for change in controller.history)
+    assert all(low <= change.limit <= high for change in gate.history)
 
 
 @pytest.mark.parametrize("seed", range(40, 60))
 def test_it_recovers_from_any_state(seed):
     """After any events, an endpoint without a limit is used up to the maximum again."""
-    controller, now, running, parameters = random_events(seed, 500)
+    gate, now, running, parameters = random_events(seed, 500)
     high = parameters["max_concurrency"]
     bench = Bench()
-    bench.controller, bench.now = controller, max(now, controller.ready_at(now))
+    bench.gate, bench.now = gate, max(now, gate.ready_at(now))
     for token in running:
-        controller.ended(token, bench.now, IGNORED)
+        gate.ended(token, bench.now, IGNORED)
 
-    top = controller.limit
+    top = gate.limit
     while top < high and len(bench.starts) < 30_000:
         bench.run(20.0, free)
-        top = max(top, controller.limit)
+        top = max(top, gate.limit)
     assert top == high
 
 
@@ -577,23 +579,23 @@ def test_without_a_success_nothing_grows(outcome):
     """No decision without evidence."""
     bench = Bench(initial_concurrency=4).run(100, lambda n: (outcome, 0.3))
 
-    assert max(limits(bench.controller)) == 4
+    assert max(limits(bench.gate)) == 4
 
 
 def test_the_history_is_bounded():
     """The first 200 changes and the latest 800 are kept."""
-    controller, *_ = random_events(11, 60_000)
+    gate, *_ = random_events(11, 60_000)
 
-    assert len(controller.history) == 1000
-    assert controller.history[0].reason == "start"
-    assert controller.history[-1].at > controller.history[500].at
+    assert len(gate.history) == 1000
+    assert gate.history[0].reason == "start"
+    assert gate.history[-1].at > gate.history[500].at
 
 
 def test_changes_name_real_throughput():
     """Successes per second, by Little's law: eight in flight that take 0.4 s each."""
     bench = Bench().run(10, free)
 
-    last = [change for change in bench.controller.history if change.throughput][-1]
+    last = [change for change in bench.gate.history if change.throughput][-1]
     assert last.throughput == pytest.approx(8 / 0.4, rel=0.1)
 
 
