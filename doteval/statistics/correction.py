@@ -22,7 +22,7 @@ class Corrected:
 
     Attributes:
         value, stderr, low, high: of the mean over all rows, had people judged all of them.
-        weight: how much of the judge was used, from 0 (none).
+        weight: how much of the judge was used, from 0 to 1.
         humans: the mean of the human labels alone; judge: that of the judge over all rows.
         labels, rows: how many rows people judged, and how many there are.
     """
@@ -56,7 +56,7 @@ def corrected(
         span: the smallest and largest label there can be; the interval stays within.
 
     Returns:
-        None with fewer than two labels, no other rows, or labels that are all the same: then
+        None with fewer than three labels, no other rows, or labels that are all the same: then
         nothing is known of their spread.
 
     Raises:
@@ -68,21 +68,21 @@ def corrected(
     n, others = len(human), len(unlabelled)
     if len(judge) != n:
         raise ValueError(f"{len(judge)} of the judge's values for {n} labels: expected one each")
-    if n < 2 or not others:
+    if n < 3 or not others:
         return None
     mean, seen, rest = mean_of(human), mean_of(judge), mean_of(unlabelled)
     together = [*judge, *unlabelled]
     spread = _squares(together, mean_of(together)) / (len(together) - 1)
     shared = math.fsum((y - mean) * (f - seen) for y, f in zip(human, judge, strict=True)) / (n - 1)
     # A judge that says the opposite of people, or always the same, is left out.
-    weight = max(0.0, shared / ((1 + n / others) * spread)) if spread else 0.0
+    weight = min(1.0, max(0.0, shared / ((1 + n / others) * spread))) if spread else 0.0
     left = [y - weight * f for y, f in zip(human, judge, strict=True)]
-    variance = _squares(left, mean_of(left)) / (n - 1) / n
+    variance = _squares(left, mean_of(left)) / (n - 2) / n  # one more for the weight
     variance += weight * weight * _squares(unlabelled, rest) / max(others - 1, 1) / others
     if not variance:
         return None
     value, stderr = mean - weight * (seen - rest), math.sqrt(variance)
-    reach = quantile_for(confidence, n - 1) * stderr
+    reach = quantile_for(confidence, n - 2) * stderr
     low, high = value - reach, value + reach
     if span is not None:
         value, low, high = (min(max(end, span[0]), span[1]) for end in (value, low, high))

@@ -35,9 +35,7 @@ class Noise:
 
     def half_width(self, rows: int, repeats: int, confidence: float = 0.95) -> float:
         """How far the interval of the mean would reach to either side with so much data."""
-        return quantile_for(confidence) * math.sqrt(
-            (self.between + self.within / repeats) / rows
-        )
+        return quantile_for(confidence) * math.sqrt((self.between + self.within / repeats) / rows)
 
     def best_repeats(self, row: float = 0.0, call: float = 1.0) -> int:
         """

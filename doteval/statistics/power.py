@@ -18,9 +18,8 @@ from ..intervals import (
     normal_tail,
     quantile_for,
 )
-from .shares import exact
 
-_POWER = 0.8  # as is usual since Cohen (1988), Statistical Power Analysis for the Behavioral Sciences
+_POWER = 0.8  # as is usual since Cohen (1988), Statistical Power Analysis
 
 
 def detectable_flips(
@@ -137,21 +136,21 @@ def rows_for_share(
         p, threshold = 1 - p, 1 - threshold
     if threshold == 0:
         return None if p == 0 else math.ceil(math.log(1 - power) / math.log1p(-p)) if p < 1 else 1
-    z, reach = quantile_for(confidence), normal_quantile(power)
-    gap = p - threshold
-    guess = (
-        z * math.sqrt(threshold * (1 - threshold)) + max(0.0, reach) * math.sqrt(p * (1 - p))
-    ) / gap
-    rows = max(1, int(guess * guess))
+    z, reach = quantile_for(confidence), max(0.0, normal_quantile(power))
+    spreads = z * math.sqrt(threshold * (1 - threshold)) + reach * math.sqrt(p * (1 - p))
+    rows = math.ceil((spreads / (p - threshold)) ** 2)
+    if rows > 5_000:  # the normal distribution is as good
+        return rows
+    side = normal_tail(z)
 
     def enough(n: int) -> bool:
         """Whether the interval of n rows lies above the threshold that often."""
         low, high = math.floor(n * threshold), n  # how many true answers it takes
-        if exact(n, n, confidence)[0] <= threshold:
+        if threshold**n >= side:
             return False
         while high - low > 1:
             middle = (low + high) // 2
-            above = exact(middle, n, confidence)[0] > threshold
+            above = _at_least(middle, n, threshold) < side
             low, high = (low, middle) if above else (middle, high)
         return _at_least(high, n, p) >= power
 

@@ -141,10 +141,10 @@ def _below(pairs: Iterable[tuple[float, int]], z: float) -> float:
         return 0.0
     mean, end = total / rows, max(size for _, size, _ in counted)
     start = mean * max(0.1, 1 - z * math.sqrt((1 - mean * rows / (rows + end)) * end / total))
-    return _root(lambda m: signed_root(counted, m, end) + z, 0.0, mean, start)
+    return _root(lambda m: _signed_root(counted, m, end) + z, 0.0, mean, start)
 
 
-def signed_root(counted: Sequence[tuple[float, float, int]], m: float, end: float) -> float:
+def _signed_root(counted: Sequence[tuple[float, float, int]], m: float, end: float) -> float:
     """
     How far below the mean of the values m lies, in standard errors of a normal distribution.
 
@@ -153,13 +153,12 @@ def signed_root(counted: Sequence[tuple[float, float, int]], m: float, end: floa
 
     Args:
         counted: (total, size, how many such) of the values, shares of 1.
+        m: below their mean.
         end: the size of the row at 0 that is added.
     """
     apart = [(total - m * size, count) for total, size, count in counted]
     apart.append((-m * end, 1))
     least, most = min(apart)[0], max(apart)[0]
-    if most <= 0:
-        return math.inf
     low, high, t = 1 / least, 1 / most, 0.0
     for _ in range(200):  # pragma: no branch - Newton's method in a bracket
         first = second = 0.0
