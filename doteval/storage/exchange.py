@@ -387,7 +387,7 @@ class _Line:
 
     def _usage(self, name: str) -> int | float | None:
         """Whatever somebody counts in: a client may report half a token."""
-        value = self.of.get(name)
+        value: int | float | None = self.of.get(name)
         if value is None or (type(value) in (int, float) and 0 <= value < 2**63):  # NaN is not
             return value
         raise self.wrong(f"{name!r} is no number, 0 or more")
