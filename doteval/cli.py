@@ -138,7 +138,7 @@ def _add_common(parser: argparse.ArgumentParser, storage: str | None, color: str
         metavar="PATH",
         default=storage,
         help="the store: a path or an address such as sqlite://results.db "
-        "(default: the nearest .doteval/ from here upward)",
+        "(default: the .doteval/ of the project that this folder belongs to)",
     )
     parser.add_argument(
         "--color",

@@ -126,7 +126,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="doteval_storage",
         metavar="ADDRESS",
         help="where results are kept: a path, sqlite://results.db or memory:// "
-        "(default: the nearest .doteval/ upward)",
+        "(default: the .doteval/ of the project)",
     )
     group.addoption(
         "--fresh",
@@ -418,7 +418,7 @@ def pytest_runtest_makereport(
     elif call.when == "setup" and call.excinfo is None:  # until its call is over, it is unfinished
         from .items.call import begun
 
-        report.doteval = begun(item, setting.place.anchor, setting.experiment)
+        report.doteval = begun(item, setting.place, setting.experiment)
 
 
 @pytest.hookimpl(tryfirst=True)

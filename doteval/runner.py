@@ -48,9 +48,11 @@ async def run_async(
         )
     place = locate(storage)
     shown = _shown(progress)
+    name = evaluation_name(evaluation, place)
     flow = Flow(
         evaluation,
-        name=evaluation_name(evaluation, place.anchor),
+        name=name.name,
+        formerly=name.formerly,
         experiment=new_name() if experiment is None else _name(experiment),
         place=place,
         resources=resources,
@@ -90,7 +92,7 @@ def run(
         evaluation: a function decorated with `@foreach(...)`.
         experiment: name to store the records under; the same name again resumes. None: a new
             name, made of the time.
-        storage: address of the store, see `storage.locate`; None: the nearest `.doteval/`.
+        storage: address of the store, see `storage.locate`; None: that of the project.
         samples: only the first so many rows of the dataset.
         progress: None: a live line where there is a terminal; True: also plain lines
             elsewhere; False: nothing; or a callable that receives each durable Record.

@@ -52,6 +52,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["PYTHONPATH"] = before
 
 
+@pytest.fixture(autouse=True, scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """
+    A home directory around all that tests make: what lies above it, such as somebody's `.doteval/`
+    or `pyproject.toml`, is no project of theirs.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def here() -> Iterator[None]:
     """

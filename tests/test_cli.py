@@ -177,11 +177,11 @@ def test_an_unknown_option_points_to_the_help_of_its_command(folder, capsys):
 
 def test_storage_stands_before_or_after_the_command(folder, capsys):
     """`--storage` given first is not forgotten when the command's own options are read."""
-    before = answered(capsys, "--storage", "other.db", "list")
-    after = answered(capsys, "list", "--storage", "other.db")
+    before = said(capsys, "--storage", "other.db", "list")
+    after = said(capsys, "list", "--storage", "other.db")
 
     assert before == after
-    assert "other.db" in before
+    assert "other.db" in before[2]
 
 
 def test_a_bug_is_shown_as_python_shows_it(folder, monkeypatch):

@@ -566,7 +566,7 @@ def flow_for(evaluation, store, **options):
     place = locate(store)
     return runner.Flow(
         evaluation,
-        name=runner.evaluation_name(evaluation, place.anchor),
+        name=runner.evaluation_name(evaluation, place).name,
         experiment="e",
         place=place,
         resources={"model": Model()},
@@ -1260,13 +1260,15 @@ def test_a_process_that_is_interrupted_twice_resumes_where_it_was(tmp_path):
 def test_an_evaluation_is_named_by_its_file_and_name(tmp_path):
     evaluation_ = evaluation(["a"])
 
-    name = runner.evaluation_name(evaluation_, Path(__file__).parent)
+    name = runner.evaluation_name(evaluation_, locate(tmp_path / "x.db")).name
 
-    assert name == "test_runner.py::eval_upper"
+    assert name == "tests/test_runner.py::eval_upper"
 
 
 def test_a_method_is_named_with_its_class():
-    assert runner.evaluation_name(Outer.eval_m, Path(__file__).parent).endswith("::Outer.eval_m")
+    name = runner.evaluation_name(Outer.eval_m, locate("memory://")).name
+
+    assert name.endswith("test_runner.py::Outer.eval_m")
 
 
 class Outer:

@@ -102,7 +102,7 @@ class Call:
 
     def place(self) -> Place:
         """
-        Where the store is.
+        Where the store is. One that nobody named and that is not `./.doteval` is told on stderr.
 
         Raises:
             UsageError: the address names no file.
@@ -111,9 +111,13 @@ class Call:
         from ..storage import locate
 
         try:
-            return locate(self.options.storage)
+            place = locate(self.options.storage)
         except OSError as error:
             raise error if isinstance(error, StoreError) else _unreadable(error) from error
+        if self.options.storage is None and place.anchor != place.here:
+            self.options.storage = str(place)  # found once, and told once
+            tell(self.err, f"store: {place}", "dim", self.options.color)
+        return place
 
     @contextmanager
     def store(self) -> Iterator[Store]:
@@ -121,16 +125,19 @@ class Call:
         The store, to read and to change.
 
         Raises:
-            NoStore: there is none yet.
+            NoStore: there is none yet where nobody named one.
+            NotFound: there is none where one was named.
             StoreError: it can not be used.
         """
         from ..storage import open_store
 
+        named = self.options.storage is not None
         place = self.place()
         if place.path is not None and not _is_there(place.path):
-            raise NoStore(
-                f"there is no store at {place} yet: run an evaluation first, or name another "
-                "store with --storage"
+            missing = NotFound if named else NoStore
+            raise missing(
+                f"there is no store at {place}{'' if named else ' yet'}: run an evaluation first, "
+                "or name another store with --storage"
             )
         store = open_store(place, create=False)
         try:
@@ -162,10 +169,20 @@ def _unreadable(error: OSError) -> StoreError:
 
 
 def complain(err: TextIO, sentence: str, color: str = "auto") -> None:
+    """Print one safe line to stderr, as ours."""
+    where = terminal(err, os.environ, color)
+    _print(err, f"{where.paint('doteval:', 'bad')} {where.shown(sentence)}")
+
+
+def tell(err: TextIO, sentence: str, style: str, color: str = "auto") -> None:
     """Print one safe line to stderr."""
     where = terminal(err, os.environ, color)
+    _print(err, where.paint(where.shown(sentence), style))
+
+
+def _print(err: TextIO, line: str) -> None:
     try:
-        err.write(f"{where.paint('doteval:', 'bad')} {where.shown(sentence)}\n")
+        err.write(f"{line}\n")
         err.flush()
     except (OSError, ValueError):
         pass  # nobody reads it any more; the exit code still tells

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ..evaluation import Evaluation
     from ..reporting.views import Piece
     from ..running.plan import Plan
-    from ..storage import Place
+    from ..storage import Named, Place
 
 _LABEL = 10  # columns of "malformed" and what parts it from its value
 _SHOWN = 10  # positions of malformed rows that are printed; JSON has more
 
 
-def planned(call: Call, place: Place, chosen: Sequence[tuple[str, Evaluation]]) -> int:
+def planned(call: Call, place: Place, chosen: Sequence[tuple[Named, Evaluation]]) -> int:
     """
     Plan a run of evaluations, given with their names in the store, and tell.
 
@@ -37,7 +37,8 @@ def planned(call: Call, place: Place, chosen: Sequence[tuple[str, Evaluation]]) 
             partial(
                 plan,
                 evaluation,
-                name=name,
+                name=name.name,
+                formerly=name.formerly,
                 experiment=options.experiment,
                 place=place,
                 samples=options.samples,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..reporting.progress import Snapshot
     from ..reporting.summary import Summary
     from ..running import Flow
-    from ..storage import Place
+    from ..storage import Named, Place
 
     Listener = Callable[[Snapshot], object]
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Chosen:
     """An evaluation to run, its name in the store, and what to type to run it alone."""
 
-    name: str
+    name: Named
     target: str
     evaluation: Evaluation
 
@@ -172,7 +172,7 @@ def run(call: Call) -> int:
         raise UsageError("--json is for --plan; what is stored is printed by `doteval show --json`")
     place = call.place()
     with ExitStack() as stack:
-        chosen = _chosen(call.options.files, place.anchor, stack)
+        chosen = _chosen(call.options.files, place, stack)
         _refuse_resources(chosen)
         if call.options.plan:
             return planned(call, place, [(each.name, each.evaluation) for each in chosen])
@@ -182,7 +182,7 @@ def run(call: Call) -> int:
 # --- choosing ---------------------------------------------------------------------------------
 
 
-def _chosen(targets: Sequence[str], anchor: Path, stack: ExitStack) -> list[Chosen]:
+def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chosen]:
     """
     The evaluations that are meant, each once, in the order given.
 
@@ -191,10 +191,10 @@ def _chosen(targets: Sequence[str], anchor: Path, stack: ExitStack) -> list[Chos
         ImportFailed: a file raised.
     """
     from ..files import evaluations_in, imported
-    from ..storage import name_from
+    from ..storage import named
 
     found: dict[str, dict[str, Evaluation]] = {}
-    chosen: dict[str, Chosen] = {}
+    chosen: dict[Named, Chosen] = {}
     for target in targets:
         file, _, wanted = target.partition("::")
         known = found.get(file)
@@ -207,7 +207,7 @@ def _chosen(targets: Sequence[str], anchor: Path, stack: ExitStack) -> list[Chos
                 others = list(known)
                 said = similar(name, others, others[:10], cutoff=0.7)
                 raise NotFound(f"{file} has no evaluation {name!r}{said}")
-            full = f"{name_from(anchor, file)}::{name}"
+            full = named(file, name, place)
             chosen.setdefault(full, Chosen(full, f"{file}::{name}", known[name]))
     return list(chosen.values())
 
@@ -299,7 +299,8 @@ class _Round:
         self._first = None
         return Flow(
             chosen.evaluation,
-            name=chosen.name,
+            name=chosen.name.name,
+            formerly=chosen.name.formerly,
             experiment=self._experiment,
             place=self._place,
             resources={},

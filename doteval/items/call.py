@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from ..records import Record
     from ..reporting.gate import Gate, Verdict
     from ..reporting.summary import Summary
-    from ..storage.place import Place
+    from ..storage.place import Named, Place
 
 
 class Call:
@@ -62,9 +61,11 @@ class Call:
         self._screen = screen
         self._first: Record | None = None
         self.summary: Summary | None = None
+        name = name_of(item, place)
         self.flow = Flow(
             evaluation,
-            name=name_of(item, place.anchor),
+            name=name.name,
+            formerly=name.formerly,
             experiment=experiment,
             place=place,
             resources={
@@ -213,9 +214,9 @@ class Call:
         )
 
 
-def begun(item: Any, anchor: Path, experiment: str) -> str:
+def begun(item: Any, place: Place, experiment: str) -> str:
     """What is known of an evaluation before its call: for the time until it ends."""
-    entry = {"name": name_of(item, anchor), "experiment": experiment, "status": "interrupted"}
+    entry = {"name": name_of(item, place).name, "experiment": experiment, "status": "interrupted"}
     return json.dumps(entry)
 
 
@@ -237,16 +238,16 @@ def stored(place: Place, experiment: str, name: str) -> Summary | None:
         return None
 
 
-def name_of(item: Any, anchor: Path) -> str:
+def name_of(item: Any, place: Place) -> Named:
     """
-    The name of an evaluation in the store: its node id, with the path from the store's anchor.
+    The name of an evaluation in the store: its node id, with the path from its project's root.
 
     Made of the names of the nodes: the path in a node id depends on the configuration file, and
     pytest-xdist may add a group at its end.
     """
-    from ..storage.place import name_from
+    from ..storage.place import named
 
-    return "::".join([name_from(anchor, item.path), *_below_file(item)])
+    return named(item.path, "::".join(_below_file(item)), place, item.config.rootpath)
 
 
 def _below_file(item: Any) -> list[str]:

@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 
 from ..evaluation import BoundEvaluation, Evaluation
-from ..storage import name_from
+from ..storage import Named, Place, named
 
 
-def evaluation_name(evaluation: Evaluation | BoundEvaluation, anchor: Path) -> str:
-    """How an evaluation is named outside pytest: its file from the anchor, and its name."""
-    file = evaluation.file
+def evaluation_name(evaluation: Evaluation | BoundEvaluation, place: Place) -> Named:
+    """How an evaluation is named outside pytest: by its file, its class and its name."""
     owner = evaluation.__qualname__.rpartition(".")[0].rpartition("<locals>")[2].strip(".")
     name = f"{owner}.{evaluation.__name__}" if owner else evaluation.__name__
-    return f"{file if file.startswith('<') else name_from(anchor, file)}::{name}"
+    return named(evaluation.file, name, place)
 
 
 def version() -> str:

@@ -34,7 +34,7 @@ from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usag
 from ..redaction import safe_without, secrets_of
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, summarise
-from ..storage import Grouped, Inline, Place, Store, Writer, open_store
+from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
 from .circumstances import commit_of, version
 from .copies import on_copies
@@ -87,6 +87,7 @@ class Flow:
         fatal: exceptions that end the run wherever they are raised.
         budget: what the run may use up; None: anything.
         shard: (i, n): only the rows whose key falls into part i of n, from 0; None: all.
+        formerly: names that an earlier version may have stored the evaluation under.
 
     Attributes:
         done, skipped: records made durable by this run; rows it found finished.
@@ -112,10 +113,12 @@ class Flow:
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
         budget: Budget | None = None,
         shard: tuple[int, int] | None = None,
+        formerly: tuple[str, ...] = (),
     ) -> None:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
         self.name = name
+        self._formerly = formerly
         self.experiment = experiment
         self.place = place
         self._resources = _checked(self.evaluation, resources)
@@ -191,10 +194,13 @@ class Flow:
             writer = Grouped(self._write(store), self._durable, self._break, self._prepared)
             store.on_prepared = writer.prepared
         try:
-            run = self._header(store)
-            self._number = await writer.call(
-                partial(store.begin, run, fresh=self._fresh, part=self._part)
-            )
+            former, before = self._before(store)
+            run = self._header(store, before)
+            begin = partial(store.begin, run, fresh=self._fresh, part=self._part)
+            if former is not None:
+                begin = partial(begin, formerly=former)
+                self.notes.append(f"what an earlier version stored as {former} goes on")
+            self._number = await writer.call(begin)
             self.status = "running"
             try:
                 await self._through(store, writer)
@@ -657,7 +663,23 @@ class Flow:
             "is stored, and the same command resumes it"
         )
 
-    def _header(self, store: Store) -> Run:
+    def _before(self, store: Store) -> tuple[str | None, list[Run]]:
+        """
+        The earlier runs of this evaluation, and the name that an earlier version stored them
+        under, where that was another. What has been run since under that name is not ours.
+        """
+        try:
+            for name in (self.name, *self._formerly):
+                runs = store.runs(self.experiment, name)
+                if name == self.name and runs:
+                    return None, runs
+                if runs and not any(NAMING in run.header for run in runs):
+                    return name, runs
+        except LookupError:
+            pass  # it is a new experiment
+        return None, []
+
+    def _header(self, store: Store, before: list[Run]) -> Run:
         """What is worth knowing later about the circumstances of this run."""
         evaluation = self.evaluation
         source, length = evaluation.digest(), evaluation.source.length()
@@ -674,11 +696,8 @@ class Flow:
             "fresh": self._fresh,
             "shard": self._part or None,
             "source": source,
+            NAMING: "project",
         }
-        try:
-            before = store.runs(self.experiment, self.name)
-        except LookupError:
-            before = []
         if before and not self._fresh and before[-1].header.get("source") not in (None, source):
             self.notes.append(
                 f"the source of {evaluation.__name__} has changed since the last run; stored "

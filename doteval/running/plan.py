@@ -20,7 +20,7 @@ from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
 from ..records import LIVE, Stored
 from ..redaction import safe_error
-from ..storage import Place
+from ..storage import NAMING, Place
 from ..storage.history import Earlier, History
 
 _ENOUGH = 20  # records from which a run says something about the next
@@ -119,6 +119,7 @@ async def plan(
     fresh: bool = False,
     shard: tuple[int, int] | None = None,
     budget: Budget | None = None,
+    formerly: tuple[str, ...] = (),
 ) -> Plan:
     """
     Tell what `Flow` would do with the same arguments.
@@ -141,7 +142,7 @@ async def plan(
             if place.scheme not in ("sqlite", "memory"):
                 notes.append(f"what is stored in {place} is not looked at: all rows are counted")
         elif experiment is not None:
-            _look_at(history, experiment, name, evaluation, fresh, pass_, notes)
+            _look_at(history, experiment, (name, *formerly), evaluation, fresh, pass_, notes)
         problem = await pass_.read() or problem
         basis, estimates = _estimates(history, name, evaluation, pass_.to_run, budget)
     finally:
@@ -208,17 +209,22 @@ def _kind(path: Path) -> str:
 def _look_at(
     history: History,
     experiment: str,
-    name: str,
+    names: tuple[str, ...],
     evaluation: Evaluation,
     fresh: bool,
     pass_: _Pass,
     notes: list[str],
 ) -> None:
-    """What the experiment that would be resumed has."""
+    """What the experiment that would be resumed has, under today's name or an earlier one."""
+    name, header = names[0], history.last_header(experiment, names[0])
+    for former in names[1:] if header is None else ():
+        found = history.last_header(experiment, former)
+        if found is not None and NAMING not in found:  # as an earlier version named it
+            name, header = former, found
+            break
     running = history.running(experiment, name)
     if running is not None:
         notes.append(f"it is being run just now, by process {running}")
-    header = history.last_header(experiment, name)
     if fresh or header is None:
         return
     pass_.remember(partial(history.stored, experiment, name))

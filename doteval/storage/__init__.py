@@ -1,7 +1,18 @@
 """Where records are kept: `open_store` finds or makes a store by its address."""
 
-from .place import Place, locate, name_from
+from .place import NAMING, Named, Place, locate, named
 from .stores import Store, open_store
 from .writer import Grouped, Inline, Writer
 
-__all__ = ["Grouped", "Inline", "Place", "Store", "Writer", "locate", "name_from", "open_store"]
+__all__ = [
+    "NAMING",
+    "Grouped",
+    "Inline",
+    "Named",
+    "Place",
+    "Store",
+    "Writer",
+    "locate",
+    "named",
+    "open_store",
+]

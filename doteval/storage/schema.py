@@ -32,7 +32,7 @@ CREATE TABLE experiments (
 CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     experiment INTEGER NOT NULL,        -- experiments.id
-    name TEXT NOT NULL,                 -- path from the store's anchor :: function [parameters]
+    name TEXT NOT NULL,                 -- path from the project's root :: function [parameters]
     total INTEGER,                      -- rows x repeats of the dataset; NULL: its end is unknown
     revision INTEGER NOT NULL DEFAULT 0,-- counts the commits that touched its records
     tally TEXT,                         -- JSON: aggregates, valid for tally_revision

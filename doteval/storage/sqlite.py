@@ -111,7 +111,9 @@ class SqliteStore:
 
     # --------------------------------------------------------------------- a run
 
-    def begin(self, run: Run, *, fresh: bool = False, part: str = "") -> int:
+    def begin(
+        self, run: Run, *, fresh: bool = False, part: str = "", formerly: str | None = None
+    ) -> int:
         """
         Register a run and take the lock of its evaluation.
 
@@ -120,6 +122,8 @@ class SqliteStore:
             fresh: supersede what earlier runs recorded, of this part's rows.
             part: names the shard, "1/4" to "4/4"; runs of different shards do not exclude each
                 other, a run of all rows excludes them all.
+            formerly: the name that an earlier version stored this evaluation under; it has the
+                run's name from now on.
 
         Returns:
             the number that the other methods know the run by.
@@ -133,6 +137,8 @@ class SqliteStore:
             raise self._busy(run, part)
         try:
             with self._db.writing() as db:
+                if formerly is not None:
+                    self._rename_evaluation(db, run, storable(formerly))
                 evaluation = self._evaluation_of(db, run)
                 db.execute(  # whoever has the lock is the only one: the others are dead
                     "UPDATE runs SET status = 'interrupted', error = coalesce(error, ?) "
@@ -154,6 +160,17 @@ class SqliteStore:
         assert number is not None
         self._runs[number] = _Running(evaluation, claim)
         return number
+
+    def _rename_evaluation(self, db: sqlite3.Connection, run: Run, old: str) -> None:
+        """Give an evaluation a run's name, unless another run has just done so."""
+        before = replace(run, evaluation=old)
+        if self._claims.is_running(before, ""):
+            raise self._busy(before, "")
+        db.execute(
+            "UPDATE OR IGNORE evaluations SET name = ? WHERE name = ? AND experiment = "
+            "(SELECT id FROM experiments WHERE name = ?)",
+            (run.evaluation, old, run.experiment),
+        )
 
     def _busy(self, run: Run, part: str) -> Busy:
         owner = self._db.all(

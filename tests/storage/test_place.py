@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from doteval.errors import StoreError, UsageError
-from doteval.storage.place import Place, home, locate, make_room, name_from
+from doteval.storage.place import Named, Place, locate, make_room, named, project
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """The working directory, with nothing in or above it that is a store."""
-    monkeypatch.chdir(tmp_path)
+    """The working directory, a project of nobody; nothing above it is looked into."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    return tmp_path
+    folder = tmp_path / "home" / "here"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def test_without_a_store_the_default_is_made_in_the_working_directory(here):
@@ -42,14 +44,54 @@ def test_the_nearest_store_upward_is_found(here, monkeypatch):
     place = locate(None, here / "a")
 
     assert place.path == here / ".doteval" / "results.db"
-    assert home(here / "a") == here
+
+
+@pytest.mark.parametrize("mark", [".doteval", ".git", "pyproject.toml"])
+def test_a_store_belongs_to_a_project(here, mark, monkeypatch):
+    """One that another project further up has is not looked at."""
+    (here / ".doteval").mkdir()
+    (here / "a" / "b").mkdir(parents=True)
+    (here / "a" / mark).mkdir()
+    monkeypatch.chdir(here / "a" / "b")
+
+    assert locate().path == here / "a" / ".doteval" / "results.db"
+    assert locate().anchor == here / "a"
+
+
+def test_nothing_above_the_home_directory_is_a_project(here):
+    """What is in the home directory itself is one's own."""
+    (here.parent.parent / ".doteval").mkdir()
+    assert project(here) is None
+
+    (here.parent / ".doteval").mkdir()
+    assert project(here) == here.parent
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
+def test_a_store_of_a_stranger_is_not_used(here):
+    """Neither what lies in a folder of another owner nor what another owner has put there."""
+    (here / ".doteval").mkdir()
+    (here / "mine").mkdir()
+    assert project(here / "mine") == here
+
+    os.chown(here / ".doteval", 65534, -1)
+    assert project(here / "mine") is None
+
+    os.chown(here / ".doteval", 0, -1)
+    os.chown(here, 65534, -1)
+    assert project(here / "mine") is None
+
+
+def test_a_folder_that_is_not_there_belongs_to_no_project(here):
+    """Nothing can be known of it."""
+    assert project(here / "gone") is None
 
 
 def test_a_file_named_like_the_folder_is_no_store(here):
     """Only a folder `.doteval` is one."""
     (here / ".doteval").write_text("")
 
-    assert home(here) != here
+    assert project(here) is None
 
 
 @pytest.mark.parametrize(
@@ -60,15 +102,15 @@ def test_a_file_named_like_the_folder_is_no_store(here):
         ("bare.db", "bare.db"),
         ("./a/../bare.db", "bare.db"),
         ("odd #?% name.db", "odd #?% name.db"),
-        ("~/own.db", "home/own.db"),
-        ("sqlite://~/own.db", "home/own.db"),
+        ("~/own.db", "../own.db"),
+        ("sqlite://~/own.db", "../own.db"),
         (Path("path.db"), "path.db"),
         (b"bytes.db", "bytes.db"),
     ],
 )
 def test_addresses_of_files(here, address, path):
     """Relative paths start at the working directory, and nothing in them is special."""
-    assert locate(address).path == here / path
+    assert locate(address).path == Path(os.path.normpath(here / path))
 
 
 def test_an_absolute_address(here):
@@ -77,8 +119,8 @@ def test_an_absolute_address(here):
     assert locate(f"{here}/x.db").path == here / "x.db"
 
 
-def test_evaluations_are_named_from_the_folder_that_holds_the_store(here):
-    """A store in a `.doteval/` is anchored beside it, another where the default would be."""
+def test_a_store_belongs_to_the_folder_that_holds_it(here):
+    """One in a `.doteval/` beside it, another where the default would be."""
     assert locate(here / "p" / ".doteval" / "other.db").anchor == here / "p"
     assert locate(here / "p" / "other.db").anchor == here
 
@@ -136,6 +178,16 @@ def test_a_folder_of_ones_own_gets_no_gitignore(here):
     assert os.listdir(here / "mine") == ["x.db"]
 
 
+def test_a_gitignore_is_not_written_through_a_link(here):
+    """Somebody else may have laid it, to have a file made elsewhere."""
+    (here / ".doteval").mkdir()
+    (here / ".doteval" / ".gitignore").symlink_to(here / "victim")
+
+    make_room(here / ".doteval" / "results.db")
+
+    assert not (here / "victim").exists()
+
+
 def test_a_gitignore_of_ones_own_stays(here):
     """Who shares a store by git keeps doing so."""
     (here / ".doteval").mkdir()
@@ -162,8 +214,70 @@ def test_no_room_in_a_folder_that_may_not_be_written(unprivileged):
         make_room(unprivileged / "x.db")
 
 
-def test_evaluations_are_named_by_their_file_from_the_anchor(here):
-    """With forward slashes, and absolute where the file lies elsewhere."""
-    assert name_from(here, here / "evals" / "eval_x.py") == "evals/eval_x.py"
-    assert name_from(here, "eval_x.py") == "eval_x.py"
-    assert name_from(here / "a", here / "eval_x.py") == (here / "eval_x.py").as_posix()
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(here):
+    """An evaluation's file in a folder of a project."""
+    folder = here / "project" / "evals"
+    folder.mkdir(parents=True)
+    (here / "project" / "pyproject.toml").write_text("")
+    (folder / "eval_x.py").write_text("")
+    return folder / "eval_x.py"
+
+
+def test_an_evaluation_has_one_name(here, file, monkeypatch):
+    """Whatever the working directory, the place of the store, and the link that leads there."""
+    (here / "link").symlink_to(file.parent)
+    (here / "elsewhere" / ".doteval").mkdir(parents=True)
+    names = set()
+    for folder in (here, file.parent, here / "elsewhere"):
+        monkeypatch.chdir(folder)
+        for store in (None, "x.db", here / "elsewhere" / ".doteval" / "results.db", "memory://"):
+            for way in (file, here / "link" / "eval_x.py", os.path.relpath(file)):
+                names.add(named(way, "eval_x[gpt]", locate(store)).name)
+
+    assert names == {"evals/eval_x.py::eval_x[gpt]"}
+
+
+def test_without_a_project_an_evaluation_is_named_from_its_folder(here, file):
+    """It may be moved as a whole."""
+    (here / "project" / "pyproject.toml").unlink()
+
+    assert named(file, "eval_x", locate("x.db")).name == "eval_x.py::eval_x"
+
+
+def test_the_store_that_a_run_makes_counts_at_once(here, file, monkeypatch):
+    """Else the second run, which finds it, would know the evaluation by another name."""
+    (here / "project" / "pyproject.toml").unlink()
+    monkeypatch.chdir(here / "project")
+    before = named(file, "eval_x", locate()).name
+    make_room(locate().path)
+
+    assert before == named(file, "eval_x", locate()).name == "evals/eval_x.py::eval_x"
+
+
+def test_what_is_in_no_file_has_its_own_kind_of_name():
+    """A notebook's cells are in none."""
+    assert named("<notebook>", "eval_x", locate()) == Named("<notebook>::eval_x")
+
+
+def test_earlier_names_counted_from_the_store_or_the_working_directory(here, file, monkeypatch):
+    """Whatever lay outside was named as a whole."""
+    (here / "link").symlink_to(file.parent)
+    absolute, by_link = file.as_posix(), (here / "link" / "eval_x.py").as_posix()
+
+    def formerly(way, store=None):
+        return tuple(each.removesuffix("::f") for each in named(way, "f", locate(store)).formerly)
+
+    assert formerly(file) == ("project/evals/eval_x.py", absolute)
+    assert formerly(here / "link" / "eval_x.py", "x.db") == (
+        "link/eval_x.py", by_link, "project/evals/eval_x.py", absolute,
+    )  # fmt: skip
+    assert formerly(file, here / "other" / ".doteval" / "x.db") == (absolute,)
+    monkeypatch.chdir(file.parent)
+    assert formerly(file, "x.db") == ("eval_x.py", absolute)
+    assert formerly(file) == (absolute,)  # the store is the project's, and so are its names
+    (here / ".doteval").mkdir()
+    assert formerly(file, "x.db") == ("project/evals/eval_x.py", absolute)
