@@ -271,13 +271,21 @@ def test_earlier_names_counted_from_the_store_or_the_working_directory(here, fil
     def formerly(way, store=None):
         return tuple(each.removesuffix("::f") for each in named(way, "f", locate(store)).formerly)
 
+    (here / ".doteval").mkdir()
     assert formerly(file) == ("project/evals/eval_x.py", absolute)
     assert formerly(here / "link" / "eval_x.py", "x.db") == (
         "link/eval_x.py", by_link, "project/evals/eval_x.py", absolute,
     )  # fmt: skip
     assert formerly(file, here / "other" / ".doteval" / "x.db") == (absolute,)
     monkeypatch.chdir(file.parent)
-    assert formerly(file, "x.db") == ("eval_x.py", absolute)
-    assert formerly(file) == (absolute,)  # the store is the project's, and so are its names
-    (here / ".doteval").mkdir()
     assert formerly(file, "x.db") == ("project/evals/eval_x.py", absolute)
+    assert formerly(file) == (absolute,)  # the store is the project's, and so are its names
+
+
+def test_earlier_names_counted_from_pytests_rootdir_where_there_was_no_store(here, file):
+    """Else from the working directory itself."""
+    top = Path(here.anchor)  # nothing can lie above it
+    place = Place("sqlite", here / "x.db", here, here=top)
+
+    assert named(file, "f", place, file.parent).formerly[0] == "eval_x.py::f"
+    assert named(file, "f", place).formerly[0] == f"{file.relative_to(top).as_posix()}::f"
