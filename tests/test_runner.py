@@ -450,6 +450,34 @@ def test_a_listener_that_raises_ends_the_run_and_nothing_durable_is_lost(store):
     assert live(store)
 
 
+@pytest.mark.parametrize("channel", ["on_record", "on_limit", "progress"])
+@pytest.mark.parametrize(
+    ("error", "told"), [(LookupError, LookupError), (StopIteration, RuntimeError)]
+)
+def test_what_a_listener_raises_ends_the_run_and_it_is_not_called_again(
+    store, channel, error, told
+):
+    """Whichever it is: nothing new begins, and the run says that it has failed."""
+    calls = []
+
+    def listener(news):
+        calls.append(news)
+        raise error("mine")
+
+    @ForEach(concurrency=Adaptive(1, 1, 50, adaptation_interval=0.02))("n", range(3_000))
+    async def eval_n(n):
+        await asyncio.sleep(0.01)
+        return True
+
+    with pytest.raises(told, match="mine"):
+        run(eval_n, "e", store, **{"progress": False, channel: listener})
+
+    opened = open_store(store)
+    assert opened.runs("e")[0].status == "failed"
+    opened.close()
+    assert len(calls) == 1
+
+
 def test_a_snapshot_tells_the_state_of_the_run():
     taken = []
 

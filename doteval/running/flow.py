@@ -149,6 +149,7 @@ class Flow:
         self._to_the_end = False
         self._limits_told = 0
         self._named: dict[int, int] = {}  # ids of what counts for rows with an id
+        self._raised = False  # a listener has
         self._broken = False  # the store refused to write
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._loop: Loop | None = None
@@ -252,8 +253,9 @@ class Flow:
                             self._finished(item)
                 finally:
                     await loop.close()
-        except ExecutorError:
-            self.status = "failed"
+        except Exception as error:
+            if error is self._failure or isinstance(error, ExecutorError):
+                self.status = "failed"
             raise
         finally:
             for item in loop.left():
@@ -562,10 +564,7 @@ class Flow:
                 except OverflowError:
                     mean[1] += as_float(score.value)
             if self._on_record is not None:
-                try:
-                    self._on_record(record)
-                except BaseException as error:  # theirs: the run ends with it
-                    self._fail(error)
+                self._tell(self._on_record, record)
         self._last_durable = self._clock.time()
         assert self._loop is not None
         self._check_budget()
@@ -608,7 +607,7 @@ class Flow:
             return
         self._tell_limits()
         if self._listener is not None:
-            self._listener(self.snapshot())
+            self._tell(self._listener, self.snapshot())
         self._timer = self._clock.call_later(_TICK, self._tick)
 
     def _tell_limits(self) -> None:
@@ -616,8 +615,21 @@ class Flow:
             return
         changes = history(self._gate)
         for change in changes[self._limits_told :]:
-            self._on_limit({**as_mapping(change), "at": change.at - self._began})
+            self._tell(self._on_limit, {**as_mapping(change), "at": change.at - self._began})
         self._limits_told = len(changes)
+
+    def _tell(self, listener: Callable[[Any], object], news: Any) -> None:
+        """Whatever a listener raises ends the run and comes out of it; nobody is called again."""
+        if self._raised:
+            return
+        try:
+            listener(news)
+        except BaseException as error:
+            self._raised = True
+            if isinstance(error, StopIteration):  # which can not come out of a coroutine
+                cause, error = error, RuntimeError(f"a listener raised StopIteration: {error}")
+                error.__cause__ = cause
+            self._fail(error)
 
     def snapshot(self) -> Snapshot:
         """The state of the run as progress shows it."""
