@@ -57,11 +57,6 @@ def binder(columns: tuple[str, ...]) -> Binder:
     return bind
 
 
-def bind(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
-    """One row by the rules of `binder`, for who has only one."""
-    return binder(columns)(row)
-
-
 def _bind_other(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
     """Every row but a tuple of the right length and a dict that has the columns."""
     if isinstance(row, (tuple, list)):
@@ -423,18 +418,16 @@ def _read_table(
 ) -> Iterator[dict[str, str]]:
     import csv
 
+    # One limit for the whole process, 128 KiB at first. To put it back would hurt other threads.
+    csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
         began = reader.line_num + 1
-        # The limit is one for the whole process and 128 KiB; it is raised only for this step.
-        limit = csv.field_size_limit(_LONGEST_FIELD)
         try:
             fields = next(reader, None)
         except csv.Error as error:
             raise DatasetError(f"{path}, line {began}: {error}") from None
-        finally:
-            csv.field_size_limit(limit)
         if fields is None:
             return
         if not fields:

@@ -12,10 +12,11 @@ from typing import Any
 from .concurrency import executors
 from .concurrency.pace import RateLimit, as_rate_limit
 from .concurrency.reading import is_of_another_loop
-from .concurrency.retry import Policy, as_policy, fitted
+from .concurrency.retry import Policy, Retry, as_policy, fitted
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, UsageError
+from .keys import ATOMS
 from .records import NO_USAGE, Failure, Outcome, Result, Score, Usage
 from .redaction import redact, safe_without
 from .text import safe
@@ -121,6 +122,15 @@ class Evaluation:
             return "<notebook>"
         return name
 
+    def is_variant_of(self, other: Evaluation) -> bool:
+        """Whether both are made of one `def`, with different values around it."""
+        mine, theirs = self.function, other.function
+        return (
+            self is not other
+            and mine.__code__ is theirs.__code__
+            and _around(mine) != _around(theirs)
+        )
+
     def digest(self) -> str | None:
         """A digest of the function's source, to tell when it has changed; None without source."""
         try:
@@ -130,6 +140,13 @@ class Evaluation:
         from hashlib import blake2b  # loads OpenSSL; only a run asks for digests
 
         return blake2b(source.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _around(function: Callable[..., Any]) -> list[Any]:
+    """What a function has from where it was made, to be compared: plain values, and identities."""
+    variables = inspect.getclosurevars(function).nonlocals.values()
+    values = [*variables, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    return [(type(each), each) if type(each) in ATOMS else id(each) for each in values]
 
 
 class BoundEvaluation:
@@ -237,7 +254,8 @@ class ForEach:
         concurrency: a strategy; None: Adaptive() for an `async def`, Sequential() for a `def`.
         retries: None for the default Retry(); the number of retries after the first attempt;
             a Retry; or an object with `wraps(function)`, such as tenacity's.
-        timeout: seconds for one attempt; None: no limit.
+        timeout: seconds for one attempt; None: no limit. A plain `def` needs a strategy that runs
+            it in a thread.
         rate_limit: a RateLimit, or a text such as "500/min"; None: no limit. Evaluations that
             are given the same object share it.
         repeats: how often each row is run, 1 or more; each repeat is a record of its own.
@@ -297,12 +315,20 @@ class ForEach:
 
         def decorate(function: Callable[..., Any]) -> Evaluation:
             plain = not inspect.iscoroutinefunction(function)
+            strategy = as_strategy(self._concurrency, plain)
+            policy = fitted(self._policy, not plain)
+            if self._timeout is not None and self._runs_here(function, strategy):
+                raise UsageError(
+                    f"ForEach(timeout={self._timeout!r}): {function.__name__}() is a plain `def`, "
+                    f"which {strategy!r} runs in the calling thread, where nothing can end it; add "
+                    "concurrency=AsyncSequential(), or SlidingWindow(...) for several at a time"
+                )
             return Evaluation(
                 function,
                 columns,
                 source,
-                strategy=as_strategy(self._concurrency, plain),
-                policy=fitted(self._policy, not plain),
+                strategy=strategy,
+                policy=policy,
                 timeout=self._timeout,
                 rate_limit=self._rate_limit,
                 repeats=self._repeats,
@@ -310,6 +336,15 @@ class ForEach:
             )
 
         return decorate
+
+    def _runs_here(self, function: Callable[..., Any], strategy: Strategy) -> bool:
+        """Whether an attempt is a call in the thread of the event loop, and nothing else."""
+        return (
+            self._executor is None
+            and isinstance(self._policy, Retry)
+            and strategy.threads() is None
+            and not inspect.iscoroutinefunction(inspect.unwrap(function))  # it returns an awaitable
+        )
 
     def __getattr__(self, name: str) -> Any:
         """`foreach.NAME(split, **options)`: a registered dataset, which brings its columns."""

@@ -36,7 +36,8 @@ async def run_async(
     on_record: Callable[[Record], object] | None = None,
     on_limit: Callable[[Mapping[str, Any]], object] | None = None,
     on_finish: Callable[[Summary], object] | None = None,
-    **resources: Any,
+    resources: Mapping[str, Any] | None = None,
+    **named: Any,
 ) -> Summary:
     """
     Run an evaluation inside the running event loop. See `run`.
@@ -55,7 +56,7 @@ async def run_async(
         formerly=name.formerly,
         experiment=new_name() if experiment is None else _name(experiment),
         place=place,
-        resources=resources,
+        resources=_together(resources, named),
         samples=samples,
         fresh=fresh,
         listener=shown,
@@ -102,6 +103,8 @@ def run(
         on_record: called with each durable Record.
         on_limit: called with each change of the adaptive limit: `at`, `limit`, `reason`.
         on_finish: called with the Summary.
+        resources: values of the function's other parameters, by name; only those that are named
+            like an argument of `run` have to stand here.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:
@@ -138,6 +141,20 @@ async def _in_order(run: Coroutine[Any, Any, Summary]) -> Summary:
             except asyncio.CancelledError:
                 continue
         raise
+
+
+def _together(resources: Mapping[str, Any] | None, named: dict[str, Any]) -> dict[str, Any]:
+    if resources is None:
+        return named
+    if not isinstance(resources, Mapping):
+        raise UsageError(
+            f"run(resources={safe(repr(resources), 80)}): expected a mapping of the function's "
+            "parameters to their values"
+        )
+    twice = [name for name in resources if name in named]
+    if twice:
+        raise UsageError(f"run() got {twice[0]!r} twice: by itself and in resources=")
+    return {**resources, **named}
 
 
 def parse_shard(shard: str | None) -> tuple[int, int] | None:

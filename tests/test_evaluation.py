@@ -10,7 +10,7 @@ from types import MappingProxyType, SimpleNamespace
 import pytest
 
 from doteval import ForEach, Result, Score, foreach, metrics
-from doteval.concurrency import Adaptive, Retry, Sequential, SlidingWindow
+from doteval.concurrency import Adaptive, AsyncSequential, Retry, Sequential, SlidingWindow
 from doteval.errors import NotFound, ResultError, UsageError
 from doteval.evaluation import (
     BoundEvaluation,
@@ -605,3 +605,29 @@ def test_notes_of_an_exception_are_kept():
     error.add_note("the third shard")
 
     assert "the third shard" in failure_of(error, ()).traceback
+
+
+# ------------------------------------------------------------------ timeouts of a plain def
+
+
+@pytest.mark.parametrize("concurrency", [None, Sequential()])
+def test_a_timeout_that_nothing_could_enforce_is_refused(concurrency):
+    """A call in this thread ends when it ends."""
+    with pytest.raises(UsageError, match=r"concurrency=AsyncSequential\(\)"):
+        ForEach(concurrency=concurrency, timeout=1)("n", [1])(lambda n: True)
+
+
+def test_a_timeout_that_can_be_enforced_is_taken():
+    async def eval_async(n): ...
+
+    @functools.wraps(eval_async)
+    def eval_wrapped(n):
+        return eval_async(n)
+
+    for function, options in (
+        (eval_async, {}),
+        (eval_wrapped, {}),
+        (lambda n: True, {"concurrency": AsyncSequential()}),
+        (lambda n: True, {"executor": "threads"}),
+    ):
+        assert ForEach(timeout=1, **options)("n", [1])(function).timeout == 1

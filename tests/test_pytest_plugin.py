@@ -799,7 +799,12 @@ def eval_error(a):
     under_pdb = project.run("--experiment", "y", "--pdb", "--pdbcls", "pdb:Pdb", "-k", "nothing")
 
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["first: row 1: Skipped: not today (eval_skip.py:8)"])
+    result.stdout.fnmatch_lines(
+        [
+            "first: row 1: Skipped: not today (a row can not be skipped: leave it out of the dataset, "
+            "or skip in a fixture) (eval_skip.py:8)"
+        ]
+    )
     result.stdout.fnmatch_lines(["first: row 0: error: the answer was cut"])
     assert project.summary("eval_skip.py::eval_skip").scored == 2
     assert under_pdb.ret == pytest.ExitCode.NO_TESTS_COLLECTED

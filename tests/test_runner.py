@@ -1455,3 +1455,41 @@ def test_rows_see_the_variables_of_who_called_where_a_loop_is_running(store):
     asyncio.run(cell())
 
     assert seen == ["kept"]
+
+
+def test_a_parameter_may_be_named_like_an_option_of_run(store):
+    @foreach("n", [1])
+    def eval_n(n, samples, model):
+        return samples + model == 3
+
+    with pytest.raises(UsageError, match=r"resources=\{'samples': \.\.\.\}"):
+        quiet(eval_n, "e", store, model=2)
+    with pytest.raises(UsageError, match="'model' twice"):
+        quiet(eval_n, "e", store, model=2, resources={"samples": 1, "model": 2})
+    with pytest.raises(UsageError, match="expected a mapping"):
+        quiet(eval_n, "e", store, resources=3)
+
+    assert quiet(eval_n, "e", store, model=2, resources={"samples": 1}).scored == 1
+
+
+def test_two_evaluations_of_one_def_need_two_names(store):
+    """The second would run nothing, and report the figures of the first."""
+
+    def judging(answer, name="eval_n"):
+        @foreach("n", [1, 2])
+        def eval_n(n):
+            return n == answer
+
+        eval_n.__name__ = name
+        return eval_n
+
+    good, same, bad = judging(1), judging(1), judging(3)
+    quiet(good, "e", store)
+
+    assert quiet(same, "e", store).scored == 2
+    with pytest.raises(UsageError, match="two different evaluations are called"):
+        quiet(bad, "e", store)
+    assert quiet(bad, "another", store).scored == 2
+    assert quiet(judging(3, "bad"), "e", store).scored == 2
+    del good, same
+    assert quiet(bad, "e", store).scored == 2  # as where a factory is called again

@@ -276,6 +276,8 @@ def _told(record: Record, error: BaseException | None, file: str) -> str:
 
     outcome: Any = record.outcome
     said = f"row {record.position}: {safe(outcome.type, 80)}: {one_line(outcome.message, 300)}"
+    if outcome.type == "Skipped":  # by pytest.skip()
+        said += " (a row can not be skipped: leave it out of the dataset, or skip in a fixture)"
     if error is None or type(error).__name__ != outcome.type:
         return said
     lines = [line for name, line in _places(error) if name == file]

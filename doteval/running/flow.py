@@ -11,6 +11,7 @@ is too large or too old.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..budget import Budget
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
@@ -42,6 +44,14 @@ from .copies import on_copies
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 _TICK = 0.1  # seconds between two snapshots for whoever shows progress
+
+
+# The evaluations that this process has run, by store, experiment and name, while they are alive.
+_ran: WeakValueDictionary[tuple[str, str, str], Evaluation] = WeakValueDictionary()
+
+
+def _is_variant(one: Evaluation | None, other: Evaluation) -> bool:
+    return one is not None and one.is_variant_of(other)
 
 
 class RowItem(Item):
@@ -171,6 +181,7 @@ class Flow:
             DatasetError: the dataset raised or has no rows; the rows before it are kept.
             ExecutorError: the executor can not run any row.
         """
+        self._refuse_namesake()
         self._clock = asyncio.get_running_loop()
         self._began = self._last_durable = self._clock.time()
         self._epoch = time.time() - self._began  # turns the loop's clock into Unix seconds
@@ -185,6 +196,27 @@ class Flow:
             self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
             if self._loop is not None:
                 self._loop.let_go()
+
+    def _refuse_namesake(self) -> None:
+        """
+        Two evaluations that a factory or a loop has made would be one in the store.
+
+        Raises:
+            UsageError: another evaluation of the same lines of code has this name. One whose code
+                has changed, as in a notebook's cell that was edited, goes on as the same.
+        """
+        if self.place.path is None:
+            return
+        entry = str(self.place), self.experiment, self.name
+        if _is_variant(_ran.get(entry), self.evaluation):
+            gc.collect()  # one that nobody holds any more is no other: its factory was called again
+        if _is_variant(_ran.get(entry), self.evaluation):
+            raise UsageError(
+                f"two different evaluations are called {self.name} in the experiment "
+                f"{self.experiment!r}: rows of one would count as the other's; give each a name of "
+                f"its own ({self.evaluation.__name__}.__name__ = ...), or another experiment"
+            )
+        _ran[entry] = self.evaluation
 
     async def _with(self, store: Store) -> Summary:
         self._number = 0
@@ -733,9 +765,22 @@ def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, 
     if missing:
         raise UsageError(
             f"{evaluation.__name__}() needs a value for {', '.join(map(repr, missing))}: pass it "
-            f"as run(..., {missing[0]}=...), or run it under pytest, where it is a fixture"
+            f"as run(..., {_as_argument(missing[0])}), or run it under pytest, where it "
+            "is a fixture"
         )
     return dict(resources)
+
+
+_OPTIONS = frozenset(  # of run(), which can not be passed to the function by themselves
+    {
+        *("evaluation", "experiment", "storage", "samples", "progress", "fresh", "budget"),
+        *("shard", "on_record", "on_limit", "on_finish", "resources"),
+    }
+)
+
+
+def _as_argument(name: str) -> str:
+    return f"resources={{{name!r}: ...}}" if name in _OPTIONS else f"{name}=..."
 
 
 def _sample_size(samples: int | None) -> int | None:
