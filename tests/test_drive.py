@@ -275,3 +275,44 @@ def test_what_comes_from_another_loop_says_so():
     assert [told[n].attempts for n in (1, 2)] == [5, 1]
     for record in records:
         assert "was made on another event loop" in record.outcome.message
+
+
+TWICE = """
+import asyncio, signal, sys, threading
+from doteval import ForEach, run
+from doteval.concurrency import SlidingWindow
+
+interrupted = []
+
+@ForEach(concurrency=SlidingWindow(2))("n", range(4))
+async def eval_n(n):
+    if n != 2 or interrupted:
+        return True
+    try:
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        await asyncio.sleep(3600)
+    finally:
+        interrupted.append(True)
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        await asyncio.sleep(3600)
+
+def go():
+    return run(eval_n, "e", sys.argv[1], progress=False)
+
+try:
+    go()
+except KeyboardInterrupt:
+    print("interrupted")
+print([thread.name for thread in threading.enumerate() if "writer" in thread.name])
+print(go().scored)
+"""
+
+
+def test_a_run_that_is_interrupted_twice_gives_back_its_claim_and_its_store(tmp_path):
+    """What was finished is stored, and the same call resumes it in the same process."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", TWICE, str(tmp_path / "s.db")],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("interrupted\n[]\n4\n", "")

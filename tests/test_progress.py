@@ -587,6 +587,26 @@ class TestOutputOfTheUser:
 
         assert after is first
 
+    def test_streams_come_back_however_runs_overlap(self, drawn, clock):
+        """Two runs in one process: the last one that ends gives the streams back."""
+        first = Shared(drawn)
+        lines = [Live(drawn.append, lambda: Terminal(80), clock) for _ in range(2)]
+        runs = [printing_above(line) for line in lines]
+
+        with redirect_stdout(first):
+            for run in runs:
+                run.__enter__()
+            stand_in = sys.stdout
+            print("text")
+            runs[0].__exit__(None, None, None)
+            meanwhile = sys.stdout
+            runs[1].__exit__(None, None, None)
+            after = sys.stdout
+
+        assert stand_in is meanwhile is not first
+        assert after is first
+        assert "text" in "".join(drawn)
+
     def test_without_a_live_line_nothing_is_replaced(self, drawn):
         """Heartbeats and callables of the user's need no way made."""
         before = sys.stdout

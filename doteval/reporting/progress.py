@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from threading import RLock
@@ -522,23 +522,24 @@ class _Pace:
 
 
 class _Above:
-    """A text stream whose output appears above the live line."""
+    """A text stream whose output appears above the live lines."""
 
-    def __init__(self, stream: TextIO, live: Live) -> None:
-        self._stream = stream
-        self._live = live
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
 
     def write(self, chars: str) -> int:
-        with self._live.making_way(chars):
-            written = self._stream.write(chars)
-            self._stream.flush()  # else the end of the text would follow the next draw
+        with ExitStack() as stack:
+            for live in tuple(_lives):
+                stack.enter_context(live.making_way(chars))
+            written = self.stream.write(chars)
+            self.stream.flush()  # else the end of the text would follow the next draw
         return written
 
     def writelines(self, lines: Iterable[str]) -> None:
         self.write("".join(lines))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.stream, name)
 
 
 @contextmanager
@@ -553,18 +554,29 @@ def printing_above(progress: object) -> Iterator[None]:
     if not isinstance(progress, Live):
         yield
         return
-    before = {"stdout": sys.stdout, "stderr": sys.stderr}
-    ours = {
-        name: _Above(stream, progress) for name, stream in before.items() if is_terminal(stream)
-    }
-    for name, stream in ours.items():
-        setattr(sys, name, stream)
+    with _changing:
+        if not _lives:
+            for name in ("stdout", "stderr"):
+                stream = getattr(sys, name)
+                if is_terminal(stream):
+                    _above[name] = _Above(stream)
+                    setattr(sys, name, _above[name])
+        _lives.append(progress)
     try:
         yield
     finally:
-        for name, stream in ours.items():
-            if getattr(sys, name) is stream:  # else user code has put its own there
-                setattr(sys, name, before[name])
+        with _changing:
+            _lives.remove(progress)
+            while _above and not _lives:
+                name, ours = _above.popitem()
+                if getattr(sys, name) is ours:  # else user code has put its own there
+                    setattr(sys, name, ours.stream)
+
+
+# One stand-in for each stream, however many runs overlap: the last of them takes it away.
+_lives: list[Live] = []
+_above: dict[str, _Above] = {}
+_changing = RLock()
 
 
 def progress_on(

@@ -13,7 +13,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -51,7 +51,10 @@ def drive(
         KeyboardInterrupt: SIGINT or SIGTERM; `args[0]` is the signal's number.
     """
     loop = loop or _kept_loop()
+    releases: list[Callable[[], object]] = []
+    token = _releases.set(releases)
     task = loop.create_task(main())
+    _releases.reset(token)
     try:
         with _Signals(loop, task, stops) as signals:
             try:
@@ -72,8 +75,23 @@ def drive(
                 raise KeyboardInterrupt(signals.received)
             return value
     finally:
-        if task.done():  # else it was interrupted twice: what is left of it stays where it is
+        if task.done():
             loop.run_until_complete(asyncio.sleep(0))  # callbacks that hold what has ended
+        else:  # interrupted twice: what is left of it stays where it is
+            for release in releases:
+                release()
+
+
+_releases: ContextVar[list[Callable[[], object]]] = ContextVar("releases")
+
+
+def if_abandoned(release: Callable[[], object]) -> None:
+    """
+    Call this if the coroutine that is running is interrupted while it cleans up, and given up.
+
+    It must not wait for the event loop, and may find its work done.
+    """
+    _releases.get([]).append(release)
 
 
 # --- the loops of a thread --------------------------------------------------------------------

@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary
 
 from ..budget import Budget
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
-from ..concurrency.loop import Item, Loop
+from ..concurrency.loop import GRACE, Item, Loop
 from ..concurrency.reading import Reading
 from ..concurrency.retry import Retry
 from ..concurrency.strategies import as_mapping, history, summary_of
@@ -40,6 +40,7 @@ from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
 from .circumstances import commit_of, version
 from .copies import on_copies
+from .drive import if_abandoned
 
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
@@ -226,6 +227,7 @@ class Flow:
         else:
             writer = Grouped(self._write(store), self._durable, self._break, self._prepared)
             store.on_prepared = writer.prepared
+        if_abandoned(partial(_release, store, writer))
         try:
             former, before = self._before(store)
             run = self._header(store, before)
@@ -793,6 +795,12 @@ def _sample_size(samples: int | None) -> int | None:
 
 def _number(key: bytes, repeat: int) -> int:
     return int.from_bytes(key, "big") + repeat  # a third of the memory of a tuple of both
+
+
+def _release(store: Store, writer: Writer) -> None:
+    """What was finished is written, and the claim given back: the next run need not wait for it."""
+    if writer.end(GRACE):
+        store.close()
 
 
 def _nothing() -> None:

@@ -52,6 +52,15 @@ class Writer(Protocol):
         """Write what was put, and end."""
         ...
 
+    def end(self, patience: float) -> bool:
+        """
+        `close` for who has no event loop any more; whether it was done within the patience.
+
+        Args:
+            patience: seconds.
+        """
+        ...
+
 
 class Inline:
     """A writer for a store in memory: no thread, so that a virtual clock can drive a whole run."""
@@ -72,6 +81,9 @@ class Inline:
 
     async def close(self) -> None:
         pass
+
+    def end(self, patience: float) -> bool:
+        return True
 
 
 class Grouped:
@@ -104,6 +116,7 @@ class Grouped:
         self._queue: deque[Any] = deque()
         self._wake = Event()
         self._broken: BaseException | None = None
+        self._over = False
         self._thread = Thread(target=self._work, name="doteval-writer", daemon=True)
         self._thread.start()
 
@@ -113,14 +126,24 @@ class Grouped:
             self._wake.set()
 
     async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
+        if self._over:
+            raise asyncio.CancelledError  # of a run that was given up, whose rest goes on
         future: asyncio.Future[Value] = self._loop.create_future()
         self.put(_Call(future, function, arguments))
         return await future
 
     async def close(self) -> None:
+        if self._over:
+            return
         future: asyncio.Future[None] = self._loop.create_future()
         self.put(_Call(future, None, ()))
         await future
+
+    def end(self, patience: float) -> bool:
+        self._over = True
+        self.put(_Call(self._loop.create_future(), None, ()))
+        self._thread.join(patience)
+        return not self._thread.is_alive()
 
     def prepared(self) -> None:
         """What is being written needs nothing more than the disk."""
