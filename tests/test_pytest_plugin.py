@@ -801,8 +801,8 @@ def eval_error(a):
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "first: row 1: Skipped: not today (a row can not be skipped: leave it out of the dataset, "
-            "or skip in a fixture) (eval_skip.py:8)"
+            "first: row 1: Skipped: not today (a row can not be skipped: leave it out of the "
+            "dataset, or skip in a fixture) (eval_skip.py:8)"
         ]
     )
     result.stdout.fnmatch_lines(["first: row 0: error: the answer was cut"])
