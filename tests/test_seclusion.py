@@ -141,3 +141,26 @@ def test_the_iterator_of_an_asynchronous_dataset_need_not_be_iterable(tmp_path):
 
     assert (planned.problem, planned.rows) == (None, 2)
     assert quiet(work).scored == 2
+
+
+def test_a_loop_that_a_row_leaves_running_is_there_for_the_next_row():
+    """As Playwright's sync API does, which runs its loop in a greenlet from start to stop."""
+
+    class Suspended:
+        running = True
+
+        def is_running(self):
+            return self.running
+
+    theirs, seen = Suspended(), []
+
+    @ForEach()("n", range(4))
+    def eval_n(n):
+        seen.append(asyncio._get_running_loop())
+        if n == 0:
+            asyncio._set_running_loop(theirs)
+        theirs.running = n < 2
+        return True
+
+    assert quiet(eval_n).scored == 4
+    assert seen == [None, theirs, theirs, None]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 from typing import Any, TypeVar
 
 from ..errors import ExecutorError, UsageError
@@ -29,14 +29,23 @@ def off_loop(function: Callable[[], Value]) -> Value:
     Call somebody else's plain code as if no event loop were running in this thread.
 
     It knows of no loop and may begin one: `asyncio.run`, and the many synchronous faces of
-    asynchronous clients that call it, refuse where they see one running.
+    asynchronous clients that call it, refuse where they see one running. The one loop that it does
+    see is one that such code left running, as Playwright does from its start to its stop.
     """
-    loop = asyncio._get_running_loop()
-    asyncio._set_running_loop(None)
+    loop, theirs = asyncio._get_running_loop(), _left.loop
+    asyncio._set_running_loop(None if theirs is None or not theirs.is_running() else theirs)
     try:
         return function()
     finally:
+        _left.loop = asyncio._get_running_loop()
         asyncio._set_running_loop(loop)
+
+
+class _Left(local):
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+_left = _Left()
 
 
 Job = tuple["asyncio.Future[Any]", asyncio.AbstractEventLoop, Callable[[], Any]]

@@ -18,13 +18,9 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from ..concurrency.executors import off_loop
-
 Value = TypeVar("Value")
 
-_LAST = (
-    1.0  # seconds for what is left on a loop when it is closed; rows had their grace period before
-)
+_LAST = 1.0  # seconds for what is left on a loop at its end; rows had their grace period before
 
 
 def drive(
@@ -150,9 +146,12 @@ def close(loop: asyncio.AbstractEventLoop) -> None:
     """Cancel what is left on a loop, wait for it for a second, and close the loop."""
     if loop.is_running():  # the interpreter ends while another thread is at work
         return
+    another = asyncio._get_running_loop()  # of whoever's thread it is in which a loop is collected
+    asyncio._set_running_loop(None)
     try:
-        off_loop(partial(_finish, loop))
+        _finish(loop)
     finally:
+        asyncio._set_running_loop(another)
         loop.close()
 
 

@@ -229,3 +229,36 @@ def test_retries_by_tenacity_see_the_same_errors(kind, endpoint):
 
     assert (summary.scored, summary.failed) == (40, 0)
     assert statuses(endpoint).count(200) == 40
+
+
+@every_model
+@pytest.mark.parametrize("where", ["script", "notebook"])
+def test_a_client_that_a_module_holds_serves_every_run(kind, where, endpoint):
+    """Its connections belong to the loop of the first run, which the others share."""
+    models, records = [], []
+
+    @ForEach(concurrency=SlidingWindow(10))("question,answer", ROWS)
+    async def eval_held(question, answer):
+        if not models:
+            models.append(kind(endpoint.url, 0))
+        return await models[0](question) == answer
+
+    @ForEach()("n", [1])
+    async def eval_close(n):
+        await models[0].close()
+        return True
+
+    async def cell():
+        every_run()
+
+    def every_run():
+        for evaluation in (eval_held, eval_held, eval_held, eval_close):
+            doteval.run(evaluation, storage="memory://", progress=False, on_record=records.append)
+
+    if where == "script":
+        every_run()
+    else:
+        asyncio.run(cell())
+
+    assert len(records) == 3 * len(ROWS) + 1
+    assert {(record.failed, record.attempts) for record in records} == {(False, 1)}
