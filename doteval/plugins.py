@@ -122,7 +122,7 @@ class Registry(Generic[T]):
                 error = str(problem)
             listed.append(Plugin(point.name, self.kind, _label(distribution), error))
         for name, thing in own.items():
-            origin = "built in" if _is_ours(thing) else "registered"
+            origin = "built in" if is_ours(thing) else "registered"
             listed.append(Plugin(name, self.kind, origin))
         return sorted(listed, key=lambda plugin: (plugin.name, plugin.distribution))
 
@@ -241,6 +241,6 @@ def _where(thing: Any) -> str:
     return f"{definition.__module__}.{definition.__qualname__}"
 
 
-def _is_ours(thing: Any) -> bool:
+def is_ours(thing: Any) -> bool:
     module: str = getattr(_definition(thing), "__module__", "")
     return module == __package__ or module.startswith(f"{__package__}.")

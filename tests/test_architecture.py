@@ -75,6 +75,7 @@ files                    # finds evaluations in files, for those who run them wi
 
 reporting.tables         # a terminal: widths, colours
 reporting.progress
+reporting.figures        # figures that a run has kept
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines

@@ -22,6 +22,7 @@ from .. import intervals, metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..records import Record
 from ..storage import Place, Store, open_store
+from .figures import KEPT, recalled
 from .pairs import (
     NONE,
     REGRESSION,
@@ -390,6 +391,22 @@ def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
     return Contrast(a, b, *failed, tuple(scores), tuple(notes))
 
 
+def _of_kept(
+    a: Side, b: Side, name: str, title: str, n: int, asked: Question
+) -> Iterator[Difference]:
+    """The figures that both sides' runs have kept, where nobody can compute them for these rows."""
+    x, y = (
+        recalled(reversed(each.runs), name, title, asked.confidence, each.tally.scores[name])
+        for each in (a, b)
+    )
+    if x is not None and y is not None and x.value is not None and y.value is not None:
+        less = asked.prefers_less(name, title)
+        method = f"{KEPT}, over all rows of either; no test"
+        yield Difference(
+            name, title, n, x.value, y.value, y.value - x.value, method=method, lower_is_better=less
+        )
+
+
 def _change(
     a: Side,
     b: Side,
@@ -400,12 +417,13 @@ def _change(
     notes: list[str],
 ) -> ScoreChange:
     pairs = Pairs(a, b, name, asked.examples)
-    differences = []
+    differences: list[Difference] = []
     for title in titles:
         try:
             found = difference_of(pairs, name, metrics.find(title), boolean, asked)
         except (NotFound, PluginError, UsageError) as error:  # this one only; the rest is told
             notes.append(f"{name}.{title}: {error}")
+            differences += _of_kept(a, b, name, title, len(pairs.xs), asked)
         else:
             differences.append(found)
     less = all(asked.prefers_less(name, title) for title in titles)

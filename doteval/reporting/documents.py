@@ -22,6 +22,7 @@ from ..storage import Store
 from .compared import code
 from .details import record_dict, row_label
 from .embedded import WRONG, as_text, verdict
+from .figures import KEPT
 from .summary import Summary, summarise
 from .tables import Terminal
 from .views import interval, plural, score_figure, short_name
@@ -355,6 +356,7 @@ def _markdown_lines(summary: Summary) -> Iterator[str]:
         yield _markdown_row([*first, "", "", "", last])
     for name, metric, estimate in metrics[:_SCORES]:
         called = name if metric in ("accuracy", "mean") else f"{name} {metric}"
+        called += " (kept)" if estimate.method.startswith(KEPT) else ""
         value = f"**{score_figure(metric, estimate.value)}**"
         span = interval(metric, estimate, _PLAIN)
         yield _markdown_row([*first, code(called), value, span or text.NOTHING, last])

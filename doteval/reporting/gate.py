@@ -19,6 +19,7 @@ from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate
 from ..storage import Store
 from .compare import evaluations_of
+from .figures import KEPT
 from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
 from .pairs import Difference, Source, difference
 from .summary import Summary, summarise
@@ -187,7 +188,11 @@ def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
     """
     known = [f"{score}.{metric}" for score, found in summary.scores.items() for metric in found]
     there = f"; there are: {', '.join([*known, *FIGURES])}"
-    by_metric = summary.scores.get(gate.subject)
+    by_metric = summary.scores.get(gate.subject, {})
+    if gate.metric not in by_metric and not (gate.metric is None and by_metric):
+        wanted = f"{gate.subject}.{'' if gate.metric is None else f'{gate.metric}:'}"
+        if told := [each for each in summary.unknown if each.startswith(wanted)]:
+            raise NotFound(told[0])
     if not by_metric:
         why = "" if summary.scored else ": no row has scores"
         raise NotFound(f"there is no score {gate.subject!r}{why}{there}")
@@ -198,8 +203,7 @@ def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
         )
     metric = next(iter(by_metric)) if gate.metric is None else gate.metric
     if metric not in by_metric:
-        told = [each for each in summary.unknown if each.startswith(f"{gate.subject}.{metric}:")]
-        raise NotFound(told[0] if told else f"there is no {gate.subject}.{metric}{there}")
+        raise NotFound(f"there is no {gate.subject}.{metric}{there}")
     return metric, by_metric[metric]
 
 
@@ -207,6 +211,8 @@ def _by_estimate(
     gate: Gate, threshold: float, summary: Summary, metric: str, estimate: Estimate
 ) -> Verdict:
     verdict = _decided(gate, summary, threshold, estimate, _share_like(metric))
+    if estimate.method.startswith(KEPT):
+        verdict = replace(verdict, note=KEPT)
     pair = summary.bounds.get(gate.subject, {}).get(metric)
     return _if_failures_counted(verdict, threshold, summary, pair, "it")
 

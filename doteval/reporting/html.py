@@ -283,7 +283,7 @@ def _evaluation(part: Part, is_open: bool) -> str:
     )
     notes = "".join(
         f'<p class="note warn">{_shown(note, 1_000)}</p>'
-        for note in (summary.error, *summary.unknown)
+        for note in (summary.error, *summary.unknown, *summary.kept)
         if note
     )
     return (

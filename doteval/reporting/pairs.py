@@ -136,7 +136,8 @@ class Side:
     def __init__(self, store: Store, source: Source) -> None:
         self.source = source
         self.tally: Tally = store.tally(*source)
-        self.values = Values(store, *source, store.runs(*source))
+        self.runs = store.runs(*source)
+        self.values = Values(store, *source, self.runs)
         self._store = store
 
     @property

@@ -5,23 +5,25 @@ Records to numbers: what an evaluation's stored records say, and how sure that i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Any
 
 from .. import metrics, text
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
+from ..plugins import is_ours
 from ..records import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
+from .figures import KEPT, kept, recalled
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """
-    What is stored of one evaluation of one experiment. Computed, never stored.
+    What is stored of one evaluation of one experiment. Computed when it is asked for.
 
     Attributes:
         experiment, evaluation: names.
@@ -44,6 +46,8 @@ class Summary:
             right; only of scores that are true or false, or shares of 1.
         unknown: metrics that nobody knows any more, or that could not work on the scores, and
             why; they are left out.
+        kept: of the metrics that nobody knows here those whose figure a run has kept, and why it is
+            shown as the run computed it.
         strategy: name and parameters of the last run's.
         limits: how the adaptive limit moved in the last run that had something to do; () for a
             fixed one.
@@ -86,6 +90,7 @@ class Summary:
     groups: int | None = None
     confidence: float = 0.95
     shards: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -142,6 +147,7 @@ class Summary:
             "groups": self.groups,
             "confidence": self.confidence,
             "unknown_metrics": list(self.unknown),
+            "kept_metrics": list(self.kept),
             "strategy": dict(self.strategy),
             "limits": list(self.limits),
             "runs": self.runs,
@@ -210,7 +216,7 @@ def summarise(
         total = max(total, done)
     missing = None if total is None else total - done
     values = Values(store, experiment, evaluation, runs)
-    scores, bounds, unknown = _estimates(values, tally, confidence)
+    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs)
     last = runs[-1] if runs else None
     return Summary(
         experiment=experiment,
@@ -244,7 +250,40 @@ def summarise(
         groups=None if values.groups is None else len(set(values.groups.values())),
         confidence=confidence,
         shards=shards_of(runs),
+        kept=tuple(recollected),
     )
+
+
+def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str, Any]]:
+    """
+    The figures of metrics that are not built in, for a run's header: whoever reads the store later
+    may not know them.
+
+    Raises:
+        NotFound: there is no such experiment or evaluation.
+        StoreError: the store can not be read.
+    """
+    tally = store.tally(experiment, evaluation)
+    own = {
+        name: {**facts, "metrics": [each for each in facts["metrics"] if _is_own(each)]}
+        for name, facts in tally.scores.items()
+    }
+    if not any(facts["metrics"] for facts in own.values()):
+        return []
+    values = Values(store, experiment, evaluation, store.runs(experiment, evaluation))
+    scores, _, _, _ = _estimates(values, replace(tally, scores=own), 0.95, ())
+    return [
+        kept(name, metric, estimate, 0.95, own[name])
+        for name, by_metric in scores.items()
+        for metric, estimate in by_metric.items()
+    ]
+
+
+def _is_own(metric: str) -> bool:
+    try:
+        return not is_ours(metrics.find(metric))
+    except (NotFound, PluginError):
+        return False
 
 
 def at_work(runs: list[Run]) -> Run:
@@ -353,28 +392,34 @@ Bounds = dict[str, dict[str, Sequence[float]]]
 
 
 def _estimates(
-    values: Values, tally: Tally, confidence: float
-) -> tuple[Estimates, Bounds, list[str]]:
+    values: Values, tally: Tally, confidence: float, runs: Sequence[Run]
+) -> tuple[Estimates, Bounds, list[str], list[str]]:
+    """The estimates and their bounds; what nobody can compute, and what a run has kept of it."""
     estimates: Estimates = {}
     bounds: Bounds = {}
-    unknown = []
+    unknown, recollected = [], []
     for name, facts in tally.scores.items():
         score = _Score(values, name, tally, confidence)
         for title in facts["metrics"]:
             try:
                 metric = metrics.find(title)
-                estimates.setdefault(name, {})[title] = score.estimate(metric)
-                pair = score.bounds(metric)
-            except (
-                NotFound,
-                PluginError,
-                UsageError,
-            ) as error:  # a StoreError is no metric's fault
+            except (NotFound, PluginError) as error:
+                figure = recalled(reversed(runs), name, title, confidence, facts)
+                if figure is None:
+                    unknown.append(f"{name}.{title}: {error}")
+                else:
+                    estimates.setdefault(name, {})[title] = figure
+                    recollected.append(f"{name}.{title} is {KEPT}: {error}")
+                continue
+            try:
+                estimate, pair = score.estimate(metric), score.bounds(metric)
+            except UsageError as error:  # a StoreError is no metric's fault
                 unknown.append(f"{name}.{title}: {error}")
                 continue
+            estimates.setdefault(name, {})[title] = estimate
             if pair is not None:
                 bounds.setdefault(name, {})[title] = pair
-    return estimates, bounds, unknown
+    return estimates, bounds, unknown, recollected
 
 
 class _Score:

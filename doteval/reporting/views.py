@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from .. import text
 from ..metrics import Estimate
+from .figures import KEPT
 from .progress import moves
 from .summary import Summary
 from .tables import Cell, Column, Terminal, table
@@ -26,7 +27,14 @@ STATUS_STYLES = {
 }
 _LABEL = 10  # columns of "strategy" and what parts it from its value
 LONGEST_NAME = 60  # characters shown of the name of a score, a metric or an error
-_RUNNING_TEXT = ("strategy", "limit", "reason", "unknown", "note")  # parted by blanks, not by dots
+_RUNNING_TEXT = (
+    "strategy",
+    "limit",
+    "reason",
+    "unknown",
+    "kept",
+    "note",
+)  # parted by blanks, not by dots
 _MOST_ERRORS = 8  # types of error in a block; the others are counted
 # What `Adaptive()` is made of: of its seven parameters only those that differ are shown. Those who
 # chose a fixed strategy want to read its one number.
@@ -81,6 +89,7 @@ def summary_lines(
         ("limit", [_limits(summary, terminal)]),
         ("reason", [_words(summary.error or "", terminal)]),
         ("unknown", [_words(each, terminal) for each in summary.unknown]),
+        ("kept", [_words(each, terminal) for each in summary.kept]),
         ("note", [_words(each, terminal) for each in notes]),
     ):
         lines += _labelled(label, facts, terminal)
@@ -464,6 +473,7 @@ def _head(
         return None, None, None
     name, metric, estimate = heads[0]
     said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
+    said += " (kept)" if estimate.method.startswith(KEPT) else ""
     more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
     value = score_figure(metric, estimate.value)
     return f"{said}{more}", value, interval(metric, estimate, terminal) or None

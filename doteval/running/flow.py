@@ -34,8 +34,9 @@ from ..intervals import as_float
 from ..keys import ATOMS, Identities, shard_of
 from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
 from ..redaction import safe_without, secrets_of
+from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot
-from ..reporting.summary import Summary, summarise
+from ..reporting.summary import Summary, own_figures, summarise
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
 from .circumstances import commit_of, version
@@ -395,17 +396,22 @@ class Flow:
             {**as_mapping(change), "at": round(change.at - self._began, 3)}
             for change in (history(self._gate) if loop is not None else ())
         ]
+        header = dict(run.header)
         closed = Run(
             run.uid, run.experiment, run.evaluation, run.started,
             finished=self._epoch + self._clock.time(),
             duration=self._clock.time() - self._began,
             status=self.status,
             pid=run.pid,
-            header=run.header,
+            header=header,
             history=tuple(changes),
             error=reason,
         )  # fmt: skip
-        await writer.call(store.end, self._number, closed)
+        try:
+            figures = await writer.call(own_figures, store, self.experiment, self.name)
+            header.update({FIGURES: figures} if figures else {})
+        finally:  # whatever prevents them, the run ends
+            await writer.call(store.end, self._number, closed)
 
     # -------------------------------------------------------------------- rows in
 

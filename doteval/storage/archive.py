@@ -8,7 +8,8 @@ Nothing refers to a row of a table: runs are known by their random ids, records 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from os import urandom
 from sqlite3 import Connection
@@ -30,6 +31,7 @@ from .encoding import (
 
 _PAGE = 500  # records read or written at a time
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
+_COPY_OF = "copy_of"  # in the header of a run whose id this store has had in another experiment
 
 
 class Opening(NamedTuple):
@@ -96,6 +98,30 @@ class Adopted(NamedTuple):
     attempts: int
 
 
+def identity(uid: str, header: Mapping[str, Any]) -> str:
+    """
+    What a run is known by wherever it is stored. Its id is unique in a store: a run that is there
+    in two experiments, as after a rename or an import, has another one in the second.
+    """
+    told: str = header.get(_COPY_OF) or uid
+    return told
+
+
+def free_uid(connection: Connection, uid: str, header: str) -> tuple[str, str]:
+    """
+    The id and the header, as JSON, for a run that comes into a store: as they are, or where the
+    store has the id already another one, and a header that says of what.
+    """
+    if not connection.execute("SELECT 1 FROM runs WHERE uid = ?", (uid,)).fetchone():
+        return uid, header
+    return urandom(16).hex(), as_copy(header, uid)
+
+
+def as_copy(header: str, uid: str) -> str:
+    """A header, as JSON, that says of which run this one is a copy."""
+    return dump({**load(header), _COPY_OF: uid})
+
+
 # --- reading ----------------------------------------------------------------------------------
 
 
@@ -135,8 +161,10 @@ def facts(
             "SELECT id, uid, part FROM runs WHERE evaluation = ? ORDER BY id", number
         ):
             if uid in told:  # else it began just now
-                uids[id] = uid
-                yield Ran(told[uid], part)
+                run = told[uid]
+                uids[id] = identity(uid, run.header)
+                header = {name: v for name, v in run.header.items() if name != _COPY_OF}
+                yield Ran(replace(run, uid=uids[id], header=header), part)
         scores = {id: score for id, score, _ in names[number]}
         yield from _records(db, number, last_record, uids, scores)
         yield from _attempts(db, number, last_attempt, uids)
@@ -322,10 +350,9 @@ class _Adoption:
 
     def _run_again(self, fact: Ran) -> None:
         run = fact.run
-        uid = run.uid
-        known = "SELECT 1 FROM runs WHERE uid = ?"
-        if self._connection.execute(known, (uid,)).fetchone():
-            uid = urandom(16).hex()  # this store has the original, or another copy
+        if run.uid in self._runs:
+            raise Contradiction(f"run {run.uid!r} of evaluation {self._name!r} is there twice")
+        uid, header = free_uid(self._connection, run.uid, dump(dict(run.header)))
         self._runs[run.uid] = self._inserted(
             "runs (uid, part, evaluation, started, finished, duration, status, pid, header, "
             "history, error)",
@@ -338,7 +365,7 @@ class _Adoption:
             # It runs somewhere else, if at all; what it adds from now on does not come here.
             "interrupted" if run.status == "running" else run.status,
             run.pid,
-            dump(dict(run.header)),
+            header,
             dump(list(run.history)),
             None if run.error is None else storable(run.error),
         )

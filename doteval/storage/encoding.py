@@ -151,8 +151,27 @@ def _is_text(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _is_figure(value: Any) -> bool:
+    """Whether it is what `reporting.figures.kept` makes."""
+    if not isinstance(value, dict):
+        return False
+    estimate, of = value.get("estimate"), value.get("of")
+    if not isinstance(estimate, dict) or not isinstance(of, dict):
+        return False
+    numbers = [estimate.get(name, "") for name in ("value", "stderr", "low", "high")]
+    return (
+        all(isinstance(value.get(name), str) for name in ("score", "metric"))
+        and isinstance(estimate.get("method"), str)
+        and _is_whole(estimate.get("n"))
+        and type(value.get("confidence")) is float
+        and all(each is None or type(each) in (int, float) for each in (*numbers, *of.values()))
+    )
+
+
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("doteval", "python", "platform", "commit", "source"), (_is_text, "a text")),
+    **dict.fromkeys(
+        ("doteval", "python", "platform", "commit", "source", "copy_of"), (_is_text, "a text")
+    ),
     "strategy": (
         lambda value: isinstance(value, dict) and isinstance(value.get("name", ""), str),
         "an object with a name",
@@ -166,6 +185,10 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "fresh": (lambda value: isinstance(value, bool), "true or false"),
     "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
+    "figures": (
+        lambda value: isinstance(value, list) and all(map(_is_figure, value)),
+        "a list of figures as a run keeps them",
+    ),
 }
 
 

@@ -385,7 +385,7 @@ class _Line:
         state = _STATES.index(self.one_of("state", _STATES))
         return Kept(self.text("run"), state, columns, dump(body), scores)
 
-    def _usage(self, name: str) -> int | float | None:
+    def _usage(self, name: str) -> Any:
         """Whatever somebody counts in: a client may report half a token."""
         value: int | float | None = self.of.get(name)
         if value is None or (type(value) in (int, float) and 0 <= value < 2**63):  # NaN is not

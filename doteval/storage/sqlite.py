@@ -324,14 +324,15 @@ class SqliteStore:
             )
 
     def end(self, number: int, run: Run) -> None:
-        """Close a run: its last status, times and history. Gives its lock back."""
+        """Close a run: its last status, times, header and history. Gives its lock back."""
         running = self._runs.pop(number)
         try:
             with self._db.writing() as db:
                 db.execute(
-                    "UPDATE runs SET finished = ?, duration = ?, status = ?, history = ?, "
-                    "error = ? WHERE id = ?",
-                    (run.finished, run.duration, run.status, dump(list(run.history)),
+                    "UPDATE runs SET finished = ?, duration = ?, status = ?, header = ?, "
+                    "history = ?, error = ? WHERE id = ?",
+                    (run.finished, run.duration, run.status, dump(dict(run.header)),
+                     dump(list(run.history)),
                      None if run.error is None else storable(run.error), number),
                 )  # fmt: skip
         finally:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..records import LIVE, STALE, SUPERSEDED, Run
+from .archive import as_copy, free_uid, identity
 from .database import Database, by_column
 from .encoding import ATTEMPT_COLUMNS, load
 from .rivals import Rivals, Row
@@ -117,15 +118,15 @@ def facts_of(db: Database, evaluation: int) -> list[Sequence[Any]]:
 
 
 def runs_of(facts: Iterable[Sequence[Any]], name: Name) -> dict[int, Run]:
-    """Runs by their ids."""
-    return {
-        id: Run(
-            uid, *name, started, finished, duration, status, pid,
-            {**load(header), "shard": part or None}, tuple(load(history or "[]")), error,
-        )
-        for id, uid, part, started, finished, duration, status, pid, header, history, error
-        in facts
-    }  # fmt: skip
+    """Runs by their ids, each with what it is known by in every store."""
+    found = {}
+    for id, uid, part, started, finished, duration, status, pid, told, history, error in facts:
+        header = {**load(told), "shard": part or None}
+        found[id] = Run(
+            identity(uid, header), *name, started, finished, duration, status, pid, header,
+            tuple(load(history or "[]")), error,
+        )  # fmt: skip
+    return found
 
 
 class _News(NamedTuple):
@@ -203,7 +204,9 @@ class Taking:
         """Bring the runs up to date; a run that goes on there has been cut short here."""
         numbers = {run.uid: id for id, run in mine.items()}
         news = _News({}, set())
-        for id, uid, *facts in self._theirs.facts:
+        theirs = runs_of(self._theirs.facts, self._theirs.name)
+        for id, _, *facts in self._theirs.facts:
+            uid = theirs[id].uid
             if facts[4] == "running":
                 facts[4], facts[8] = "interrupted", facts[8] or _CUT_SHORT
             number = numbers.get(uid)
@@ -213,6 +216,7 @@ class Taking:
                 self._add(runs=1)
             elif mine[number].finished is None:
                 news.open.add(id)
+                facts[6] = as_copy(facts[6], uid)  # whether it is one or the original
                 self._connection.execute(
                     "UPDATE runs SET part = ?, started = ?, finished = ?, duration = ?, "
                     "status = ?, pid = ?, header = ?, history = ?, error = ? WHERE id = ?",
@@ -222,7 +226,8 @@ class Taking:
             self._uids[number] = uid
         return news
 
-    def _insert_run(self, uid: str, facts: Sequence[Any]) -> int:
+    def _insert_run(self, uid: str, facts: list[Any]) -> int:
+        uid, facts[6] = free_uid(self._connection, uid, facts[6])
         number = self._connection.execute(
             f"INSERT INTO runs (evaluation, {_RUN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self._number, uid, *facts),
