@@ -17,6 +17,7 @@ from doteval.reporting.gate import Stored as Evidence
 from doteval.reporting.gate import judge, parse
 from doteval.reporting.summary import summarise
 from doteval.storage import locate, open_store
+from doteval.storage.archive import Ran
 from doteval.storage.merging import Disagreement, Source, Target, merge
 from doteval.storage.parts import shards_of
 from doteval.storage.rivals import Rivals, Row
@@ -809,3 +810,53 @@ def test_the_command_takes_no_storage(folder, capsys):
 
     assert code == 2
     assert "as arguments" in err
+
+
+def test_a_merge_after_a_rename_brings_what_is_new(folder):
+    """A nightly job merges, then names what came after the day: a run may be in both."""
+    recorded("a.db", an_entry("x"))
+    merged("all.db", "a.db")
+    assert main(["rename", "e", "monday", "--storage", "all.db"]) == 0
+    recorded("a.db", an_entry("y"), started=20.0)
+
+    (found,) = merged("all.db", "a.db")
+    (again,) = merged("all.db", "a.db")
+
+    assert (found.runs, found.records, found.live) == (2, 2, 2)
+    assert (again.runs, again.records, again.conflicts) == (0, 0, 0)
+    assert rows("all.db", experiment="monday") == [("x", False, 100.0)]
+
+
+def test_a_copy_is_merged_like_its_original(folder):
+    """An imported experiment whose store has the original too is still the same runs."""
+    recorded("a.db", an_entry("x"), an_attempt("x"))
+    assert main(["export", "e", "-o", "e.jsonl", "--storage", "a.db"]) == 0
+    assert main(["import", "e.jsonl", "--name", "copy", "--storage", "a.db"]) == 0
+    recorded("a.db", an_entry("y"), started=20.0, experiment="copy")
+
+    merged("all.db", "a.db")
+    assert main(["delete", "e", "--yes", "--storage", "all.db"]) == 0
+    assert main(["rename", "copy", "e", "--storage", "all.db"]) == 0
+    found = {each.experiment: each for each in merged("all.db", "a.db")}
+
+    assert (found["e"].runs, found["e"].records, found["e"].conflicts) == (0, 0, 0)
+    assert (found["copy"].runs, found["copy"].records) == (2, 2)
+    assert len(rows("all.db")) == len(rows("all.db", experiment="copy")) == 2
+
+
+def test_a_copy_of_a_run_that_went_on_is_still_the_same_run(folder):
+    """What is known of a run may change after it was merged; which run it is does not."""
+    begun = recorded("a.db", an_entry("x"), end=False)
+    merged("all.db", "a.db")
+    assert main(["rename", "e", "monday", "--storage", "all.db"]) == 0
+    merged("all.db", "a.db")
+    in_sql("a.db", "UPDATE runs SET status = 'complete', finished = 30.0")
+
+    (ended,) = merged("all.db", "a.db")
+    (again,) = merged("all.db", "a.db")
+
+    assert (ended.runs, ended.records, again.runs, again.records) == (0, 0, 0, 0)
+    store = a_store("all.db")
+    (fact,) = [each.run for each in store.facts("e") if isinstance(each, Ran)]
+    store.close()
+    assert (fact.uid, fact.status) == (begun, "complete")
