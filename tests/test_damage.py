@@ -62,3 +62,37 @@ def test_damage_is_never_another_figure(
 
     assert main([*typed, "--storage", str(damaged)]) == STORE
     assert "the file is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["list"], ["list", "--json"], ["doctor"], ["prune", "--keep", "0", "--yes"], ["show", "a"]],
+    ids=" ".join,
+)
+def test_who_reads_an_empty_file_leaves_it_empty(tmp_path: Path, typed: list[str]) -> None:
+    """A store is made by who writes one; nothing stands beside it either."""
+    path = tmp_path / "empty.db"
+    path.touch(0o644)
+
+    assert main([*typed, "--storage", str(path)]) == (1 if typed[0] == "show" else 0) or (
+        typed == ["doctor"]  # its mode is worth a note
+    )
+    assert path.stat().st_size == 0
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == ["empty.db"]
+
+
+def test_a_merge_leaves_the_stores_that_it_reads_as_they_are(tmp_path: Path) -> None:
+    """An empty one too."""
+    one, empty = tmp_path / "one.db", tmp_path / "empty.db"
+    empty.touch()
+    with closing(open_store(one)) as store:
+        stock(store, "a", [recorded(0)])
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+
+    assert main(["merge", str(tmp_path / "out.db"), str(one), str(empty)]) == 0
+
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert not {f"{each.name}-journal" for each in (one, empty)} & {
+        each.name for each in tmp_path.iterdir() if each.name not in before
+    }

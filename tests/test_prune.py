@@ -292,6 +292,32 @@ def test_the_command_prints_json(folder, capsys):
     assert told["experiments"][0]["superseded"] == 3
 
 
+def test_json_says_whether_anything_went(folder, capsys, monkeypatch):
+    """Not where there was nothing to delete, and not after a "no", which is told as JSON too."""
+    recorded()
+    young = said(capsys, "--keep", "9000w", "--yes", "--json")[1]
+    monkeypatch.setattr(sys, "stdin", Tty("n\n"))
+    monkeypatch.setattr(sys, "stdout", Tty())
+    refused = main(["prune", "--storage", PATH, "--keep", "0", "--json"])
+    told = sys.stdout.getvalue()
+
+    assert json.loads(young)["deleted"] is False
+    assert refused == 1
+    assert json.loads(told.partition("[y/N] ")[2])["deleted"] is False
+
+
+def test_an_experiment_that_runs_is_refused_by_its_name_though_nothing_would_go(folder, capsys):
+    recorded("busy")
+    store = a_store(PATH)
+    store.begin(a_run("busy"))
+
+    code, out, err = said(capsys, "busy", "--yes")
+    store.close()
+
+    assert (code, out) == (4, "")
+    assert "is being run by process" in err
+
+
 def test_nobody_can_be_asked(folder, capsys):
     """Without --yes nothing is deleted where there is no terminal."""
     recorded()

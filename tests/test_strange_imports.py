@@ -137,5 +137,5 @@ def test_what_is_accepted_can_be_read_by_every_command(
                     wrong.append((at, path, value, " ".join(typed), code))
             capsys.readouterr()
 
-    assert wrong == []
+    assert not wrong, "\n".join(map(repr, wrong))
     assert accepted > TRIED / 10

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import Busy, UsageError
 from .call import FAILED, OK, Call, NoStore, as_json, command, option
 from .changing import confirmed
 
@@ -202,19 +202,29 @@ def _prune(call: Call, pruning: Pruning) -> int:
         found = [pruning.count(name) for name in pruning.experiments()]
         idle = [each for each in found if each.running is None]
     else:
-        found = idle = [pruning.count(options.experiment)]  # Busy is told where it is deleted
+        found = idle = [pruning.count(options.experiment)]
     if options.dry_run:
         return _tell(call, pruning, found, "would be deleted")
+    for each in found:
+        if options.experiment is not None and each.running is not None:
+            raise Busy(
+                f"experiment {each.experiment!r} is being run by process {each.running}; "
+                "wait for it, or end it"
+            )
     doomed = [each for each in idle if each.records or each.attempts]
     if not doomed and not options.vacuum:
         return _tell(call, pruning, found, "deleted")
     if not options.yes and not confirmed(call, _question(doomed, options.vacuum)):
-        call.say("nothing was deleted")
+        if options.json:
+            _tell(call, pruning, found, "")
+        else:
+            call.say("nothing was deleted")
         return FAILED
     gone = {each.experiment: pruning.delete(each.experiment) for each in doomed}
     if options.vacuum:
         pruning.vacuum()
-    return _tell(call, pruning, [gone.get(each.experiment, each) for each in found], "deleted")
+    after = [gone.get(each.experiment, each) for each in found]
+    return _tell(call, pruning, after, "deleted", bool(gone))
 
 
 def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
@@ -234,7 +244,9 @@ def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
     return f"{', and '.join(asked)}?"
 
 
-def _tell(call: Call, pruning: Pruning, found: Sequence[Pruned], did: str) -> int:
+def _tell(
+    call: Call, pruning: Pruning, found: Sequence[Pruned], did: str, deleted: bool = False
+) -> int:
     from dataclasses import asdict
 
     size, free = pruning.size()
@@ -242,7 +254,7 @@ def _tell(call: Call, pruning: Pruning, found: Sequence[Pruned], did: str) -> in
         call.say(
             as_json(
                 {
-                    "deleted": not call.options.dry_run,
+                    "deleted": deleted,
                     "experiments": [asdict(each) for each in found],
                     "size": size,
                     "free": free,

@@ -35,6 +35,8 @@ class Database:
 
     Args:
         path: of the file, which exists; None: in memory.
+        make: make the tables where the file is empty. Else such a file is read as a store that
+            holds nothing, and stays empty.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
@@ -46,6 +48,7 @@ class Database:
         self,
         path: Path | None,
         *,
+        make: bool = True,
         busy: float = BUSY,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -55,7 +58,8 @@ class Database:
         self._mutex = threading.RLock()
         self._sql: dict[tuple[str, int], str] = {}
         self._identity: tuple[int, int] | None = None
-        self._db = connect(path, busy=busy, connection=connection)
+        is_empty = path is not None and not make and _size(path) == 0
+        self._db = connect(None if is_empty else path, busy=busy, connection=connection)
         self._identity = self._where()
 
     def close(self) -> None:
@@ -265,6 +269,14 @@ class Database:
                 "what was durable is where it went"
             )
         return explain(error, self.name)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None where there is none, or nobody says."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
 
 
 def by_column(rows: Iterable[Sequence[Any]]) -> list[Any]:

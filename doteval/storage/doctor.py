@@ -349,8 +349,10 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
         )
     running, dead = _runs(store)
     if dead:
-        yield Finding(
-            "note", f"{_count(dead, 'run')} ended without a word, by a crash or a kill", True
+        yield Finding(  # no damage: each reader shows it so, and the next run writes it down
+            "note",
+            f"{_count(dead, 'run')} ended without a word, by a crash or a kill: interrupted, and "
+            "resumed by the same command",
         )
     if running:
         yield Finding("note", f"{_count(running, 'run')} going on: the texts were not read")

@@ -154,7 +154,7 @@ class Source:
 
     def __init__(self, place: Place) -> None:
         assert place.path is not None
-        self.db = Database(place.path)
+        self.db = Database(place.path, make=False)
         self.evaluations: dict[Name, tuple[Any, ...]] = {
             (experiment, name): (number, created, total)
             for experiment, name, number, created, total in self.db.all(

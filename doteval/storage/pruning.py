@@ -63,7 +63,7 @@ class Pruning:
         self._path = path
         self._before = before
         self._states = (SUPERSEDED, STALE) if stale else (SUPERSEDED,)
-        self._db = Database(path)
+        self._db = Database(path, make=False)
         self._claims = Claims(path.with_name(path.name + ".lock"))
 
     def close(self) -> None:

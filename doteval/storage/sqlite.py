@@ -60,7 +60,7 @@ class SqliteStore:
     Args:
         path: of the database; None: in memory, gone with the object.
         anchor: the folder that evaluations are named from.
-        create: make the file where there is none.
+        create: make the file where there is none, and the tables where it is empty.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
@@ -86,7 +86,7 @@ class SqliteStore:
         self.anchor = anchor
         if path is not None and create:
             make_room(path)
-        self._db = Database(path, busy=busy, connection=connection)
+        self._db = Database(path, make=create, busy=busy, connection=connection)
         self._claims = Claims(None if path is None else path.with_name(path.name + ".lock"))
         self._runs: dict[int, _Running] = {}
         self.on_prepared: Callable[[], object] = _nothing
@@ -324,14 +324,19 @@ class SqliteStore:
             )
 
     def end(self, number: int, run: Run) -> None:
-        """Close a run: its last status, times, header and history. Gives its lock back."""
+        """
+        Close a run: its last status, times and history, and what has come to its header. Gives its
+        lock back.
+        """
         running = self._runs.pop(number)
         try:
             with self._db.writing() as db:
+                found = db.execute("SELECT header FROM runs WHERE id = ?", (number,)).fetchone()
+                begun = found[0] if found else "{}"
                 db.execute(
                     "UPDATE runs SET finished = ?, duration = ?, status = ?, header = ?, "
                     "history = ?, error = ? WHERE id = ?",
-                    (run.finished, run.duration, run.status, dump(dict(run.header)),
+                    (run.finished, run.duration, run.status, dump({**load(begun), **run.header}),
                      dump(list(run.history)),
                      None if run.error is None else storable(run.error), number),
                 )  # fmt: skip

@@ -208,14 +208,28 @@ def test_where_nobody_knows_the_free_space_it_is_not_judged(filled, monkeypatch)
 # ------------------------------------------------------------------------------- runs
 
 
-def test_runs_that_ended_without_a_word_are_told_and_marked(path, place):
+def test_a_run_that_was_killed_is_no_damage(path, place):
+    """It is told; readers show it as interrupted, and the next run resumes it."""
+    store = a_store(path)
+    store.begin(a_run())
+    store.close()
+
+    report = check(place)
+
+    assert report.is_healthy
+    assert "1 run ended without a word" in texts(report)[0]
+    assert (fix(place).backup, sorted(path.parent.glob("*.backup"))) == (None, [])
+
+
+def test_runs_that_ended_without_a_word_are_marked_where_something_is_mended(path, place):
     """Their locks are free, so nobody works on them."""
     store = a_store(path)
     store.begin(a_run())
     store.begin(a_run("other"))
     store.close()
+    path.chmod(0o644)
 
-    assert "2 runs ended without a word" in texts(check(place))[0]
+    assert "2 runs ended without a word" in " ".join(texts(check(place)))
     repair = fix(place)
 
     assert "2 runs that ended without a word: marked as interrupted" in repair.done
