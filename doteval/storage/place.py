@@ -60,7 +60,9 @@ def locate(storage: str | os.PathLike[str] | None = None, root: Path | None = No
         here = Path.cwd()
     except FileNotFoundError as error:
         raise StoreError("the working directory was deleted; change to another") from error
-    base = project(here) or root or here
+    base = project(here) or project(here, root)
+    if base is None:  # a rootdir above that is out of reach is no more ours than a project there
+        base = here if root is None or here.is_relative_to(root) else root
     if storage is None:
         return Place("sqlite", base / FOLDER / FILE, base, here=here)
     text = os.fsdecode(storage)
@@ -94,6 +96,7 @@ def project(start: Path, made: Path | None = None) -> Path | None:
     Args:
         made: a folder that counts as holding a `.doteval/`, for the run that asks will make it.
     """
+    made = None if made is None else Path(os.path.realpath(made))
     start = Path(os.path.realpath(start))
     last = os.path.realpath(os.path.expanduser("~"))
     try:
@@ -230,4 +233,4 @@ def _holder(place: Place) -> Path | None:
     """The folder whose `.doteval/` a store lies in; None where it lies in none."""
     if place.path is None or place.path.parent.name != FOLDER:
         return None
-    return Path(os.path.realpath(place.path.parent.parent))
+    return place.path.parent.parent

@@ -35,6 +35,12 @@ def test_pytest_makes_the_default_store_in_its_rootdir(here):
     assert place.anchor == here / "root"
 
 
+def test_a_rootdir_out_of_reach_is_not_used(here):
+    """pytest takes a configuration file for its own wherever it lies above."""
+    assert locate(None, here.parent).path == here.parent / ".doteval" / "results.db"
+    assert locate(None, here.parent.parent).path == here / ".doteval" / "results.db"
+
+
 def test_the_nearest_store_upward_is_found(here, monkeypatch):
     """A command in a subfolder works on the store of the project, whatever root says."""
     (here / ".doteval").mkdir()
