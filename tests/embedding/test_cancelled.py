@@ -156,5 +156,5 @@ def test_an_interrupt_of_a_cell_stops_the_run_in_its_thread(tmp_path):
     assert done.returncode == 0, done.stderr
     at_interrupt, later, threads = json.loads(done.stdout)
 
-    assert (later, threads) == (at_interrupt, ["MainThread"])
+    assert (later, threads) == (at_interrupt, ["MainThread", "doteval-run"])  # kept, and idle
     assert outcome(tmp_path / "results.db")[0] == INTERRUPTED

@@ -19,7 +19,10 @@ from .work import ours
 # A process of its own, so that nothing but doteval can have changed what is compared.
 SCRIPT = """
 import asyncio, atexit, gc, json, locale, logging, os, random, signal, socket, sys, threading
-import warnings
+import warnings, weakref
+
+# Its one callback at the exit closes what a thread keeps for its runs; others have one as well.
+weakref.finalize(json.loads, int)
 
 async def model(question):
     await asyncio.sleep(0)
