@@ -25,6 +25,9 @@ _LONGEST_MESSAGE = 10_000  # characters kept of what an exception says
 _LONGEST_TRACEBACK = 20_000  # characters kept, from its end
 
 
+Config = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+
 class Evaluation:
     """
     A function together with the dataset that it judges row by row.
@@ -42,6 +45,8 @@ class Evaluation:
         rate_limit: what holds back the starts, None for nothing.
         repeats: how often each row is run.
         executor: where rows run; None: in this process.
+        config: what decides over its answers beside the code: a mapping of plain values, or a
+            callable that makes one at the start of a run; None: nothing is declared.
         resources: names of the parameters that have no default and are no columns: fixtures
             under pytest, keyword arguments of `run`.
         is_async: whether the function is an `async def`.
@@ -59,6 +64,7 @@ class Evaluation:
         rate_limit: RateLimit | None,
         repeats: int,
         executor: Any = None,
+        config: Config | None = None,
     ) -> None:
         signature = _check_function(function, columns)
         self.function = function
@@ -70,6 +76,7 @@ class Evaluation:
         self.rate_limit = rate_limit
         self.repeats = repeats
         self.executor = executor
+        self.config = config
         self.is_async = inspect.iscoroutinefunction(function)
         others = [p for name, p in signature.parameters.items() if name not in columns]
         self.resources = tuple(
@@ -241,6 +248,33 @@ def parse_columns(spec: object) -> tuple[str, ...]:
     return names
 
 
+def as_config(given: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
+    """
+    A copy of a mapping of plain values, as it comes back from JSON.
+
+    Raises:
+        UsageError: it is none; names the value that is not plain.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise UsageError(f"{name}: expected a mapping by text, got {safe(given, 80)}")
+    return {key: _plain_value(value, f"{name}[{key!r}]") for key, value in given.items()}
+
+
+def _plain_value(value: Any, path: str) -> Any:
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain_value(each, f"{path}[{at}]") for at, each in enumerate(value)]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain_value(each, f"{path}[{key!r}]") for key, each in value.items()}
+    raise UsageError(
+        f"{path} is of type {type(value).__name__}; expected plain values: texts, numbers, "
+        "true, false, None, and lists and mappings of these"
+    )
+
+
 class ForEach:
     """
     Makes evaluations that share a policy:
@@ -263,6 +297,9 @@ class ForEach:
             (importing the module then makes none), or the name of a registered one, such as
             "processes": rows run there, at most as many at a time as
             the strategy allows. None: in this process.
+        config: what decides over the answers beside the code, such as the model, its temperature
+            or a prompt: a mapping of plain values, or a callable that makes one at the start of a
+            run. It is kept with the run; a resume under another one is refused.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -276,6 +313,7 @@ class ForEach:
         rate_limit: RateLimit | str | None = None,
         repeats: int = 1,
         executor: Any = None,
+        config: Config | None = None,
     ) -> None:
         as_strategy(concurrency, plain=True)
         self._concurrency = concurrency
@@ -295,6 +333,7 @@ class ForEach:
                 "concurrent.futures, or a zero-argument callable that makes one"
             )
         self._executor = executor
+        self._config = config if callable(config) else as_config(config, "ForEach(config=...)")
 
     def __call__(
         self, column_spec: str, dataset: Any
@@ -333,6 +372,7 @@ class ForEach:
                 rate_limit=self._rate_limit,
                 repeats=self._repeats,
                 executor=self._executor,
+                config=self._config,
             )
 
         return decorate

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,8 @@ class Setting:
         told: what evaluations have told, by their node ids; it comes with the reports of the
             items, as those also come from the workers of pytest-xdist.
         item: the evaluation that is running; None for any other item.
+        config_of_fixtures: what the fixtures that are set up have put into `eval_config`.
+        filled_by: the names of these fixtures, by those of the entries.
         begun: names of the evaluations that --fresh has begun anew; a repeated item resumes.
         place: of the store, once it was looked for.
     """
@@ -53,6 +55,8 @@ class Setting:
         self.told: dict[str, str] = {}
         self.item: pytest.Item | None = None
         self.begun: set[str] = set()
+        self.config_of_fixtures: dict[str, Any] = {}
+        self.filled_by: dict[str, str | None] = {}
         self._place: Place | None = None
 
     @cached_property
@@ -66,6 +70,24 @@ class Setting:
         from .items.screen import Screen
 
         return Screen(self.config)
+
+    def filling(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """While a fixture is set up: what it puts into `eval_config` goes at its teardown."""
+        config = self.config_of_fixtures
+        before = dict(config)
+        yield
+        for name, value in config.items():
+            if name not in before or before[name] is not value:
+                self.filled_by[name] = request.fixturename
+                request.addfinalizer(partial(config.pop, name, None))
+
+    def config_for(self, item: pytest.Function) -> dict[str, Any]:
+        """What the fixtures that an item uses have put into `eval_config`."""
+        return {
+            name: value
+            for name, value in self.config_of_fixtures.items()
+            if self.filled_by.get(name) in item.fixturenames
+        }
 
     def close(self) -> None:
         """Close the event loop, if there was need of one."""
@@ -161,6 +183,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="LIMITS",
         help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%; one "
         "that is stopped by it fails, and can be resumed",
+    )
+    group.addoption(
+        "--eval-param",
+        dest="doteval_params",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a value for the fixture eval_params, a mapping; kept with the runs; JSON, or else a "
+        "text; can be given several times",
+    )
+    group.addoption(
+        "--eval-keep-config",
+        dest="doteval_keep_config",
+        action="store_true",
+        help="resume although the last run had another config",
     )
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
@@ -318,7 +354,7 @@ def pytest_fixture_setup(
     if setting.item is None or not (
         inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     ):
-        yield
+        yield from setting.filling(request)
         return
     bound, owner = function, getattr(function, "__self__", None)
     if owner is not None and isinstance(request.instance, type(owner)):
@@ -327,7 +363,7 @@ def pytest_fixture_setup(
     definition.func = setting.stage.stand_in(
         bound, request.fixturename or fixturedef.argname, request.addfinalizer
     )
-    yield
+    yield from setting.filling(request)
     definition.func = function
 
 
@@ -376,6 +412,8 @@ def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseExcept
         fresh=setting.options.fresh and item.nodeid not in setting.begun,
         screen=setting.screen,
         fatal=(KeyboardInterrupt, pytest.exit.Exception, _Alarm),
+        config=setting.config_for(item),
+        fixtures=_functions_of_fixtures(item),
     )
     setting.begun.add(item.nodeid)
     try:
@@ -386,6 +424,28 @@ def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseExcept
     finally:
         item.stash[_ENTRY] = entry = call.entry()
         setting.told[item.nodeid] = entry  # an interrupted item has no report
+
+
+def _functions_of_fixtures(item: pytest.Function) -> list[Any]:
+    """Of the fixtures that an item uses, those that it overrides not included."""
+    known = item._fixtureinfo.name2fixturedefs
+    return [known[name][-1].func for name in item.fixturenames if known.get(name)]
+
+
+@pytest.fixture(scope="session")
+def eval_params(pytestconfig: pytest.Config) -> Mapping[str, Any]:
+    """What `--eval-param NAME=VALUE` gave, by name."""
+    return dict(pytestconfig.stash[_SETTING].options.params)
+
+
+@pytest.fixture(scope="session")
+def eval_config(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """
+    A dict for what decides over the answers, such as the model's name: fixtures fill it with plain
+    values. What a fixture has put there is kept with the runs of the evaluations that use it, and
+    goes when the fixture is torn down.
+    """
+    return pytestconfig.stash[_SETTING].config_of_fixtures
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 
 from .budget import Budget, as_budget
 from .errors import UsageError
-from .evaluation import BoundEvaluation, Evaluation
+from .evaluation import BoundEvaluation, Evaluation, as_config
 from .records import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
 from .running import Flow, drive, evaluation_name
 from .running.drive import in_thread, is_running
+from .running.version import distributed
 from .storage import locate
 from .text import safe
 
@@ -37,6 +38,8 @@ async def run_async(
     on_limit: Callable[[Mapping[str, Any]], object] | None = None,
     on_finish: Callable[[Summary], object] | None = None,
     resources: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    keep_config: bool = False,
     **named: Any,
 ) -> Summary:
     """
@@ -50,13 +53,16 @@ async def run_async(
     place = locate(storage)
     shown = _shown(progress)
     name = evaluation_name(evaluation, place)
+    declared = as_config(params, "run(params=...)")
     flow = Flow(
         evaluation,
         name=name.name,
         formerly=name.formerly,
         experiment=new_name() if experiment is None else _name(experiment),
         place=place,
-        resources=_together(resources, named),
+        resources={**distributed(evaluation, declared), **_together(resources, named)},
+        params=declared,
+        keep_config=keep_config,
         samples=samples,
         fresh=fresh,
         listener=shown,
@@ -105,6 +111,10 @@ def run(
         on_finish: called with the Summary.
         resources: values of the function's other parameters, by name; only those that are named
             like an argument of `run` have to stand here.
+        params: plain values by name that decide over the answers, such as `{"model": "large"}`:
+            each goes to the function's parameter of its name, those that have none together to
+            its parameter `params`. They are kept with the run, as `ForEach(config=...)` is.
+        keep_config: True: resume although the last run had another config.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

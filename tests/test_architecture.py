@@ -19,7 +19,7 @@ PACKAGE = Path(doteval.__file__).parent
 # Top to bottom: an import may only point at a room that stands above. A new module gets its
 # place here, and its reason in docs/explanation/design.md.
 ORDER = """
-errors text redaction records keys plugins
+errors text redaction quantities records keys plugins
 
 concurrency.evidence     # what attempts show; this room and the next four are arithmetic alone
 concurrency.limit        # how many may be in flight
@@ -94,6 +94,7 @@ reporting.documents      # an experiment for other programs
 reporting                # the face
 
 running.circumstances    # names, the commit
+running.version          # what made a record: the code that an evaluation reaches
 running.drive            # a coroutine to its end; signals
 running.copies           # each attempt's own copy of a row
 running.flow             # one run of one evaluation

@@ -304,7 +304,7 @@ def test_a_source_that_was_changed_is_told(store):
 
     (note,) = planned(evaluation(letters(3), source=changed), store).notes
 
-    assert "the source of eval_v has changed since the last run" in note
+    assert note.startswith("changed since the last run: the code of ")
 
 
 # --------------------------------------------------------------------------- estimates
@@ -519,7 +519,7 @@ def test_the_command_tells_what_it_goes_by(folder, capsys):
     assert "experiment 'e', just now with another strategy: SlidingWindow(max_conc" in out
     assert "(the function has changed since)" in out
     assert "budget    ends it after about 22 of 89\n" in out
-    assert "note      the source of eval_v has changed" in out
+    assert "note      changed since the last run: the code of eval_v.py::eval_v" in out
 
 
 def test_the_command_with_nothing_to_do(folder, capsys):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,14 @@ _LABEL = 10  # columns of "malformed" and what parts it from its value
 _SHOWN = 10  # positions of malformed rows that are printed; JSON has more
 
 
-def planned(call: Call, place: Place, chosen: Sequence[tuple[Named, Evaluation]]) -> int:
+def planned(
+    call: Call,
+    place: Place,
+    chosen: Sequence[tuple[Named, Evaluation]],
+    params: Mapping[str, Any],
+) -> int:
     """
-    Plan a run of evaluations, given with their names in the store, and tell.
+    Plan a run of evaluations, given with their names in the store, with these parameters, and tell.
 
     Returns:
         the exit code: 1 where the run would surely fail, else 0.
@@ -45,6 +50,8 @@ def planned(call: Call, place: Place, chosen: Sequence[tuple[Named, Evaluation]]
                 fresh=options.fresh,
                 shard=options.shard,
                 budget=options.budget[0],
+                params=params,
+                keep_config=options.keep_config,
             )
         )
         for name, evaluation in chosen

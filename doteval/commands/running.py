@@ -7,13 +7,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError, ExecutorError, NotFound, UsageError
+from ..quantities import parse_param
 from ..records import Failure, Record, new_name
 from ..text import one_line, similar
 from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted
@@ -101,6 +102,25 @@ def _budget(said: str) -> tuple[Budget, str]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+class Param(NamedTuple):
+    """A value for a parameter, and both as typed."""
+
+    name: str
+    value: Any
+    said: str
+
+
+def _param(said: str) -> Param:
+    try:
+        return Param(*parse_param(said), said)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _params(call: Call) -> dict[str, Any]:
+    return {each.name: each.value for each in call.options.params}
+
+
 def _experiment(said: str) -> str:
     if said.strip():
         return said
@@ -152,6 +172,22 @@ def _experiment(said: str) -> str:
         "nothing new starts, and the same command resumes",
     ),
     option(
+        "-P",
+        dest="params",
+        metavar="NAME=VALUE",
+        type=_param,
+        action="append",
+        default=[],
+        help="a value for the parameter NAME of the evaluations, or in a mapping for their "
+        "parameter `params`; kept with the run; JSON, or else a text",
+    ),
+    option(
+        "--keep-config",
+        action="store_true",
+        help="resume although the last run had another config; its rows and new ones then stand "
+        "in one figure, which says so",
+    ),
+    option(
         "--plan",
         action="store_true",
         help="check everything and tell what would run, without calling a function or storing "
@@ -173,9 +209,10 @@ def run(call: Call) -> int:
     place = call.place()
     with ExitStack() as stack:
         chosen = _chosen(call.options.files, place, stack)
-        _refuse_resources(chosen)
+        _refuse_resources(chosen, _params(call))
         if call.options.plan:
-            return planned(call, place, [(each.name, each.evaluation) for each in chosen])
+            each_named = [(each.name, each.evaluation) for each in chosen]
+            return planned(call, place, each_named, _params(call))
         return _Round(call, place).run(chosen)
 
 
@@ -212,19 +249,25 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
     return list(chosen.values())
 
 
-def _refuse_resources(chosen: Sequence[Chosen]) -> None:
+def _refuse_resources(chosen: Sequence[Chosen], params: Mapping[str, Any]) -> None:
     """
     Fixtures are pytest's: say so before the first row costs anything.
 
     Raises:
-        UsageError: an evaluation needs what only pytest can give.
+        UsageError: an evaluation needs what only pytest can give, or has no use for a parameter.
     """
-    needy = [each for each in chosen if each.evaluation.resources]
-    if not needy:
+    from ..running.version import distributed
+
+    needed = {
+        each.target: [name for name in each.evaluation.resources if name not in given]
+        for each in chosen
+        for given in [distributed(each.evaluation, params)]
+    }
+    first = next((each for each in chosen if needed[each.target]), None)
+    if first is None:
         return
-    first = needy[0]
-    names = " and ".join(map(repr, first.evaluation.resources))
-    plain = [each.target for each in chosen if not each.evaluation.resources]
+    names = " and ".join(map(repr, needed[first.target]))
+    plain = [each.target for each in chosen if not needed[each.target]]
     raise UsageError(
         f"{first.target} needs {names}: `doteval run` has no fixtures, so run it with "
         f"`pytest {quoted(first.target)}`"
@@ -294,8 +337,9 @@ class _Round:
 
     def _flow(self, chosen: Chosen, listener: Listener | None) -> Flow:
         from ..running import Flow
+        from ..running.version import distributed
 
-        options = self._call.options
+        options, params = self._call.options, _params(self._call)
         self._first = None
         return Flow(
             chosen.evaluation,
@@ -303,13 +347,15 @@ class _Round:
             formerly=chosen.name.formerly,
             experiment=self._experiment,
             place=self._place,
-            resources={},
+            resources=distributed(chosen.evaluation, params),
             samples=options.samples,
             fresh=options.fresh,
             listener=listener,
             on_record=self._meet,
             budget=options.budget[0],
             shard=options.shard,
+            params=params,
+            keep_config=options.keep_config,
         )
 
     def _meet(self, record: Record) -> None:
@@ -388,6 +434,8 @@ class _Round:
             words += ["--max-errors", options.max_errors.said]
         if options.shard is not None:
             words += ["--shard", self._part()]
+        for param in options.params:
+            words += ["-P", param.said]
         if options.budget[1]:
             words += ["--budget", options.budget[1]]
         return f"{program()} {quoted(*words, *more, *self._storage())}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ class Call:
         fresh: whether to supersede what is stored.
         screen: where progress is shown.
         fatal: exceptions that end the run wherever they are raised.
+        config: what fixtures have put into `eval_config`.
+        fixtures: the functions of the item's fixtures.
 
     Attributes:
         flow: the run.
@@ -53,7 +55,10 @@ class Call:
         fresh: bool,
         screen: Screen,
         fatal: tuple[type[BaseException], ...],
+        config: Mapping[str, Any],
+        fixtures: Iterable[Callable[..., Any]],
     ) -> None:
+        from ..evaluation import as_config
         from ..running import Flow
 
         self._item = item
@@ -62,6 +67,7 @@ class Call:
         self._first: Record | None = None
         self.summary: Summary | None = None
         name = name_of(item, place)
+        params = options.params if "eval_params" in item.fixturenames else {}
         self.flow = Flow(
             evaluation,
             name=name.name,
@@ -80,6 +86,9 @@ class Call:
             fatal=fatal,
             budget=options.budget,
             shard=options.shard,
+            params={**params, **as_config(config, "the fixture eval_config")},
+            keep_config=options.keep_config,
+            reached=fixtures,
         )
 
     def run(self, stage: Stage) -> None:
@@ -191,6 +200,8 @@ class Call:
         if self._options.shard is not None:
             at, shards = self._options.shard
             arguments += ["--eval-shard", f"{at + 1}/{shards}"]
+        for each in self._options.params_said:
+            arguments += ["--eval-param", each]
         if self._options.budget_said:
             arguments += ["--eval-budget", self._options.budget_said]
         return command([*arguments, *more])

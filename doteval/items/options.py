@@ -7,7 +7,7 @@ tuples, because every session pays for making these classes: 0.1 ms each, a data
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,6 +51,9 @@ class Options(NamedTuple):
         shard: (i, n): only part i of n of the rows, from 0; None: all.
         budget: what each evaluation may use up; None: anything. budget_said: as it was given on
             the command line; "" for a budget of the configuration file.
+        params: plain values by name, for the fixture `eval_params`; kept with the runs.
+            params_said: as they were given.
+        keep_config: whether a run goes on where the last one had another config.
     """
 
     experiment: str = ""
@@ -64,6 +67,9 @@ class Options(NamedTuple):
     shard: tuple[int, int] | None = None
     budget: Budget | None = None
     budget_said: str = ""
+    params: Mapping[str, Any] = {}
+    params_said: tuple[str, ...] = ()
+    keep_config: bool = False
 
 
 def read_options(
@@ -98,7 +104,19 @@ def read_options(
         shard=_shard(given("shard")),
         budget=_budget(written("eval_budget").strip(), given("budget")),
         budget_said=given("budget") or "",
+        params=dict(_param(each) for each in given("params") or ()),
+        params_said=tuple(given("params") or ()),
+        keep_config=bool(given("keep_config")),
     )
+
+
+def _param(given: str) -> tuple[str, Any]:
+    from ..quantities import parse_param
+
+    try:
+        return parse_param(given)
+    except UsageError as error:
+        raise UsageError(f"--eval-param={error}") from None
 
 
 def _shard(given: str | None) -> tuple[int, int] | None:

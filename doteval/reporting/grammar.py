@@ -111,6 +111,7 @@ FIGURES: Mapping[str, Figure] = {
     "errors": Figure(lambda summary: summary.failed, lambda summary: summary.done),
     "missing": Figure(lambda summary: summary.missing, lambda summary: summary.total),
     "stale": Figure(lambda summary: summary.stale),
+    "versions": Figure(lambda summary: max(1, len(summary.versions)) if summary.done else 0),
     "scored": Figure(lambda summary: summary.scored),
     "coverage": Figure(lambda summary: summary.coverage, is_share=True),
     "duration": Figure(lambda summary: summary.duration),

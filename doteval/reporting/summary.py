@@ -4,6 +4,7 @@ Records to numbers: what an evaluation's stored records say, and how sure that i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
@@ -59,6 +60,9 @@ class Summary:
             named `group`; None where it has none. Rows of a group are not independent of each
             other (questions about one document, turns of one user), and the intervals know it.
         confidence: of the intervals.
+        versions: where the records were made by more than one version of the code or the config:
+            each version's `records` (how many), `config`, `changed` (the names of the code that
+            are others in the last one), and `commit`, the last one first. () where all are of one.
         shards: where the last run was of a shard: the status of each shard's last run by its name,
             such as "2/4"; "absent" where nobody has run it here.
     """
@@ -91,6 +95,7 @@ class Summary:
     confidence: float = 0.95
     shards: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    versions: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def done(self) -> int:
@@ -155,6 +160,7 @@ class Summary:
             "finished": self.finished,
             "error": self.error,
             "shards": dict(self.shards),
+            "versions": [dict(each) for each in self.versions],
         }
 
     def _repr_html_(self) -> str:
@@ -251,6 +257,7 @@ def summarise(
         confidence=confidence,
         shards=shards_of(runs),
         kept=tuple(recollected),
+        versions=_versions(store, runs),
     )
 
 
@@ -284,6 +291,39 @@ def _is_own(metric: str) -> bool:
         return not is_ours(metrics.find(metric))
     except (NotFound, PluginError):
         return False
+
+
+def _versions(store: Store, runs: list[Run]) -> tuple[dict[str, Any], ...]:
+    """What made the live records, where that is not one and the same."""
+    made = {_version_in(run.header) for run in runs}
+    if len(made) < 2 or not hasattr(store, "made_by"):  # a plugin's store need not know it
+        return ()
+    counts = store.made_by(runs[0].experiment, runs[0].evaluation)
+    found: dict[str, dict[str, Any]] = {}
+    last: Mapping[str, Any] = {}
+    for run in reversed(runs):
+        records = counts.get(run.uid, 0)
+        if not records:
+            continue
+        last = last or run.header
+        code, now = run.header.get("code") or {}, last.get("code") or {}
+        one = found.setdefault(
+            _version_in(run.header),
+            {
+                "records": 0,
+                "config": run.header.get("config") or {},
+                "changed": sorted(n for n in {*code, *now} if code.get(n) != now.get(n)),
+                "commit": run.header.get("commit"),
+            },
+        )
+        one["records"] += records
+    return tuple(found.values()) if len(found) > 1 else ()
+
+
+def _version_in(header: Mapping[str, Any]) -> str:
+    """What tells the versions of runs apart; of earlier versions of doteval, the source alone."""
+    code = header.get("code") or header.get("source")
+    return json.dumps([code, header.get("config") or {}], sort_keys=True, default=str)
 
 
 def at_work(runs: list[Run]) -> Run:

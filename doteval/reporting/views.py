@@ -82,6 +82,7 @@ def summary_lines(
         ("rows", [_rows(summary)]),
         ("scores", _scores(summary, terminal)),
         ("bounds", _bounds(summary, terminal)),
+        ("versions", _versions(summary, terminal)),
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
         ("errors", _errors(summary, terminal)),
@@ -143,6 +144,28 @@ def flow(
         used += width
         empty = False
     return [*lines, line]
+
+
+def _versions(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    """What made the records, where that was not one and the same; the latest first."""
+    configs = [each["config"] for each in summary.versions]
+    told = []
+    for at, each in enumerate(summary.versions):
+        config = {
+            name: value
+            for name, value in each["config"].items()
+            if any(other.get(name) != value for other in configs)
+        }
+        pieces = [Piece(plural(each["records"], "row"), "warn")]
+        pieces += [
+            Piece(terminal.shown(f"{name} = {text.one_line(value, 40, mark=terminal.mark)}"))
+            for name, value in config.items()
+        ]
+        if each["changed"]:
+            pieces.append(Piece(terminal.shown(f"other code: {', '.join(each['changed'][:3])}")))
+        pieces += [Piece("latest", "dim")] * (at == 0)
+        told.append(pieces)
+    return told
 
 
 def _rows(summary: Summary) -> list[Piece]:

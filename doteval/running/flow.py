@@ -42,6 +42,7 @@ from ..storage.encoding import Entry, dump, encode, row_dumper
 from .circumstances import commit_of, version
 from .copies import on_copies
 from .drive import if_abandoned
+from .version import version_of
 
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
@@ -126,6 +127,9 @@ class Flow:
         budget: Budget | None = None,
         shard: tuple[int, int] | None = None,
         formerly: tuple[str, ...] = (),
+        params: Mapping[str, Any] | None = None,
+        keep_config: bool = False,
+        reached: Iterable[Callable[..., Any]] = (),
     ) -> None:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
@@ -142,6 +146,8 @@ class Flow:
         self._fatal = fatal
         self._budget = budget
         self._shard = shard
+        self._version = version_of(evaluation, params or {}, reached)
+        self._keep_config = keep_config
         self._part = "" if shard is None else f"{shard[0] + 1}/{shard[1]}"
         self._secrets = secrets_of(os.environ)
         self._bind = binder(self.evaluation.columns)
@@ -748,13 +754,14 @@ class Flow:
             "fresh": self._fresh,
             "shard": self._part or None,
             "source": source,
+            "code": dict(self._version.code),
+            "config": dict(self._version.config),
             NAMING: "project",
         }
-        if before and not self._fresh and before[-1].header.get("source") not in (None, source):
-            self.notes.append(
-                f"the source of {evaluation.__name__} has changed since the last run; stored "
-                "results are kept, --fresh makes them anew"
-            )
+        if before and not self._fresh:
+            changed = self._version.since(before[-1].header, source, self._keep_config)
+            if changed is not None:
+                self.notes.append(changed)
         return Run(
             os.urandom(16).hex(), self.experiment, self.name, self._epoch + self._began, None,
             0.0, "running", os.getpid(), header,

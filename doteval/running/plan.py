@@ -5,7 +5,7 @@ What a run would do, before anything is paid for: rows, time and cost, without o
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ from ..budget import Budget
 from ..concurrency.executors import Journey, off_loop
 from ..concurrency.strategies import summary_of
 from ..datasets import binder
-from ..errors import DotevalError, RowError, StoreError
+from ..errors import DotevalError, RowError, StoreError, UsageError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
 from ..records import LIVE, Stored
 from ..redaction import safe_error
 from ..storage import NAMING, Place
 from ..storage.history import Earlier, History
+from .version import version_of
 
 _ENOUGH = 20  # records from which a run says something about the next
 _MOST = 100  # positions of malformed rows that are kept
@@ -120,6 +121,8 @@ async def plan(
     shard: tuple[int, int] | None = None,
     budget: Budget | None = None,
     formerly: tuple[str, ...] = (),
+    params: Mapping[str, Any] | None = None,
+    keep_config: bool = False,
 ) -> Plan:
     """
     Tell what `Flow` would do with the same arguments.
@@ -142,7 +145,13 @@ async def plan(
             if place.scheme not in ("sqlite", "memory"):
                 notes.append(f"what is stored in {place} is not looked at: all rows are counted")
         elif experiment is not None:
-            _look_at(history, experiment, (name, *formerly), evaluation, fresh, pass_, notes)
+            names = name, *formerly
+            version = version_of(evaluation, params or {})
+            since = partial(version.since, source=evaluation.digest(), keep=keep_config)
+            try:
+                _look_at(history, experiment, names, fresh, pass_, notes, since)
+            except UsageError as error:
+                problem = str(error)
         problem = await pass_.read() or problem
         basis, estimates = _estimates(history, name, evaluation, pass_.to_run, budget)
     finally:
@@ -210,12 +219,17 @@ def _look_at(
     history: History,
     experiment: str,
     names: tuple[str, ...],
-    evaluation: Evaluation,
     fresh: bool,
     pass_: _Pass,
     notes: list[str],
+    since: Callable[[Mapping[str, Any]], str | None],
 ) -> None:
-    """What the experiment that would be resumed has, under today's name or an earlier one."""
+    """
+    What the experiment that would be resumed has, under today's name or an earlier one.
+
+    Raises:
+        UsageError: its last run had another config.
+    """
     name, header = names[0], history.last_header(experiment, names[0])
     for former in names[1:] if header is None else ():
         found = history.last_header(experiment, former)
@@ -228,11 +242,9 @@ def _look_at(
     if fresh or header is None:
         return
     pass_.remember(partial(history.stored, experiment, name))
-    if header.get("source") not in (None, evaluation.digest()):
-        notes.append(
-            f"the source of {evaluation.__name__} has changed since the last run; stored results "
-            "are kept, --fresh makes them anew"
-        )
+    changed = since(header)
+    if changed is not None:
+        notes.append(changed)
 
 
 # --- the rows ---------------------------------------------------------------------------------

@@ -527,6 +527,16 @@ class SqliteStore:
                 yield key, float(value) if isinstance(value, str) else value
         must_be_there(self._db, number)
 
+    def made_by(self, experiment: str, evaluation: str) -> dict[str, int]:
+        """How many live records each run made, by the run's uid."""
+        return dict(
+            self._db.all(
+                "SELECT uid, count(*) FROM records JOIN runs ON runs.id = run "
+                f"WHERE records.evaluation = ? AND state = {LIVE} GROUP BY run",
+                self._evaluation(experiment, evaluation),
+            )
+        )
+
     def total_of(self, experiment: str, evaluation: str) -> int | None:
         """
         How many records the evaluation has when it is complete; None while unknown.
