@@ -519,7 +519,7 @@ def test_the_command_tells_what_it_goes_by(folder, capsys):
     assert "experiment 'e', just now with another strategy: SlidingWindow(max_conc" in out
     assert "(the function has changed since)" in out
     assert "budget    ends it after about 22 of 89\n" in out
-    assert "note      changed since the last run: the code of eval_v.py::eval_v" in out
+    assert "note      changed since the last run: the code of eval_x.py::eval_v" in out
 
 
 def test_the_command_with_nothing_to_do(folder, capsys):
