@@ -177,10 +177,11 @@ def parse_shard(shard: str | None) -> tuple[int, int] | None:
     if shard is None:
         return None
     part, _, whole = str(shard).partition("/")
-    if not (part.isascii() and part.isdecimal() and whole.isascii() and whole.isdecimal()):
+    digits = part + whole
+    if not (part and whole and digits.isascii() and digits.isdecimal() and len(digits) < 19):
         part, whole = "0", "0"
     if not 1 <= int(part) <= int(whole):
-        raise UsageError(f"shard={shard!r}: expected i/n with 1 <= i <= n, such as 2/4")
+        raise UsageError(f"shard={shard!r:.80}: expected i/n with 1 <= i <= n, such as 2/4")
     return int(part) - 1, int(whole)
 
 

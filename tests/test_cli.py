@@ -9,15 +9,15 @@ import re
 import signal
 import subprocess
 import sys
-from argparse import Namespace
-from contextlib import redirect_stdout
+from argparse import ArgumentTypeError, Namespace
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import doteval
-from doteval.cli import main
+from doteval.cli import main, parsed
 from doteval.commands import COMMANDS, Call
 from doteval.commands.call import program
 from doteval.commands.reading import height, watch
@@ -128,6 +128,98 @@ def test_every_command_has_a_help_with_an_example(folder, capsys, name):
     assert "--storage" in shown and "--color" in shown
 
 
+VALUES = {  # of options that do not take every word
+    "--color": "never", "--samples": "3", "--max-errors": "2%", "--shard": "1/2",
+    "--budget": "time=1h", "--margin": "1%", "--format": "csv", "--keep": "8w",
+}  # fmt: skip
+
+
+def words_of(name: str) -> tuple[list[str], list[list[str]]]:
+    """Words for each positional argument of a command, of "+" and "*" three; and its options."""
+    words: list[str] = []
+    options = [["--storage", "s.db"], ["--color", "never"]]
+    for names, settings in COMMANDS[name].options:
+        if not names[0].startswith("-"):
+            words += [
+                f"{names[0]}{n}" for n in range(3 if settings.get("nargs", "?") in "+*" else 1)
+            ]
+        elif settings.get("action") in ("store_true", "count"):
+            options += [[each] for each in names]
+        else:
+            options += [[each, VALUES.get(names[0], "some value")] for each in names]
+    return words, options
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_may_stand_anywhere_among_the_arguments(name):
+    """Of every command each option, and each two of them, between any two of its arguments."""
+    words, options = words_of(name)
+    for first in options:
+        for second in options if words else [[]]:
+            both = first if first[0] == (second or first)[0] else first + second
+            expected = parsed([name, *words, *both])
+            for at in range(len(words) + 1):
+                assert parsed([name, *words[:at], *both, *words[at:]]) == expected
+                assert (
+                    parsed([name, *first, *words[:at], *both[len(first) :], *words[at:]])
+                    == expected
+                )
+
+
+def test_a_home_of_nobody_is_bad_usage(folder, capsys):
+    """A path below the home of a user whom the machine does not know is a mistake in the path."""
+    code, out, err = said(capsys, "list", "--storage", "~nosuch-user/x.db")
+
+    assert (code, out) == (2, "")
+    assert "'~nosuch-user/x.db': Could not determine home directory" in err
+
+
+def test_what_follows_two_dashes_is_no_option():
+    """Names may begin with a dash."""
+    options = parsed(["report", "-o", "-", "a", "--", "-o", "--json"])
+
+    assert (options.experiments, options.output) == (["a", "-o", "--json"], "-")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["show", "first", "--jsn"], "unknown: '--jsn'; see `doteval show --help`"),
+        (["--json", "show", "first"], "unknown: '--json'; see `doteval show --help`"),
+        (["list", "more"], "unknown: 'more'; see `doteval list --help`"),
+        (["shwo", "first"], "there is no command 'shwo'; did you mean 'show'?"),
+        (["gate"], "the following arguments are required: NAME; see `doteval gate --help`"),
+    ],
+)
+def test_what_nobody_asked_for_is_bad_usage(folder, capsys, arguments, error):
+    """An option or a word too many, a command that is none: the error says what it is."""
+    assert said(capsys, *arguments) == (2, "", f"doteval: {error}\n")
+
+
+@pytest.mark.parametrize("value", ["", "-1", "x", "nan", "9" * 5000, "9" * 400 + "d", "\u0663"])
+def test_no_value_of_an_option_shows_a_private_name(value):
+    """Of every option that is read, a wrong value is told with what was expected."""
+    for command in COMMANDS.values():
+        for _, settings in command.options:
+            if "type" in settings:
+                with suppress(ArgumentTypeError):  # of any other error argparse names the function
+                    settings["type"](value)
+
+
+def test_the_reference_lists_every_command():
+    """The table at its top has a line for each, which leads to its heading."""
+    page = Path(doteval.__file__).parent.parent / "docs" / "reference" / "cli.md"
+    text = page.read_text(encoding="utf-8")
+    heads = re.findall(r"^## `doteval (.*)`$", text, re.MULTILINE)
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", f"doteval {head}".lower()).replace(" ", "-") for head in heads
+    }
+    listed = re.findall(r"^\| \[`([a-z]+)`\]\(#([a-z0-9-]+)\) \|", text, re.MULTILINE)
+
+    assert [name for name, _ in listed] == list(COMMANDS)
+    assert {anchor for _, anchor in listed} == anchors
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_documented(name):
     """The reference has a heading for each command and a line for each of its options."""
@@ -184,16 +276,73 @@ def test_storage_stands_before_or_after_the_command(folder, capsys):
     assert "other.db" in before[2]
 
 
-def test_a_bug_is_shown_as_python_shows_it(folder, monkeypatch):
-    """Only errors on purpose become one line."""
+def test_a_bug_is_shown_as_python_shows_it_and_is_no_verdict(folder, capsys, monkeypatch):
+    """Only errors on purpose become one line; Python's own exit code would say "regression"."""
 
     def broken(call: object) -> int:
         raise ZeroDivisionError
 
     monkeypatch.setitem(COMMANDS, "list", doteval.commands.Command("list", "x", "", (), broken))
+    code, out, err = said(capsys, "list")
 
-    with pytest.raises(ZeroDivisionError):
-        main(["list"])
+    assert (code, out) == (70, "")
+    assert err.startswith("Traceback (most recent call last):")
+    assert "ZeroDivisionError\ndoteval: a fault of doteval" in err
+
+
+WRITERS = (
+    ["compare", "first", "second", "--markdown"],
+    ["compare", "first", "second"],
+    ["compare", "first", "second", "--json"],
+    ["export", "first", "--format", "markdown"],
+    ["export", "first", "--format", "csv"],
+    ["export", "first"],
+    ["report", "first", "-o", "-"],
+    ["show", "first", "--full"],
+    ["gate", "first", "missing >= 0"],
+    ["list"],
+    ["plugins"],
+    ["datasets"],
+)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_no_writer_of_stdout_stumbles_over_its_encoding(stored, capsys, monkeypatch, encoding):
+    """What the encoding lacks is shown as escapes; documents are UTF-8, whatever it is."""
+    main(["run", "eval_x.py", "--experiment", "second", "-qq"])
+    capsys.readouterr()
+    for arguments in WRITERS:
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        with redirect_stdout(stream):
+            assert main(arguments) in (0, 3)
+
+            print("the stream is left as it was", end="")
+            with pytest.raises(UnicodeEncodeError):
+                print("\u2705")
+
+
+def test_markdown_for_a_pull_request_is_utf_8(stored):
+    """Windows redirects in cp1252, where there is no check mark; a crash would say "regression"."""
+    environ = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(
+        [sys.executable, "-m", "doteval", "compare", "first", "first", "--markdown",
+         "--evaluation", "eval_sums", "--other", "eval_sums"],
+        cwd=stored, capture_output=True, timeout=60, env=environ,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode("utf-8").startswith("### \u2705 ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes a stream")
+@pytest.mark.parametrize(("stream", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)])
+def test_a_closed_stream_loses_its_text_and_not_the_answer(stored, stream, code):
+    """Who closes the output wants the exit code alone."""
+    line = f'"{sys.executable}" -m doteval list {stream}; echo $?; exec >&2;'
+    done = subprocess.run(["sh", "-c", line], cwd=stored, capture_output=True, text=True)
+
+    assert done.stdout.splitlines()[-1] == str(code)
+    assert "Traceback" not in done.stderr
 
 
 # ------------------------------------------------------------------------------- list

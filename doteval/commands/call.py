@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Exit codes; scripts rely on them, docs/reference/cli.md lists them.
 OK, FAILED, USAGE, INCONCLUSIVE, STORE = 0, 1, 2, 3, 4
+FAULT = 70  # of doteval itself: EX_SOFTWARE of sysexits.h
 SIGNALLED = 128  # plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
 
 Option = tuple[tuple[str, ...], dict[str, Any]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .call import FAILED, INCONCLUSIVE, OK, USAGE, Call, as_json, command, option, program
+from .output import STDOUT, write
 
 if TYPE_CHECKING:
     from ..reporting.gate import GateError, Verdict
@@ -98,7 +99,7 @@ def compare(call: Call) -> int:
     if options.json:
         call.say(as_json(comparison.to_dict()))
     elif options.markdown:
-        call.out.write(comparison_markdown(comparison))
+        write([comparison_markdown(comparison)], STDOUT, call.out, force=False)
     else:
         call.show(comparison_lines(comparison, call.terminal))
     return {NONE: OK, REGRESSION: FAILED, UNSURE: INCONCLUSIVE}[comparison.verdict]
@@ -120,6 +121,7 @@ def compare(call: Call) -> int:
         "gates",
         metavar="GATE",
         nargs="*",
+        default=[],
         help="what must hold (default: the gates of the nearest pyproject.toml)",
     ),
     option(

@@ -24,9 +24,10 @@ _KEPT = "30d"
 def _age(said: str) -> float:
     """Read `--keep`: "30d" is so many seconds."""
     number, unit = (said[:-1], said[-1:]) if said[-1:] in _UNITS else (said, "")
-    if number.isascii() and number.isdecimal() and (unit or int(number) == 0):
+    whole = number.isascii() and number.isdecimal() and len(number) < 10  # more is no time
+    if whole and (unit or int(number) == 0):
         return int(number) * _UNITS.get(unit, 0.0)
-    raise argparse.ArgumentTypeError(f"{said!r}: expected a time such as 12h, 30d or 8w, or 0")
+    raise argparse.ArgumentTypeError(f"{said[:80]!r}: expected a time such as 12h, 30d or 8w, or 0")
 
 
 # --- merge ------------------------------------------------------------------------------------

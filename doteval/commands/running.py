@@ -63,21 +63,21 @@ def tolerance(said: str) -> Tolerance:
     number = said.strip()
     try:
         if not number.endswith("%"):
-            if int(number) >= 0:
+            if len(number) < 19 and int(number) >= 0:
                 return Tolerance(rows=int(number), said=number)
         elif 0 <= float(number[:-1]) <= 100:  # NaN is not
             return Tolerance(share=float(number[:-1]) / 100, said=number)
     except ValueError:
         pass  # told below
     raise argparse.ArgumentTypeError(
-        f"{said!r}: expected a number of rows, as in 5, or a share, as in 2%"
+        f"{said[:80]!r}: expected a number of rows, as in 5, or a share, as in 2%"
     )
 
 
-def _sample_size(said: str) -> int:
-    if said.isascii() and said.isdecimal() and int(said) >= 1:
+def _rows(said: str) -> int:
+    if said.isascii() and said.isdecimal() and len(said) < 19 and int(said) >= 1:
         return int(said)
-    raise argparse.ArgumentTypeError(f"{said!r}: expected a whole number of rows, 1 or more")
+    raise argparse.ArgumentTypeError(f"{said[:80]!r}: expected a whole number of rows, 1 or more")
 
 
 def _shard(said: str) -> tuple[int, int]:
@@ -145,9 +145,7 @@ def _experiment(said: str) -> str:
         help="where to store the results; the same name again resumes "
         "(default: a new name, made of the time)",
     ),
-    option(
-        "--samples", metavar="N", type=_sample_size, help="only the first N rows of each dataset"
-    ),
+    option("--samples", metavar="N", type=_rows, help="only the first N rows of each dataset"),
     option("--fresh", action="store_true", help="run all rows anew; old records no longer count"),
     option(
         "--max-errors",

@@ -150,7 +150,7 @@ def _gates(texts: list[str]) -> tuple[Gate, ...]:
 
 
 def _samples(given: str) -> int:
-    if given.isascii() and given.isdecimal() and int(given) > 0:
+    if given.isascii() and given.isdecimal() and len(given) < 19 and int(given) > 0:
         return int(given)
     raise UsageError(f"--samples={given}: expected a number of rows, 1 or more, as in --samples=10")
 
@@ -176,4 +176,4 @@ def _beside(folder: Path, address: str) -> str | None:
     scheme, separator, path = address.rpartition("://")
     if not address or (separator and scheme != "sqlite"):
         return address or None
-    return str(folder / Path(path).expanduser())
+    return path if path.startswith("~") else str(folder / path)  # the store knows who ~ is

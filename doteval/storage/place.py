@@ -78,7 +78,12 @@ def locate(storage: str | os.PathLike[str] | None = None, root: Path | None = No
             f"storage={text!r} names no file; write sqlite://results.db, "
             "sqlite:///absolute/path.db, a path, or memory://"
         )
-    path = Path(os.path.abspath(Path(rest).expanduser()))
+    try:
+        path = Path(os.path.abspath(Path(rest).expanduser()))
+    except RuntimeError as error:  # of somebody whom this machine does not know
+        raise UsageError(
+            f"storage={text!r}: {error}; a path after `~` begins with a slash or a user's name"
+        ) from error
     if path.is_dir():
         raise StoreError(f"the store {path} is a folder; name a file inside it")
     anchor = path.parent.parent if path.parent.name == FOLDER else base
