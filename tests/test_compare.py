@@ -639,8 +639,66 @@ def test_short_names_that_several_have_pair_nothing(storage):
         compare("a", "b", storage=str(storage))
     with pytest.raises(UsageError, match="several evaluations of 'b' are called 'eval_x'"):
         compare("a", "b", storage=str(storage), evaluation="eval_x")
-    with pytest.raises(NotFound, match="experiment 'a' has no evaluation 'eval_y'; there are: "):
-        compare("a", "b", storage=str(storage), evaluation="eval_y")
+    with pytest.raises(NotFound, match="experiment 'a' has no evaluation 'other'; there are: "):
+        compare("a", "b", storage=str(storage), evaluation="other")
+
+
+def test_a_name_with_a_file_is_never_that_of_another_file(storage):
+    """`--evaluation` of a file that is not there is not found, whatever the function is called."""
+    for name in ("a", "b"):
+        record(storage, name, {"exact": [True]}, name="f.py::eval_x")
+    for command in (["show", "a"], ["gate", "a", "errors <= 90%"], ["compare", "a", "b"]):
+        arguments = [*command, "--storage", str(storage), "--evaluation"]
+        assert main([*arguments, "elsewhere.py::eval_x"]) == 1
+        assert main([*arguments, "eval_x"]) in (0, 3)
+        assert main([*arguments, "tests/recorded.py::f.py::eval_x"]) in (0, 3)
+
+
+def test_the_evaluation_of_a_moved_file_is_found_by_its_old_name(storage):
+    """A's full name is paired with B's as it is without `--evaluation`."""
+    record(storage, "a", {"exact": [True]}, name="old.py::eval_x")
+    record(storage, "b", {"exact": [True]}, name="new.py::eval_x")
+
+    name = "tests/recorded.py::old.py::eval_x"
+    found = compare("a", "b", storage=str(storage), evaluation=name)
+
+    assert only(found).value == 0
+
+
+def test_an_evaluation_that_was_not_asked_about_has_no_say(storage):
+    """`only` leaves out what knows none of the scores, also where one experiment lacks it."""
+    for name in ("a", "b"):
+        record(storage, name, {"len": [True] * 9, "exact": [True] * 9}, name="eval_one")
+        record(storage, name, {"exact": [True] * 9}, name="eval_two")
+    record(storage, "a", {"exact": [True]}, name="eval_gone")
+    found = compare("a", "b", storage=str(storage), only=["len"])
+
+    assert found.verdict == "no regression"
+    assert [each.a.evaluation for each in found.evaluations] == ["tests/recorded.py::eval_one"]
+    assert found.gone == ()
+
+
+def test_a_score_that_was_asked_about_and_is_gone_leaves_it_open(storage):
+    """An evaluation of which B has lost the score has a say."""
+    for name in ("a", "b"):
+        record(storage, name, {"len": [True] * 9}, name="eval_one")
+    record(storage, "a", {"len": [True] * 9}, name="eval_two")
+    record(storage, "b", {"other": [True] * 9}, name="eval_two")
+
+    assert compare("a", "b", storage=str(storage), only=["len"]).verdict == "cannot tell"
+
+
+def test_an_evaluation_that_can_not_be_judged_has_no_say(storage):
+    """A spread and extremes have no better and worse; where there is nothing else, who knows."""
+    for name in ("a", "b"):
+        record(storage, name, {"size": [1, 2, 3]}, name="eval_size", metrics=("min", "max", "std"))
+        record(storage, name, {"exact": [True] * 9}, name="eval_one")
+    found = compare("a", "b", storage=str(storage))
+    alone = compare("a", "b", storage=str(storage), evaluation="eval_size")
+
+    assert {each.verdict for each in found.evaluations} == {"not judged", "no regression"}
+    assert found.verdict == "no regression"
+    assert alone.verdict == "cannot tell"
 
 
 # ------------------------------------------------------------------------------ telling

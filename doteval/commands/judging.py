@@ -181,7 +181,7 @@ def _gates(given: Sequence[str]) -> Sequence[str]:
 
 
 def _names(store: Store, experiment: str, wanted: str | None) -> list[str]:
-    from ..reporting.compare import one_of
+    from ..reporting.views import one_of
 
     names = store.evaluations(experiment)
     return names if wanted is None else [one_of(names, wanted, experiment)]

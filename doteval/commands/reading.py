@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from ..errors import NotFound, UsageError
+from ..errors import UsageError
 from ..reporting.tables import terminal
-from ..text import display_width, similar
+from ..text import display_width
 from .call import OK, Call, NoStore, as_json, command, option, program, quoted
 
 if TYPE_CHECKING:
@@ -160,26 +160,13 @@ def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, st
         NotFound: there is no such experiment or evaluation.
         UsageError: several evaluations have the short name.
     """
-    from ..reporting.views import short_name, short_names
+    from ..reporting.views import one_of, short_names
 
     called = short_names(store.evaluations(experiment))
     if wanted is None:
         return called
-    fitting = [name for name in called if wanted in (name, short_name(name))]
-    if wanted in fitting:
-        fitting = [wanted]
-    if len(fitting) > 1:
-        raise UsageError(
-            f"several evaluations are called {wanted!r}; name one of them as a whole: "
-            f"{', '.join(fitting)}"
-        )
-    if not fitting:
-        others = list(called.values())
-        raise NotFound(
-            f"experiment {experiment!r} has no evaluation {wanted!r}"
-            f"{similar(wanted, others, others[:10], cutoff=0.7)}"
-        )
-    return {fitting[0]: called[fitting[0]]}
+    name = one_of(list(called), wanted, experiment)
+    return {name: called[name]}
 
 
 def _blocks(call: Call, store: Store, names: dict[str, str]) -> bool:

@@ -36,7 +36,7 @@ from .pairs import (
     difference_of,
 )
 from .summary import Summary
-from .views import short_name
+from .views import one_of, short_name
 
 Named = Union[str, Summary]
 Address = Union[str, "os.PathLike[str]", Place, Store, None]
@@ -110,9 +110,15 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """The worst of its differences; "cannot tell" where no rows could be paired."""
-        judged = [each.verdict for score in self.scores for each in score.differences]
-        return next((each for each in (REGRESSION, UNSURE, NONE) if each in judged), UNSURE)
+        """
+        The worst of its differences; "not judged" where none of them can be judged, and "cannot
+        tell" where there is none.
+        """
+        found = {each.verdict for score in self.scores for each in score.differences}
+        return next((each for each in _WORST_FIRST if each in found), UNSURE)
+
+
+_WORST_FIRST = (REGRESSION, UNSURE, NONE, UNJUDGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class Comparison:
         a, b: their names.
         confidence: of the intervals; 1 - confidence is the level of the tests.
         margin: the loss that would be accepted; None where any significant loss is a regression.
-        evaluations: that both have.
+        evaluations: that both have; those that were asked about, where only some scores were.
         gone: evaluations that only A has; B can not be said to be as good there.
         new: evaluations that only B has.
     """
@@ -139,9 +145,12 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """ "regression" if anything got worse, else "cannot tell" if anything is in doubt."""
+        """
+        "regression" if anything got worse, else "cannot tell" if anything is in doubt, or if
+        there is nothing that can be judged.
+        """
         found = {each.verdict for each in self.evaluations} | ({UNSURE} if self.gone else set())
-        return next(each for each in (REGRESSION, UNSURE, NONE) if each in found)
+        return next((each for each in (REGRESSION, UNSURE, NONE) if each in found), UNSURE)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval compare --json` prints."""
@@ -244,6 +253,7 @@ def compare(
     with _opened(storage) as store:
         chosen = evaluations_of(store, before, after, evaluation, other)
         _check_names(asked, store, chosen)
+        chosen = _asked_about(asked, store, chosen)
         found = [_contrast(store, *sources, asked) for sources in chosen.pairs]
     if not any(score.paired for each in found for score in each.scores):
         raise NotFound(_nothing_in_common(before, after, found))
@@ -275,6 +285,25 @@ def _check_names(asked: Question, store: Store, chosen: _Chosen) -> None:
         raise NotFound(f"no score {name!r} in both; there are: {', '.join(sorted(known))}")
 
 
+def _asked_about(asked: Question, store: Store, chosen: _Chosen) -> _Chosen:
+    """Without the evaluations that know none of the scores of the question: they have no say."""
+
+    def is_asked(*sources: Source) -> bool:
+        return not asked.only or any(
+            asked.asks(score, metric)
+            for source in sources
+            for score, facts in store.tally(*source).scores.items()
+            for metric in facts["metrics"]
+        )
+
+    return replace(
+        chosen,
+        pairs=tuple(pair for pair in chosen.pairs if is_asked(*pair)),
+        gone=tuple(name for name in chosen.gone if is_asked(Source(chosen.a, name))),
+        new=tuple(name for name in chosen.new if is_asked(Source(chosen.b, name))),
+    )
+
+
 def _nothing_in_common(a: str, b: str, found: Sequence[Contrast]) -> str:
     names = ", ".join(each.a.evaluation for each in found)
     if not any(each.scores for each in found):
@@ -290,8 +319,10 @@ def _nothing_in_common(a: str, b: str, found: Sequence[Contrast]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Evaluations to compare, and those that only one of the experiments has."""
+    """Evaluations of A and B to compare, and those that only one of the experiments has."""
 
+    a: str
+    b: str
     pairs: tuple[tuple[Source, Source], ...]
     gone: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
@@ -312,8 +343,16 @@ def evaluations_of(
     theirs, ours = store.evaluations(a), store.evaluations(b)
     if evaluation is not None:
         first = one_of(theirs, evaluation, a)
-        second = one_of(ours, other or (first if first in ours else evaluation), b)
-        return _Chosen(((Source(a, first), Source(b, second)),))
+        second = (
+            first
+            if other is None and first in ours
+            else one_of(
+                ours,
+                other or short_name(first),
+                b,  # its file may have been moved
+            )
+        )
+        return _Chosen(a, b, ((Source(a, first), Source(b, second)),))
     if a == b:
         raise UsageError(
             f"{a!r} compared with itself: name another experiment, or two of its evaluations "
@@ -332,6 +371,8 @@ def evaluations_of(
     gone = set(theirs) - {before.evaluation for before, _ in pairs}
     new = set(ours) - {after.evaluation for _, after in pairs}
     return _Chosen(
+        a,
+        b,
         tuple(pairs),
         tuple(name for name in theirs if name in gone),
         tuple(name for name in ours if name in new),
@@ -346,28 +387,6 @@ def _partner(name: str, theirs: Sequence[str], ours: Sequence[str]) -> str | Non
     fitting = [each for each in ours if short_name(each) == short and each not in theirs]
     rivals = [each for each in theirs if short_name(each) == short and each not in ours]
     return fitting[0] if len(fitting) == len(rivals) == 1 else None
-
-
-def one_of(names: Sequence[str], wanted: str, experiment: str) -> str:
-    """
-    The evaluation that is meant by its full name, or by its short one.
-
-    Raises:
-        NotFound: there is none. UsageError: there are several.
-    """
-    fitting = (
-        [wanted] if wanted in names else [n for n in names if short_name(n) == short_name(wanted)]
-    )
-    if not fitting:
-        raise NotFound(
-            f"experiment {experiment!r} has no evaluation {wanted!r}; there are: {', '.join(names)}"
-        )
-    if len(fitting) > 1:
-        raise UsageError(
-            f"several evaluations of {experiment!r} are called {wanted!r}; name one of them as a "
-            f"whole: {', '.join(fitting)}"
-        )
-    return fitting[0]
 
 
 # --- one evaluation ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import text
+from ..errors import NotFound, UsageError
 from ..metrics import Estimate
 from .figures import KEPT
 from .progress import moves
@@ -391,6 +392,32 @@ def short_names(evaluations: Sequence[str]) -> dict[str, str]:
     short = {name: short_name(name) for name in evaluations}
     seen = list(short.values())
     return {name: each if seen.count(each) == 1 else name for name, each in short.items()}
+
+
+def one_of(names: Sequence[str], wanted: str, experiment: str) -> str:
+    """
+    The evaluation that is meant: by its full name, or by its short one where only one has it.
+
+    Args:
+        names: of the evaluations of the experiment.
+
+    Raises:
+        NotFound: there is none; a name with a file is never that of another file.
+        UsageError: there are several.
+    """
+    fitting = [wanted] if wanted in names else [n for n in names if short_name(n) == wanted]
+    if len(fitting) > 1:
+        raise UsageError(
+            f"several evaluations of {experiment!r} are called {wanted!r}; name one of them as a "
+            f"whole: {', '.join(fitting)}"
+        )
+    if not fitting:
+        others = list(short_names(names).values())
+        raise NotFound(
+            f"experiment {experiment!r} has no evaluation {wanted!r}"
+            f"{text.similar(wanted, others, others[:10], cutoff=0.7)}"
+        )
+    return fitting[0]
 
 
 def plural(n: int, noun: str) -> str:
