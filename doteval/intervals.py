@@ -236,6 +236,17 @@ def standard_error(
     return math.sqrt(count / (count - 1) * _squares(deviations, 0.0)) / n
 
 
+def is_flat(stderr: float, *samples: Sequence[float]) -> bool:
+    """
+    Whether a standard error is no more than what rounding leaves of equal numbers.
+
+    Args:
+        samples: what the numbers were made of, of one length: 0.9 - 0.8 is not quite 0.8 - 0.7.
+    """
+    largest = max(abs(end(sample)) for sample in samples for end in (min, max))
+    return stderr * math.sqrt(len(samples[0])) <= 1e-14 * largest
+
+
 def group_totals(values: Sequence[float], groups: Sequence[Hashable]) -> dict[Hashable, float]:
     """
     The sum of the values of each group, in order of first appearance.

@@ -206,6 +206,10 @@ class Metric:
         if found is None:
             return Estimate(value, n, method="no interval: too few rows or groups")
         how = "normal, jackknife of {} blocks" if large else "bootstrap, {:,} resamples"
+        # A point, but for rounding, says nothing about the spread of what was not seen.
+        if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
+            same = ALL_EQUAL if len(set(values)) == 1 else "no interval: all resamples say the same"
+            return Estimate(value, n, method=same)
         method = how.format(found.resamples) + _clustered(groups)
         return Estimate(value, n, found.stderr, found.low, found.high, method)
 
@@ -233,6 +237,12 @@ def reduced(rows: Rows) -> list[Any]:
     return [row[0] if len(row) == 1 else intervals.mean_of(row) for row in rows]
 
 
+# Nothing is known of the spread then, and a point would pass any gate: of a score that is 1 in 95 %
+# of the rows, two in three samples of 8 rows are all 1. True and false have Wilson's interval,
+# which needs no spread, and the median's ranks hold whatever the distribution.
+ALL_EQUAL = "no interval: all values are the same"
+
+
 def _not_a_number(n: int) -> Estimate:
     return Estimate(math.nan, n, math.nan, math.nan, math.nan, "NaN among the values")
 
@@ -250,6 +260,10 @@ def _estimate_mean(rows: Rows, groups: Groups, confidence: float, seed: int) -> 
     stderr = intervals.standard_error(values, groups)
     if stderr is None:
         return Estimate(mean, n, method=f"no interval: one {'row' if groups is None else 'group'}")
+    if min(values) == max(values):
+        return Estimate(mean, n, method=ALL_EQUAL)
+    if intervals.is_flat(stderr, values):
+        return Estimate(mean, n, method="no interval: all groups are the same")
     df = (n if groups is None else len(set(groups))) - 1
     low, high = intervals.t_interval(mean, stderr, df, confidence)
     return Estimate(mean, n, stderr, low, high, f"t{_clustered(groups)}")
@@ -295,6 +309,8 @@ def _mean_from_moments(moments: Moments, confidence: float) -> Estimate | None:
     spread = _spread(moments)
     if spread is None:
         return None
+    if not spread:
+        return Estimate(mean, n, method=ALL_EQUAL)
     stderr = spread / math.sqrt(n)
     low, high = intervals.t_interval(mean, stderr, n - 1, confidence)
     return Estimate(mean, n, stderr, low, high, "t")
@@ -318,15 +334,16 @@ def _spread(moments: Moments) -> float | None:
 
 def _accuracy_from_moments(moments: Moments, confidence: float) -> Estimate | None:
     """As from the rows; None for fractions that may be averages of who knows how many trials."""
-    found = _mean_from_moments(moments, confidence)
     if moments.n == 0 or not moments.low >= 0 or not moments.high <= 1:
-        return found
+        return _mean_from_moments(moments, confidence)
     n, p = moments.n, moments.total / moments.n
     if moments.trials is not None and moments.trials > n:
-        if found is None:
+        spread = _spread(moments) if n > 1 else None
+        if spread is None and n > 1:
             return None
-        low, high = _effective_wilson(p, found.stderr, n, moments.trials, confidence, None)
-        return Estimate(p, n, found.stderr, low, high, "wilson, effective size")
+        stderr = None if spread is None else spread / math.sqrt(n)
+        low, high = _effective_wilson(p, stderr, n, moments.trials, confidence, None)
+        return Estimate(p, n, stderr, low, high, "wilson, effective size")
     if moments.total != moments.squares:  # among 0..1 only 0 and 1 equal their squares
         return None
     stderr = math.sqrt(p * (1 - p) / (n - 1)) if n > 1 else None

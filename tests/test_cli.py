@@ -206,6 +206,29 @@ def test_no_value_of_an_option_shows_a_private_name(value):
                     settings["type"](value)
 
 
+def test_every_door_copes_with_a_score_without_an_interval(folder, capsys):
+    """Where all numbers are the same there is none, and it is told where there is room."""
+    (folder / "eval_same.py").write_text(
+        "from doteval import foreach\n@foreach('q', [1, 2, 3])\ndef eval_same(q): return 1.0\n"
+    )
+    assert "no interval: all values are the same" in answered(
+        capsys, "run", "eval_same.py", "--experiment", "one", "-q"
+    )
+    main(["run", "eval_same.py", "--experiment", "two", "-qq"])
+    found = told(capsys, "show", "one", "--json")["evaluations"][0]["scores"]["eval_same"]["mean"]
+
+    assert (found["value"], found["n"], found["low"], found["high"]) == (1.0, 3, None, None)
+    assert "no interval: all values are the same" in answered(capsys, "show", "one")
+    assert re.search(r"eval_same +1 +- ", answered(capsys, "list"))
+    assert "| **1** | - |" in answered(capsys, "export", "one", "--format", "markdown")
+    assert "no interval: all values are the same" in answered(capsys, "report", "one", "-o", "-")
+    assert said(capsys, "compare", "one", "two", "--margin", "1%")[0] == 3
+    assert (
+        "all differences are the same"
+        in said(capsys, "compare", "one", "two", "--margin", "1%", "--markdown")[1]
+    )
+
+
 def test_the_reference_lists_every_command():
     """The table at its top has a line for each, which leads to its heading."""
     page = Path(doteval.__file__).parent.parent / "docs" / "reference" / "cli.md"

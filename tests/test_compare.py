@@ -302,11 +302,33 @@ def test_repeats_and_groups_that_never_differ_still_have_an_interval(contest, op
     assert found.detectable == pytest.approx(2.8015852 * math.sqrt(2 / 25))
 
 
-def test_numbers_that_are_all_equal_clear_a_margin(contest):
-    """No spread and no difference."""
+def test_differences_of_numbers_that_are_all_equal_hold_against_no_margin(contest):
+    """Two rows without a difference do not say how much others would differ."""
     found = only(contest([1.5, 2.5], [1.5, 2.5], metrics=("mean",), margin=0.1))
 
-    assert (found.verdict, found.detectable) == ("no regression", None)
+    assert (found.verdict, found.low, found.stderr) == ("cannot tell", None, None)
+    assert found.detectable is None
+    assert found.reason == "no interval: all differences are the same"
+
+
+def test_the_same_numbers_are_no_regression_without_a_margin(contest):
+    """The question is then whether anything was lost, and nothing was."""
+    assert only(contest([1.5, 2.5], [1.5, 2.5], metrics=("mean",))).verdict == "no regression"
+
+
+@pytest.mark.parametrize("metric", ["mean", "median"])
+def test_differences_that_are_equal_but_for_rounding_have_no_interval(contest, metric):
+    """0.9 - 0.8 is not quite 0.8 - 0.7, and that is no spread; also of a metric of one's own."""
+    found = only(contest([0.9, 0.8, 0.7], [0.8, 0.7, 0.6], metrics=(metric,), margin=0.2))
+
+    assert (found.low, found.verdict) == (None, "cannot tell")
+
+
+def test_one_row_of_numbers_has_no_interval(contest):
+    """Nothing is known of others, and the verdict on a margin says so."""
+    found = only(contest([1.5], [1.5], metrics=("mean",), margin=0.1))
+
+    assert (found.verdict, found.reason) == ("cannot tell", "no interval: one row")
 
 
 def test_where_less_is_better_a_rise_is_the_regression(contest):
@@ -423,7 +445,8 @@ def test_failures_in_a_single_group_have_no_interval_to_be_weighed_with(contest)
     b = [True, True, None, None]
     found = only(contest([True] * 4, b, groups="xxxx", margin=0.1))
 
-    assert (found.bounds, found.verdict, found.reason) == ((-0.5, 0.0), "cannot tell", "")
+    assert (found.bounds, found.verdict) == ((-0.5, 0.0), "cannot tell")
+    assert found.reason == "no interval: one group"
 
 
 def test_rows_with_too_few_repeats_in_a_lose_nothing(contest):
@@ -950,7 +973,7 @@ def test_json_of_an_example_without_texts(contest, typed, monkeypatch):
 
 def test_the_options_of_the_command_arrive(contest, typed):
     """A margin in percent, scores of which less is better, and one evaluation."""
-    contest([1.0, 2.0, 3.0], [1.5, 2.5, 3.5], metrics=("mean",))
+    contest([1.0, 2.0, 3.0], [1.5, 2.5, 3.51], metrics=("mean",))
     arguments = ("--margin", "60%", "--lower-is-better", "exact", "--only", "exact.mean")
     exit_code, out, _ = typed("compare", "a", "b", *arguments, "--evaluation", "eval_x")
 

@@ -412,6 +412,21 @@ def test_the_whole_interval_must_clear_the_threshold(text, outcome, end):
     assert judged.message.endswith(end)
 
 
+@pytest.mark.parametrize("rows", [2, 50])
+def test_equal_numbers_clear_no_interval_gate(tmp_path, capsys, rows):
+    """They do not tell their spread, so an interval is neither here nor against a baseline."""
+    store = str(tmp_path / "results.db")
+    for name in ("main", "now"):
+        record(store, name, {"f1": [1.0] * rows}, metrics=("mean",))
+    gates = ["f1.mean >= 0.999 @ 99.9%", "f1.mean >= baseline(main) - 0.1% @ 95%", "f1.mean >= 0.9"]
+
+    assert main(["gate", "now", *gates, "--storage", store]) == 3
+    out = " ".join(capsys.readouterr().out.split())
+    assert "undecided f1.mean >= 0.999 @ 99.9% 1.0, and no interval: all values are the same" in out
+    assert "0.0, and no interval: all differences are the same" in out
+    assert "pass f1.mean >= 0.9 1.0 >= 0.9" in out
+
+
 def test_repeats_are_no_rows_when_errors_have_an_interval():
     """Ten of 400 records that are four repeats of 100 rows have Wilson's interval of 2.5 of 100."""
     (judged,) = judge(

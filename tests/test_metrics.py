@@ -7,6 +7,7 @@ import json
 import math
 import random
 import statistics
+from dataclasses import astuple, replace
 
 import pytest
 
@@ -265,11 +266,54 @@ def test_a_rare_failure_among_many_needs_no_rows():
     assert found.low < found.value < found.high
 
 
-def test_equal_values_have_no_spread():
-    """Sums of equal values say that there is none, whatever rounding left."""
-    found = mean.from_moments(Moments.of([0.1] * 10))
+EQUAL = "no interval: all values are the same"
 
-    assert found.stderr == 0.0
+
+@pytest.mark.parametrize("value", [0.1, 1.0, 0.0, -1e9])
+@pytest.mark.parametrize("n", [2, 10, 1000])
+def test_equal_values_have_no_interval(value, n):
+    """They tell nothing of a spread: a point would pass any gate. Neither do their sums."""
+    expected = (value, n, None, None, None, EQUAL)
+    rows = [[value]] * n
+    own = Metric("own", lambda values: sum(values) / len(values))
+
+    assert astuple(mean.estimate(rows)) == expected
+    assert astuple(mean.estimate(rows, [row % 5 for row in range(n)])) == expected
+    assert astuple(mean.from_moments(Moments.of([value] * n))) == expected
+    assert astuple(own.estimate(rows))[1:] == expected[1:]
+
+
+def test_equal_shares_have_no_interval():
+    """Of halves nothing is known but that they are halves."""
+    assert accuracy.estimate([[0.5]] * 9).method == EQUAL
+
+
+def test_true_and_false_have_wilsons_interval_though_they_are_equal():
+    """Once or repeated, from rows or from sums: their spread follows from their share."""
+    once, often = accuracy.estimate([[True]] * 9), accuracy.estimate([[True] * 3] * 9)
+    sums = Moments(9, 9.0, 9.0, 1.0, 1.0)
+
+    assert (once.method, once.high) == ("wilson", 1.0)
+    assert accuracy.from_moments(sums) == once
+    assert accuracy.from_moments(replace(sums, trials=27)) == often
+    assert (often.method, often.high) == ("wilson, effective size", 1.0)
+    assert often.low < 1.0
+
+
+def test_groups_of_one_mean_have_no_interval():
+    """Spread within a group says nothing about that between groups; nor does rounding."""
+    rows = [[0.7], [0.8], [0.9], [0.7], [0.8], [0.9]]
+
+    found = mean.estimate(rows, [0, 0, 0, 1, 1, 1])
+    assert (found.low, found.method) == (None, "no interval: all groups are the same")
+
+
+def test_a_figure_that_no_resample_moves_has_no_interval():
+    """A metric of one's own may be the same on all samples, whatever the values."""
+    found = Metric("count", len).estimate([[1.0], [2.0], [3.0]])
+
+    assert (found.value, found.low) == (3, None)
+    assert found.method == "no interval: all resamples say the same"
 
 
 @pytest.mark.parametrize("measure", [accuracy, mean, minimum, maximum], ids=str)

@@ -529,8 +529,10 @@ def _verdict(
     if margin is None:
         lost = gain < 0
         sure = p is not None and p < level
+    elif each.worst is None:
+        return UNSURE, each.reason or each.method.rpartition("; ")[2]
     else:
-        lost = each.worst is None or each.worst < -margin
+        lost = each.worst < -margin
         best = each.low if each.lower_is_better else each.high
         sure = best is not None and (-best if each.lower_is_better else best) < -margin
         sure = sure and (p is None or p < level)

@@ -307,7 +307,7 @@ def _decided(
             message=_compared(gate, value, threshold, holds),
         )
     if estimate.low is None or estimate.high is None:
-        why = f"{_plain(value)}, and no interval: {estimate.method.removeprefix('no interval: ')}"
+        why = f"{_plain(value)}, and no interval: {estimate.method.rpartition('no interval: ')[2]}"
         return replace(found, outcome=UNDECIDED, message=why)
     return _by_interval(found, estimate, gate.confidence, share)
 

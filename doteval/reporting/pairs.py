@@ -416,16 +416,19 @@ def _of_numbers(
     found = replace(found, value=intervals.mean_of(changes), p=test.p, method=test.method)
     stderr = intervals.standard_error(changes, groups)
     if stderr is None:
-        return found
+        one = "row" if groups is None else "group"
+        return replace(found, method=f"{test.method}; no interval: one {one}")
+    flat = intervals.is_flat(stderr, xs, ys)
+    if flat and not boolean:  # their spread is not known to be 0
+        return replace(found, method=f"{test.method}; no interval: all differences are the same")
     independent = found.n if groups is None else len(set(groups))
     value = found.value or 0.0
     low, high = intervals.t_interval(value, stderr, independent - 1, asked.confidence)
-    if boolean and not stderr:  # as sure as of so many rows, asked once, that never differ
+    if flat:  # as sure as of so many rows, asked once, that never differ
         _, below, above = intervals.paired_difference(0, 0, independent, asked.confidence)
         low, high = max(-1.0, value + below), min(1.0, value + above)
         stderr = above / intervals.quantile_for(asked.confidence)
-    # Where all numbers differ by the same, their spread is not known to be 0.
-    noticed = intervals.detectable(stderr, asked.confidence) if stderr else None
+    noticed = intervals.detectable(stderr, asked.confidence)
     return replace(found, stderr=stderr, low=low, high=high, detectable=noticed)
 
 
