@@ -16,7 +16,8 @@ NOTHING = "-"  # shown for a figure that is unknown; ASCII, so that it fits ever
 # What can move the cursor, recolour, reorder or hide text: C1 and DEL, the bidirectional controls,
 # line and paragraph separators, characters without width or ink (tags have been used to smuggle
 # instructions past readers), and surrogates, which no stream can encode. Variation selectors up to
-# U+FE0F stay: everyday emoji are made with them.
+# U+FE0F stay: everyday emoji are made with them, as with the joiners that `_joins` lets stay. The
+# soft hyphen goes: streams disagree on whether it is seen, and it hides in words of any script.
 _INVISIBLE = (
     "\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
@@ -37,7 +38,8 @@ def safe(
     What can be printed without harm, for any object at all.
 
     Controls, escape sequences, bidirectional overrides, invisible characters and lone surrogates
-    become visible escapes such as `\\x1b`. Applying it twice changes nothing more.
+    become visible escapes such as `\\x1b`; joiners stay where a script or an emoji needs them.
+    Applying it twice changes nothing more.
 
     Args:
         text: shown as `str(text)`; where that raises, `<ClassName: str() failed>` is shown.
@@ -75,9 +77,42 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(char)
     if char in _SHORT:
         return _SHORT[char]
+    if char in _JOINERS and _joins(match.string, match.start()):
+        return char
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_JOINERS = "\u200c\u200d"
+
+
+def _joins(text: str, at: int) -> bool:
+    """
+    Whether a joiner shapes what stands around it, and is no invisible character that hides there.
+
+    Persian, Hindi, Sinhala and many more are not spelled right without U+200C and U+200D, nor are
+    emoji of families and professions made. Scripts that need them begin at U+0600; between Latin
+    letters a joiner has nothing to do.
+
+    Source: Unicode Standard Annex 31, section 2.3: between letters, or behind a virama.
+    """
+    import unicodedata
+
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if not before or re.match(_UNSAFE_IN_LINE, before):
+        return False
+    if unicodedata.combining(before) == _VIRAMA:
+        return True
+    if not after or re.match(_UNSAFE_IN_LINE, after) or max(before, after) < "\u0600":
+        return False
+    return all(
+        unicodedata.category(each)[0] in ("LM" if each.isascii() else "LMS")
+        for each in (before, after)
+    )
+
+
+_VIRAMA = 9  # the canonical combining class of signs that take a vowel away
 
 
 def similar(name: str, others: Sequence[str], shown: Sequence[str], cutoff: float) -> str:
@@ -174,7 +209,7 @@ def _widths(text: str) -> Iterator[int]:
     import unicodedata  # 1 MB of tables, needed only for text that is not ASCII
 
     for char in text:
-        if unicodedata.category(char) in ("Mn", "Me"):
+        if char in _JOINERS or unicodedata.category(char) in ("Mn", "Me"):
             yield 0
         else:
             yield 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -56,6 +56,45 @@ class TestSafe:
         """Controls, direction overrides, invisible characters and surrogates are escaped."""
         assert text.safe(hostile) == shown
 
+    @pytest.mark.parametrize(
+        "spelled",
+        [
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian: I want
+            "PDF\u200c\u0647\u0627",  # Persian: PDFs
+            "\u0915\u094d\u200d\u0937",  # Hindi: a half letter
+            "\u0d05\u0d35\u0d28\u0d4d\u200d.",  # Malayalam: a chillu, at the end of a word
+            "\u0dc1\u0dca\u200d\u0dbb\u0dd3",  # Sinhala: Sri
+            "\U0001f469\u200d\U0001f4bb",  # a woman at her computer
+            "\U0001f469\U0001f3fd\u200d\u2764\ufe0f\u200d\U0001f468",  # a couple
+            "\U0001f642\u200d\u2194\ufe0f",  # somebody shakes his head
+        ],
+    )
+    def test_joiners_stay_where_they_join(self, spelled):
+        """Scripts and emoji that are made with them are spelled right, and take no column more."""
+        assert text.safe(spelled) == spelled
+        assert text.safe(spelled, newlines=True) == spelled
+        assert text.display_width(spelled) == text.display_width(
+            spelled.replace("\u200c", "").replace("\u200d", "")
+        )
+
+    @pytest.mark.parametrize(
+        ("hidden", "shown"),
+        [
+            ("\u200dx", "\\u200dx"),
+            ("pass\u200cword", "pass\\u200cword"),
+            ("caf\u00e9\u200ds", "caf\u00e9\\u200ds"),
+            ("\u0645 \u200d\u0645", "\u0645 \\u200d\u0645"),
+            ("\u0645\u200c", "\u0645\\u200c"),
+            ("\u0645\u200c\u200c\u0645", "\u0645\\u200c\\u200c\u0645"),
+            ("+\u200d\U0001f4bb", "+\\u200d\U0001f4bb"),
+            ("\u0645\u200c\n\u0645", "\u0645\\u200c\\n\u0645"),
+        ],
+    )
+    def test_joiners_hide_nowhere_else(self, hidden, shown):
+        """At an edge, between Latin letters, beside blanks and beside each other they are seen."""
+        assert text.safe(hidden) == shown
+        assert text.safe(shown) == shown
+
     def test_it_can_be_applied_twice(self):
         """An escaped text holds nothing left to escape."""
         once = text.safe("\x1b[2J \u202e é \ud800")
