@@ -211,3 +211,19 @@ def _is_imported(evaluation: Evaluation, module: ModuleType) -> bool:
     if home is None or home is module:
         return False
     return any(thing is evaluation for thing in vars(home).values())
+
+
+def why_none(module: ModuleType) -> str:
+    """Why a module has no evaluation to run, and what to do: the end of a sentence."""
+    held = [each for each in vars(module).values() if isinstance(each, Evaluation)]
+    homes = sorted({each.__module__ for each in held if _is_imported(each, module)})
+    if homes:
+        return f"its evaluations are imported from {' and '.join(homes)}; run the file of that"
+    if held or getattr(module, "__test__", True) is False:
+        return "it says `__test__ = False`"
+    for each in vars(module).values():
+        kind = type(each)
+        if kind.__name__ == Evaluation.__name__ and kind.__module__.endswith(".evaluation"):
+            copy = kind.__module__.rpartition(".")[0]
+            return f"its evaluations are made with {copy}, another copy of this library"
+    return "no function in it is decorated with @foreach(...)"

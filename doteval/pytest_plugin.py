@@ -46,6 +46,7 @@ class Setting:
         config_of_fixtures: what the fixtures that are set up have put into `eval_config`.
         filled_by: the names of these fixtures, by those of the entries.
         begun: names of the evaluations that --fresh has begun anew; a repeated item resumes.
+        classes: those with evaluations that pytest does not collect, and where they stand.
         place: of the store, once it was looked for.
     """
 
@@ -57,6 +58,7 @@ class Setting:
         self.begun: set[str] = set()
         self.config_of_fixtures: dict[str, Any] = {}
         self.filled_by: dict[str, str | None] = {}
+        self.classes: list[tuple[pytest.Collector, type]] = []
         self._place: Place | None = None
 
     @cached_property
@@ -250,7 +252,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
     if not (name.startswith("eval_") and name.endswith(".py")):
         return
     collected = outcome.get_result()
-    if any(isinstance(each, pytest.Module) for each in collected):
+    if any(_takes_functions(each) for each in collected):
         return  # named on the command line, or matched by the user's own python_files
     source = file_path.read_bytes()
     if b"foreach" not in source and b"ForEach" not in source:
@@ -259,6 +261,35 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Generator[
     hook = parent.session.gethookproxy(file_path)
     module = hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
     outcome.force_result([*collected, module])
+
+
+def _takes_functions(collector: pytest.Collector) -> bool:
+    """Whether it is a module, and none of --doctest-modules, which takes nothing but examples."""
+    doctest = collector.config.pluginmanager.get_plugin("doctest")
+    examples = () if doctest is None else doctest.DoctestModule
+    return isinstance(collector, pytest.Module) and not isinstance(collector, examples)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, None]:
+    """
+    A file of evaluations that was named, and holds none to run, is an error.
+
+    Beside other tests pytest would pass without it. (`--lf` leaves files out on purpose.)
+    """
+    outcome = yield
+    if not _takes_functions(collector):
+        return
+    path, report = collector.path, outcome.get_result()
+    if not (path.name.startswith("eval_") and collector.session.isinitpath(path)):
+        return
+    if report.passed and not report.result and not collector.config.getoption("lf", False):
+        from .files import why_none
+
+        report.outcome = "failed"
+        report.longrepr = f"{path.name} was named, and nothing of it would run: " + why_none(
+            collector.obj  # type: ignore[attr-defined]
+        )
 
 
 def _rewrite_asserts(file: Path) -> None:
@@ -285,6 +316,8 @@ def pytest_pycollect_makeitem(
     """
     evaluation = obj.__func__ if isinstance(obj, staticmethod) else obj
     if not _is_evaluation(evaluation):
+        if isinstance(obj, type) and not _is_collected(collector, name, obj):
+            collector.config.stash[_SETTING].classes.append((collector, obj))
         return None
     if getattr(evaluation, "__test__", True) is False or not _is_its_name(collector, name, obj):
         return []
@@ -297,6 +330,18 @@ def _is_evaluation(obj: object) -> bool:
     """Whether it is an evaluation of this very package; a copy of it has a plugin of its own."""
     room = sys.modules.get(f"{__package__}.evaluation")
     return room is not None and isinstance(obj, (room.Evaluation, room.BoundEvaluation))
+
+
+def _is_collected(collector: pytest.Module | pytest.Class, name: str, owner: type) -> bool:
+    """Whether pytest looks for evaluations in a class, or need not, because there are none."""
+    if not any(map(_is_evaluation, vars(owner).values())):
+        return True
+    return collector.istestclass(owner, name) and not _is_test_case(owner)
+
+
+def _is_test_case(owner: type) -> bool:
+    unittest = sys.modules.get("unittest")
+    return unittest is not None and issubclass(owner, unittest.TestCase)
 
 
 def _is_its_name(collector: pytest.Module | pytest.Class, name: str, obj: Any) -> bool:
@@ -322,9 +367,27 @@ def _evaluation_of(item: pytest.Item) -> Any:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Find the store before the first row is paid for."""
+    """
+    Find the store before the first row is paid for, and tell of evaluations that nothing collects.
+
+    Raises:
+        pytest.UsageError: the store's address means nothing; or warnings are errors.
+    """
+    setting = session.config.stash[_SETTING]
     if any(_evaluation_of(item) is not None for item in session.items):
-        assert session.config.stash[_SETTING].place
+        assert setting.place
+    for collector, owner in setting.classes:
+        if _is_test_case(owner):
+            why = "pytest takes nothing but test methods of a unittest.TestCase: use a plain class"
+        elif owner.__subclasses__():  # they inherit the evaluations, and are collected
+            continue
+        else:
+            why = f"its name does not match python_classes: call it Test{owner.__name__}"
+        sentence = f"evaluations of the class {owner.__name__} are not collected; {why}"
+        try:
+            collector.warn(pytest.PytestCollectionWarning(sentence))
+        except pytest.PytestCollectionWarning as error:
+            raise pytest.UsageError(sentence) from error
 
 
 # ----------------------------------------------------------------------------- running

@@ -301,6 +301,85 @@ def test_what_is_marked_as_no_test_is_not_collected(project: Project) -> None:
     assert project.collected() == []
 
 
+def test_doctests_of_modules_leave_the_evaluations(project: Project) -> None:
+    """`--doctest-modules`, often in addopts, collects a file's examples beside its evaluations."""
+    project.write(
+        "eval_sums.py",
+        SUMS + '\ndef one():\n    """\n    >>> one()\n    1\n    """\n    return 1\n',
+    )
+
+    for arguments in ((), ("eval_sums.py",)):
+        collected = project.collected("--doctest-modules", *arguments)
+        assert sorted(collected) == ["eval_sums.py::eval_sums", "eval_sums.py::eval_sums.one"]
+    assert project.collected("-p", "no:doctest") == ["eval_sums.py::eval_sums"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x = 1", "no function in it is decorated with @foreach(...)"),
+        ("from eval_sums import eval_sums", "its evaluations are imported from eval_sums; run *"),
+        (SUMS + "eval_sums.__test__ = False", "it says `__test__ = False`"),
+        (SUMS + "__test__ = False", "it says `__test__ = False`"),
+    ],
+)
+def test_a_named_file_of_which_nothing_runs_is_an_error(
+    project: Project, text: str, why: str
+) -> None:
+    """Beside other tests the session would be green without it; in a folder it may be a helper."""
+    project.write("eval_sums.py", SUMS)
+    project.write("eval_empty.py", text)
+    project.write("test_plain.py", "def test_plain(): pass")
+
+    named = project.run("eval_empty.py", "test_plain.py")
+    found = project.run("--experiment", "x")
+
+    assert named.ret == pytest.ExitCode.INTERRUPTED
+    why = why.replace("[", "[[]")
+    named.stdout.fnmatch_lines([f"eval_empty.py was named, and nothing of it would run: {why}"])
+    found.assert_outcomes(passed=2)
+
+
+def test_a_named_file_may_be_left_out_on_purpose(project: Project) -> None:
+    """By `--lf`, `-k`, or `--deselect`: pytest says how many."""
+    project.write("eval_sums.py", SUMS)
+    project.write("test_plain.py", "def test_plain(): assert False")
+    project.run("test_plain.py")
+
+    last = project.run("--lf", "eval_sums.py", "test_plain.py")
+    deselected = project.run("--deselect", "eval_sums.py::eval_sums", "eval_sums.py")
+
+    last.assert_outcomes(failed=1)
+    assert deselected.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_evaluations_of_a_class_that_is_not_collected_are_told(project: Project) -> None:
+    """Of a class of another name, and of a TestCase; not of one that others inherit from."""
+    body = SUMS.partition("\n\n")[2].replace("\n", "\n    ").replace("(a, b)", "(self, a, b)")
+    project.write(
+        "eval_class.py",
+        "import unittest\nfrom doteval import foreach\n"
+        + "".join(
+            f"\nclass {head}:\n    {body}\n"
+            for head in ("EvalThing", "Case(unittest.TestCase)", "Base", "TestGood(Base)")
+        ),
+    )
+
+    result = project.run("--experiment", "x", "-W", "default")
+    refused = project.run("--experiment", "x", "-W", "error")
+
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["ERROR: evaluations of the class EvalThing are not collected;*"])
+    result.assert_outcomes(passed=1, warnings=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*evaluations of the class EvalThing are not collected; its name does not match "
+            "python_classes: call it TestEvalThing*",
+            "*evaluations of the class Case are not collected; pytest takes nothing but *",
+        ]
+    )
+
+
 def test_each_parameter_set_is_an_evaluation_of_its_own(project: Project) -> None:
     """Parameters come beside the columns, above or below the decorator."""
     project.write(

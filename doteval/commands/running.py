@@ -225,7 +225,7 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
         NotFound: there is no such file or evaluation.
         ImportFailed: a file raised.
     """
-    from ..files import evaluations_in, imported
+    from ..files import evaluations_in, imported, why_none
     from ..storage import named
 
     found: dict[str, dict[str, Evaluation]] = {}
@@ -234,9 +234,10 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
         file, _, wanted = target.partition("::")
         known = found.get(file)
         if known is None:
-            known = found[file] = evaluations_in(stack.enter_context(imported(Path(file))))
-        if not known:
-            raise NotFound(f"{file} has no evaluation: no function decorated with @foreach(...)")
+            module = stack.enter_context(imported(Path(file)))
+            known = found[file] = evaluations_in(module)
+            if not known:
+                raise NotFound(f"{file} has no evaluation: {why_none(module)}")
         for name in [wanted] if wanted else known:
             if name not in known:
                 others = list(known)
