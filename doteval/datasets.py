@@ -317,6 +317,7 @@ def read_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     """
     from pathlib import Path  # loads urllib and ipaddress; most datasets are no files
 
+    given = os.fspath(path)  # a Path makes one slash of the two of an address
     path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] == [".gz"]
@@ -324,13 +325,18 @@ def read_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     reader = _READERS.get(kind[0]) if kind else None
     if reader is None:
         raise DatasetError(
-            f"{shown(str(path))} as a dataset: expected the path of a file that ends in "
+            f"{shown(given)} as a dataset: expected the path of a file that ends in "
             f"{', '.join(_READERS)}, or one of these with .gz"
         )
     if not path.is_file():
+        if "://" in given:
+            raise DatasetError(
+                f"the dataset {shown(given)} is an address, and files are read: download it, or "
+                "pass a function that yields its rows"
+            )
         kind_of = "is not a file" if path.exists() else "does not exist"
         raise DatasetError(
-            f"the dataset {shown(str(path))} {kind_of}; paths count from the working directory, "
+            f"the dataset {shown(given)} {kind_of}; paths count from the working directory, "
             f"{shown(os.getcwd())}"
         )
     return reader(path, _lines(path, packed))

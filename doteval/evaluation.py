@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from .concurrency import executors
 from .concurrency.pace import RateLimit, as_rate_limit
@@ -275,6 +275,9 @@ def _plain_value(value: Any, path: str) -> Any:
     )
 
 
+_NONE: Any = object()  # None is given by mistake, and told as what it is
+
+
 class ForEach:
     """
     Makes evaluations that share a policy:
@@ -336,7 +339,7 @@ class ForEach:
         self._config = config if callable(config) else as_config(config, "ForEach(config=...)")
 
     def __call__(
-        self, column_spec: str, dataset: Any
+        self, column_spec: str, dataset: Any = _NONE, **misplaced: NoReturn
     ) -> Callable[[Callable[..., Any]], Evaluation]:
         """
         A decorator that makes an evaluation of a function.
@@ -349,6 +352,17 @@ class ForEach:
         Raises:
             UsageError: the spec, the dataset or the function does not fit; at decoration.
         """
+        if misplaced:
+            options = ", ".join(f"{name}=..." for name in misplaced)
+            raise UsageError(
+                f"foreach(...) takes columns and a dataset, not {' and '.join(misplaced)}; options "
+                f'stand in ForEach, as in ForEach({options})("question,answer", dataset)'
+            )
+        if dataset is _NONE:
+            raise UsageError(
+                "foreach needs columns and a dataset; write for example "
+                '@foreach("question,answer", dataset) above the function'
+            )
         columns = parse_columns(column_spec)
         source = dataset if isinstance(dataset, Source) else Source(dataset)
 

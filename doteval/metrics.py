@@ -16,7 +16,7 @@ from operator import mul
 from typing import Any, Union, overload
 
 from . import intervals
-from .errors import PluginError, UsageError
+from .errors import NotFound, PluginError, UsageError
 from .plugins import Registry
 
 Rows = Sequence[Sequence[float]]
@@ -496,7 +496,10 @@ def find(name: str) -> Metric:
     repeated = _PASS.fullmatch(name)
     if repeated:
         return (pass_at_k if repeated[1] == "@" else pass_hat_k)(int(repeated[2]))
-    thing = registry.get(name)
+    try:
+        thing = registry.get(name)
+    except NotFound as error:
+        raise NotFound(f"{error}, and pass@k and pass^k for any k, such as pass@3") from None
     return thing if isinstance(thing, Metric) else _metric_of(thing, name)
 
 

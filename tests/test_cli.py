@@ -735,6 +735,26 @@ def test_a_reader_that_leaves_early_ends_the_output_quietly(stored):
     assert complaints == b""
 
 
+# ------------------------------------------------------------------ a narrow terminal
+
+
+def test_forty_columns_are_enough(stored, capsys, monkeypatch):
+    """No table or line is wider, but for words that have no blank; the verdict is there."""
+    main(["run", "eval_x.py", "--experiment", "second", "-qq"])
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for arguments in (
+        ["compare", "first", "second"], ["show", "first"], ["list"], ["plugins"],
+    ):  # fmt: skip
+        with redirect_stdout(Tty()) as out:
+            main([*arguments, *["--no-pager"] * (arguments[0] in ("show", "list"))])
+        for line in out.getvalue().splitlines():
+            assert len(line) <= 40 or len(line.split()) <= 2  # a label and a word
+        if arguments[0] == "compare":
+            assert "verdict" in out.getvalue()
+            assert "no regression" in out.getvalue()
+
+
 # ------------------------------------------------------------------ watching and paging
 
 
@@ -1230,13 +1250,25 @@ def test_an_evaluation_that_needs_fixtures_is_refused_before_the_first_row(folde
         ("missing.py", 1, "there is no file missing.py"),
         (".", 2, "is a folder; name a file"),
         ("eval_x.py::eval_sum", 1, "no evaluation 'eval_sum'; did you mean 'eval_sums'?"),
-        ("plain.py", 1, "plain.py has no evaluation"),
+        ("plain.py", 1, "plain.py has no evaluation: no function in it is decorated with @for"),
+        ("copied.py", 1, "its evaluations are made with acme.evals, another copy of this library"),
+        ("again.py", 1, "its evaluations are imported from eval_x; run the file of that"),
+        ("off.py", 1, "it says `__test__ = False`"),
+        ("options.py", 2, 'ForEach(concurrency=..., retries=...)("question,answer", dataset)'),
+        ("bare.py", 2, '@foreach("question,answer", dataset) above the function'),
         ("broken.py", 2, "broken.py:3 can not be imported: NameError: name 'oops'"),
     ],
 )
 def test_a_target_that_can_not_be_run(folder, capsys, target, code, message):
     """What is wrong with it is told in one line."""
     (folder / "plain.py").write_text("x = 1\n", encoding="utf-8")
+    copy = "class Evaluation: pass\nEvaluation.__module__ = 'acme.evals.evaluation'\n"
+    (folder / "copied.py").write_text(f"x = 1\n{copy}eval_x = Evaluation()\n")
+    (folder / "again.py").write_text("from eval_x import eval_sums\n")
+    (folder / "off.py").write_text(f"{EVALUATIONS}\neval_sums.__test__ = False\ndel eval_flaky\n")
+    start = "from doteval import foreach\n@foreach"
+    (folder / "options.py").write_text(f"{start}('q', [1], concurrency=1, retries=2)\ndef f(q): 1")
+    (folder / "bare.py").write_text(f"{start}\ndef f(q): 1")
     (folder / "broken.py").write_text(
         "def f():\n    oops\nf()\n".replace("f()\n", "f()", 0), encoding="utf-8"
     )
@@ -1244,6 +1276,41 @@ def test_a_target_that_can_not_be_run(folder, capsys, target, code, message):
 
     assert found == code
     assert message in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "hint"),
+    [
+        ("'missing.csv'", False),
+        ("'https://example.com/x.csv'", False),
+        ("[]", False),
+        ("[{'id': 1, 'q': 1}, {'id': 1, 'q': 2}]", False),
+        ("lambda: iter([{'id': 1, 'q': 1}, 1 / 0])", False),
+        ("rows", True),
+    ],
+)
+def test_to_resume_is_told_where_a_resume_may_heal(folder, capsys, rows, hint):
+    """A dataset that raised may not raise again; a missing file or two equal ids will."""
+    (folder / "eval_y.py").write_text(
+        "from doteval import foreach\ndef rows():\n"
+        "    yield {'id': 1, 'q': 1}\n    yield {'id': 2, 'q': 2}\n    raise OSError('gone')\n"
+        f"@foreach('id,q', {rows})\ndef eval_y(id, q): return True\n"
+    )
+    code, out, err = said(capsys, "run", "eval_y.py")
+
+    assert code == 1
+    assert ("to resume: doteval run eval_y.py" in out) is hint
+    assert ("'https://example.com/x.csv' is an address" in err) is ("https" in rows)
+
+
+def test_an_assertion_is_told_to_be_a_score(folder, capsys):
+    """People who write tests assert; a wrong answer is then a failure that raises the score."""
+    (folder / "eval_y.py").write_text(
+        "from doteval import foreach\n@foreach('q', [1])\ndef eval_y(q):\n    assert q == 2\n"
+    )
+    _, _, err = said(capsys, "run", "eval_y.py")
+
+    assert "AssertionError; return the comparison instead of asserting it: a wrong answer is" in err
 
 
 def test_an_evaluation_named_twice_runs_once(folder, capsys):

@@ -636,3 +636,9 @@ def test_metrics_of_packages_may_be_plain_functions(registered):
     assert metrics.find("from elsewhere").estimate(once([1, 2])).value == 1.5
     with pytest.raises(PluginError, match="'broken' is str, not a function"):
         metrics.find("broken")
+
+
+def test_an_unknown_metric_names_those_that_are_found_by_their_form():
+    """pass@k is in no list, as there is one for each k."""
+    with pytest.raises(NotFound, match=r"known: accuracy, .*, and pass@k and pass\^k for any k"):
+        metrics.find("right.pass_at_3")

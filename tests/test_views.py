@@ -183,11 +183,36 @@ def test_colours_change_nothing_but_colours():
     assert "\x1b[31m1 failed\x1b[0m" in painted[1]
 
 
-def test_lines_go_on_below_where_the_terminal_ends():
-    """Pieces are not broken; the lines that follow are indented."""
-    pieces = [Piece("one"), Piece("two"), Piece("three"), Piece("a very long piece")]
+@pytest.mark.parametrize(
+    ("value", "width", "shown"),
+    [
+        (1.7e9 + 0.98, 0.2, "1,700,000,000.98"),
+        (1.7e9 + 0.98, 3e9, "1.7e+09"),
+        (1.7e9 + 0.98, None, "1.7e+09"),
+        (12345.678, 0.02, "12,345.678"),
+        (12345.678, 40.0, "12,345.7"),
+        (0.84213, 0.1, "0.8421"),
+        (-0.84213579, 1e-6, "-0.8421358"),
+        (float("inf"), 1.0, "inf"),
+        (1.5, float("nan"), "1.5"),
+        (12.0, 1e-9, "12"),
+    ],
+)
+def test_the_digits_of_a_figure_follow_its_interval(value, width, shown):
+    """Where four digits would make one number of both ends, there are more."""
+    assert figure(value, width) == shown
 
-    assert flow(pieces, Terminal(width=12)) == ["one · two", "  three", "  a very long piece"]
+
+def test_lines_go_on_below_where_the_terminal_ends():
+    """The lines that follow are indented; a piece is broken where no line has room for it."""
+    pieces = [Piece("one"), Piece("two"), Piece("three"), Piece("a very long piece", "bad")]
+    broken = ["one · two", "  three", "  a very", "  long piece"]
+
+    assert flow(pieces, Terminal(width=12)) == broken
+    assert flow([Piece("a/name/that/is/one/word")], Terminal(width=12)) == [
+        "a/name/that/is/one/word"
+    ]
+    assert flow(pieces, Terminal(width=None)) == ["one · two · three · a very long piece"]
     assert flow(pieces[:2], ASCII) == ["one | two"]
     assert flow([], WIDE) == [""]
 

@@ -95,7 +95,10 @@ class Call:
     def hint(self, sentence: str) -> None:
         """Print what may help next, where a person is reading."""
         if self.terminal.width is not None:
-            self.say(self.terminal.paint(self.terminal.shown(sentence), "dim"))
+            from ..reporting.views import Piece, flow
+
+            words = [Piece(word, "dim") for word in self.terminal.shown(sentence).split(" ")]
+            self.show(flow(words, self.terminal, between=" "))
 
     def complain(self, sentence: str) -> None:
         """Print one line to stderr, where errors go."""

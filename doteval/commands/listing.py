@@ -37,7 +37,12 @@ def plugins(call: Call) -> int:
             )
         )
     else:
-        columns = [Column("kind"), Column("name"), Column("from"), Column("state", least=20)]
+        columns = [
+            Column("kind", drop=1),
+            Column("name", least=12),
+            Column("from", least=8, drop=2),
+            Column("state", least=6),
+        ]
         rows = [
             (
                 each.kind,
@@ -74,7 +79,12 @@ def datasets(call: Call) -> int:
     elif not told:
         call.say("no dataset is registered; a file or any iterable is a dataset too")
     else:
-        columns = [Column("dataset"), Column("splits"), Column("columns"), Column("rows")]
+        columns = [
+            Column("dataset", least=12),
+            Column("splits", least=8, drop=2),
+            Column("columns", least=8, drop=1),
+            Column("rows", drop=3),
+        ]
         call.say(
             table(
                 columns,

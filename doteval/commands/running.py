@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DatasetError, ExecutorError, NotFound, UsageError
+from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
 from ..quantities import parse_param
-from ..records import Failure, Record, new_name
+from ..records import Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted
 from .planning import planned
@@ -293,6 +293,7 @@ class _Round:
         self._experiment: str = options.experiment or new_name()
         self._shows = options.quiet < 2
         self._failed = 0  # rows
+        self._heals = False  # whether trying again may be all that is needed
         self._first: Record | None = None  # that failed, of the evaluation that is being run
         self._clear: Callable[[], object] = lambda: None
 
@@ -330,7 +331,7 @@ class _Round:
         if self._failed:
             self._say_hint(f"the rows that failed: {self._see()}")
             self._say_hint(f"to try them again:    {self._again()}")
-        elif complaints:
+        elif self._heals:
             self._say_hint(f"to resume: {self._again()}")
         return next(code for code in (FAILED, INCONCLUSIVE, OK) if code in codes)
 
@@ -368,11 +369,16 @@ class _Round:
         try:
             summary = drive(flow.run, stops=lambda: flow.interrupt)
         except (DatasetError, ExecutorError) as error:
+            # What it raised itself may pass; a missing file, or two equal ids, is to be mended.
+            its_own = error.__cause__ is not None and not isinstance(error.__cause__, DotevalError)
+            self._heals |= its_own and flow.done > 0
             return FAILED, str(error)
         finally:
             self._clear()
         self._tell(flow, summary)
-        return self._verdict(flow, summary)
+        code, problem = self._verdict(flow, summary)
+        self._heals |= bool(problem)
+        return code, problem
 
     def _tell(self, flow: Flow, summary: Summary) -> None:
         from ..reporting.views import plural, summary_lines
@@ -409,7 +415,10 @@ class _Round:
         first = self._first
         assert first is not None and isinstance(first.outcome, Failure)
         said = one_line(first.outcome.message, 200)
-        return f"first: row {first.position}, {first.outcome.type}{': ' if said else ''}{said}"
+        hint = failure_hint(first.outcome.type)
+        return (
+            f"first: row {first.position}, {first.outcome.type}{': ' if said else ''}{said}{hint}"
+        )
 
     def _interrupted(self, flow: Flow, number: int) -> int:
         from ..reporting.views import plural

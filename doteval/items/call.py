@@ -180,11 +180,14 @@ class Call:
 
     def refusal(self, error: BaseException) -> str:
         """What to say where the store, the dataset, the executor or another run ended it early."""
-        from ..errors import DatasetError, ExecutorError
+        from ..errors import DatasetError, DotevalError, ExecutorError
         from ..text import safe
 
         said = safe(error, 2_000)
-        if isinstance(error, (DatasetError, ExecutorError)) and self.flow.done:
+        cause = error.__cause__
+        its_own = cause is not None and not isinstance(cause, DotevalError)
+        if isinstance(error, (DatasetError, ExecutorError)) and its_own and self.flow.done:
+            # What it raised itself may pass; two equal ids, say, are to be mended.
             return f"{said}\nresume: {self.command()}"
         return said
 
@@ -283,16 +286,18 @@ def _counts(errors: Mapping[str, int]) -> str:
 
 def _told(record: Record, error: BaseException | None, file: str) -> str:
     """What a failed row said, and the last line of the evaluation's file before that."""
+    from ..records import failure_hint
     from ..text import one_line, safe
 
     outcome: Any = record.outcome
     said = f"row {record.position}: {safe(outcome.type, 80)}: {one_line(outcome.message, 300)}"
     if outcome.type == "Skipped":  # by pytest.skip()
         said += " (a row can not be skipped: leave it out of the dataset, or skip in a fixture)"
+    hint = failure_hint(outcome.type)
     if error is None or type(error).__name__ != outcome.type:
-        return said
+        return said + hint
     lines = [line for name, line in _places(error) if name == file]
-    return f"{said} ({safe(os.path.basename(file))}:{lines[-1]})" if lines else said
+    return f"{said} ({safe(os.path.basename(file))}:{lines[-1]}){hint}" if lines else said + hint
 
 
 def _places(error: BaseException) -> Iterator[tuple[str, int]]:

@@ -63,13 +63,13 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     if cells:
         layout = [
             Column("score", style="strong", least=8),
-            Column("metric"),
-            Column(comparison.a, "right", least=6),
-            Column(comparison.b, "right", least=6),
+            Column("metric", drop=1),
+            Column(comparison.a, "right", least=6, drop=3),
+            Column(comparison.b, "right", least=6, drop=2),
             Column("change", "right"),
-            Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=2),
-            Column(_p_title(comparison), "right", drop=3),
-            Column("verdict", drop=1),
+            Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4),
+            Column(_p_title(comparison), "right", drop=5),
+            Column("verdict"),
         ]
         inside = terminal if terminal.width is None else _narrower(terminal)
         lines += [f"  {line}" for line in table(layout, cells, inside).splitlines()]
@@ -133,13 +133,20 @@ def _cells(each: Difference, terminal: Terminal) -> list[object]:
     return [
         each.score,
         each.metric,
-        score_figure(each.metric, each.a),
-        score_figure(each.metric, each.b),
+        _side(each, each.a),
+        _side(each, each.b),
         Cell(change(each.metric, each.value), "strong"),
         _interval(each, terminal.unicode),
         p_value(each.adjusted),
         Cell(each.verdict, VERDICT_STYLES[each.verdict]),
     ]
+
+
+def _side(each: Difference, value: float | None) -> str:
+    """The figure of A or of B, with the digits that tell them apart."""
+    if each.low is not None and each.high is not None:
+        return score_figure(each.metric, value, each.high - each.low)
+    return score_figure(each.metric, value, abs(each.value or 0.0))
 
 
 def _interval(each: Difference, unicode: bool = True) -> str:
@@ -266,8 +273,8 @@ def _markdown_rows(contrast: Contrast) -> Iterator[str]:
             cells: Sequence[object] = (
                 name,
                 code(f"{each.score}.{each.metric}"),
-                score_figure(each.metric, each.a),
-                score_figure(each.metric, each.b),
+                _side(each, each.a),
+                _side(each, each.b),
                 change(each.metric, each.value),
                 _interval(each),
                 p_value(each.adjusted).replace("<", "&lt;"),

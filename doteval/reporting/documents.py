@@ -25,7 +25,7 @@ from .embedded import WRONG, as_text, verdict
 from .figures import KEPT
 from .summary import Summary, summarise
 from .tables import Terminal
-from .views import interval, plural, score_figure, short_name
+from .views import estimate_figure, interval, plural, short_name
 
 _TOGETHER = 200  # records in a piece
 _PLAIN = Terminal()
@@ -357,7 +357,7 @@ def _markdown_lines(summary: Summary) -> Iterator[str]:
     for name, metric, estimate in metrics[:_SCORES]:
         called = name if metric in ("accuracy", "mean") else f"{name} {metric}"
         called += " (kept)" if estimate.method.startswith(KEPT) else ""
-        value = f"**{score_figure(metric, estimate.value)}**"
+        value = f"**{estimate_figure(metric, estimate)}**"
         span = interval(metric, estimate, _PLAIN)
         yield _markdown_row([*first, code(called), value, span or text.NOTHING, last])
         first, last = [""] * len(first), ""

@@ -82,7 +82,8 @@ class Verdict:
         n: rows that the figure rests on.
         needed: how many rows would decide, if things stay as they are; None where it is decided
             or can not be told.
-        message: the figures in full precision, or why there are none.
+        message: the figures, with the digits that tell them from the threshold, or why there are
+            none.
         note: what a reader should know although it is decided; "" for nothing.
     """
 
@@ -229,7 +230,8 @@ def _if_failures_counted(
         return verdict
     for value, word in zip(pair, ("wrong", "right"), strict=True):
         if not verdict.gate.holds(value, threshold):
-            note = f"{summary.failed:,} rows failed; were they {word}, {what} would be {value!r}"
+            would = f"{what} would be {_plain(value, threshold)}"
+            note = f"{summary.failed:,} rows failed; were they {word}, {would}"
             return replace(verdict, note=note)
     return verdict
 
@@ -246,8 +248,8 @@ def _by_difference(
     estimate = Estimate(found.value, found.n, found.stderr, found.low, found.high, found.method)
     verdict = _decided(gate, summary, baseline.offset, estimate, False)
     paired = (
-        f"{found.b!r} here, {found.a!r} in {baseline.experiment}, on {found.n:,} rows of both; "
-        f"the difference is {verdict.message}"
+        f"{_plain(found.b)} here, {_plain(found.a)} in {baseline.experiment}, "
+        f"on {found.n:,} rows of both; the difference is {verdict.message}"
     )
     verdict = replace(verdict, message=paired)
     return _if_failures_counted(verdict, baseline.offset, summary, found.bounds, "the difference")
@@ -297,7 +299,13 @@ def _decided(
     if value is None:
         raise NotFound(f"{gate.subject}: {estimate.method or 'no data'}")
     found = Verdict(
-        gate, summary.evaluation, FAIL, value, threshold, n=estimate.n, message=_plain(value)
+        gate,
+        summary.evaluation,
+        FAIL,
+        value,
+        threshold,
+        n=estimate.n,
+        message=_plain(value, threshold),
     )
     if gate.confidence is None or value != value:
         holds = gate.holds(value, threshold)
@@ -307,8 +315,9 @@ def _decided(
             message=_compared(gate, value, threshold, holds),
         )
     if estimate.low is None or estimate.high is None:
-        why = f"{_plain(value)}, and no interval: {estimate.method.rpartition('no interval: ')[2]}"
-        return replace(found, outcome=UNDECIDED, message=why)
+        why = estimate.method.rpartition("no interval: ")[2]
+        said = f"{_plain(value, threshold)}, and no interval: {why}"
+        return replace(found, outcome=UNDECIDED, message=said)
     return _by_interval(found, estimate, gate.confidence, share)
 
 
@@ -316,14 +325,15 @@ def _by_interval(found: Verdict, estimate: Estimate, confidence: float, share: b
     """Passes where all of the interval does, fails where none of it does."""
     gate, threshold = found.gate, found.threshold
     assert threshold is not None and estimate.low is not None and estimate.high is not None
-    ends = [gate.holds(end, threshold) for end in (estimate.low, estimate.high)]
+    bounds = (estimate.low, estimate.high)
+    ends = [gate.holds(end, threshold) for end in bounds]
     outcome = PASS if all(ends) else UNDECIDED if any(ends) else FAIL
-    span = f"{_plain(found.value)}, {_percent(confidence)} interval {estimate.low!r} to "
-    span += f"{estimate.high!r}, n = {estimate.n:,}"
+    value, low, high = (_plain(each, threshold) for each in (found.value, *bounds))
+    span = f"{value}, {_percent(confidence)} interval {low} to {high}, n = {estimate.n:,}"
     told = {
-        PASS: f"{span}: all of it is {gate.sign} {_plain(threshold)}",
-        FAIL: f"{span}: none of it is {gate.sign} {_plain(threshold)}",
-        UNDECIDED: f"{span}: {_plain(threshold)} lies within",
+        PASS: f"{span}: all of it is {gate.sign} {_plain(threshold, threshold)}",
+        FAIL: f"{span}: none of it is {gate.sign} {_plain(threshold, threshold)}",
+        UNDECIDED: f"{span}: {_plain(threshold, threshold)} lies within",
     }[outcome]
     needed = None
     if outcome == UNDECIDED:
@@ -362,12 +372,28 @@ def _compared(gate: Gate, value: float, threshold: float, holds: bool) -> str:
     """ "0.81 >= 0.8", or "0.79 is not >= 0.8"."""
     if value != value:
         return "NaN, which passes no gate"
-    return f"{_plain(value)} {'' if holds else 'is not '}{gate.sign} {_plain(threshold)}"
+    sign = gate.sign if holds else f"is not {gate.sign}"
+    return f"{_plain(value, threshold)} {sign} {_plain(threshold, threshold)}"
 
 
-def _plain(value: float | None) -> str:
-    """A number with all its digits."""
-    return f"{value:,}" if isinstance(value, int) else repr(value)
+def _plain(value: float | None, threshold: float | None = None) -> str:
+    """
+    A number of four digits, of more where it needs them to stand where it does: on this side of a
+    threshold, or on it. Digits before the point all stand.
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value is None or not isfinite(value) or abs(value) >= 1e15:
+        return repr(value)
+    for digits in range(max(4, len(f"{abs(value):.0f}")), 17):
+        short = float(f"{value:.{digits}g}")
+        if threshold is None or _side(short, threshold) == _side(value, threshold):
+            return repr(short)
+    return repr(value)
+
+
+def _side(value: float, threshold: float) -> int:
+    return (value > threshold) - (value < threshold)
 
 
 def _percent(confidence: float) -> str:

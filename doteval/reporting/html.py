@@ -28,7 +28,7 @@ from .script import SCRIPT
 from .style import STYLE
 from .summary import Summary
 from .tables import Terminal
-from .views import STATUS_STYLES, figure, interval, plural, score_figure
+from .views import STATUS_STYLES, estimate_figure, figure, interval, plural, score_figure
 
 MARK = b'<!doctype html>\n<html lang="en">\n<meta name="generator" content="doteval'
 
@@ -210,7 +210,7 @@ def _score_cells(
     base = None if difference is None else difference.a
     return (
         f'<td class="name">{said}</td>'
-        f'<td class="num value">{escape(score_figure(metric, estimate.value))}</td>'
+        f'<td class="num value">{escape(estimate_figure(metric, estimate))}</td>'
         f'<td class="scale">{_interval_picture(estimate, base)}</td>'
         f'<td class="num">{_how_sure(metric, estimate, bounds)}</td>'
     )

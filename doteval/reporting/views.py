@@ -7,7 +7,8 @@ Everything here takes data and a Terminal and returns text; nothing reads a stor
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import floor, isfinite, log10
 from typing import Any, NamedTuple
 
 from .. import text
@@ -52,7 +53,10 @@ _MOST_LIMITS = 10  # steps of the adaptive limit in a block: the first ones and 
 
 
 class Piece(NamedTuple):
-    """A fact of a line that is not broken, and its style as in `Terminal.paint`."""
+    """
+    A fact, and its style as in `Terminal.paint`. It is broken, between words, only where a line
+    has not the room for it.
+    """
 
     text: str
     style: str = ""
@@ -133,9 +137,9 @@ def flow(
     gap = 1 if between == " " else 3
     lines, line, used = [], first, indent if first else 0
     empty = True
-    for piece in pieces:
+    for piece in _broken(pieces, terminal.width - indent):
         width = text.display_width(piece.text)
-        if not empty and terminal.width is not None and used + gap + width > terminal.width:
+        if not empty and used + gap + width > terminal.width:
             lines.append(line)
             line, used, empty = " " * indent, indent, True
         if not empty:
@@ -167,6 +171,26 @@ def _versions(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
         pieces += [Piece("latest", "dim")] * (at == 0)
         told.append(pieces)
     return told
+
+
+def _broken(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:
+    """
+    The pieces, those in several that are too wide for a line of so many columns.
+
+    A word stays whole, and so does what is painted: that was fitted before.
+    """
+    for piece in pieces:
+        if text.display_width(piece.text) <= room or "\x1b" in piece.text:
+            yield piece
+            continue
+        line = ""
+        for word in piece.text.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and text.display_width(longer) > room:
+                yield piece._replace(text=line)
+                longer = word
+            line = longer
+        yield piece._replace(text=line)
 
 
 def _rows(summary: Summary) -> list[Piece]:
@@ -285,7 +309,7 @@ def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
                 [
                     Piece(said),
                     Piece(terminal.shown(metric, LONGEST_NAME)),
-                    Piece(score_figure(metric, estimate.value), "strong"),
+                    Piece(estimate_figure(metric, estimate), "strong"),
                     _sure(metric, estimate, summary.confidence, terminal),
                     Piece(f"n = {text.count(estimate.n)}", "dim"),
                 ]
@@ -338,7 +362,8 @@ def interval(metric: str, estimate: Estimate, terminal: Terminal) -> str:
 
 
 def _span(metric: str, lowest: float, highest: float, terminal: Terminal) -> str:
-    low, high = (score_figure(metric, bound) for bound in (lowest, highest))
+    width = highest - lowest
+    low, high = (score_figure(metric, bound, width) for bound in (lowest, highest))
     if low.endswith("%") and high.endswith("%"):
         low = low[:-1]
     dash = terminal.unicode and not high.startswith("-")
@@ -349,22 +374,45 @@ def _span(metric: str, lowest: float, highest: float, terminal: Terminal) -> str
 _SHARES = ("accuracy", "pass")
 
 
-def score_figure(metric: str, value: float | None) -> str:
-    """A metric's value: shares in percent, all else as a number of four digits."""
+def estimate_figure(metric: str, estimate: Estimate) -> str:
+    """The value of an estimate, with the digits that its interval lets count."""
+    width = None
+    if estimate.low is not None and estimate.high is not None:
+        width = estimate.high - estimate.low
+    return score_figure(metric, estimate.value, width)
+
+
+def score_figure(metric: str, value: float | None, width: float | None = None) -> str:
+    """
+    A metric's value: shares in percent, all else as a number of four digits.
+
+    Args:
+        width: of its interval, which asks for more digits where it is narrow; None: there is none.
+    """
     if value is None:
         return text.NOTHING
     if value != value:
         return "NaN"
-    return text.percent(value) if metric.startswith(_SHARES) else figure(value)
+    return text.percent(value) if metric.startswith(_SHARES) else figure(value, width)
 
 
-def figure(value: float) -> str:
-    """A number of no known unit: "0.8421", "12,345", "1.5e+09"."""
+def figure(value: float, width: float | None = None) -> str:
+    """
+    A number of no known unit: "0.8421", "12,345", "1.5e+09".
+
+    Args:
+        width: of an interval around it: 1.7e9 of one of 0.2 is "1,700,000,000.98".
+    """
     if abs(value) > sys.float_info.max and isinstance(value, int):
         return ">1.8e+308" if value > 0 else "<-1.8e+308"  # scores may be integers of any size
     if abs(value) < 1e6 and value == int(value):
         return f"{value:,.0f}"
-    return f"{value:,.1f}" if 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
+    short = f"{value:,.1f}" if 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
+    if not width or not isfinite(width) or not isfinite(value):
+        return short
+    if abs(float(short.replace(",", "")) - value) <= width / 20:
+        return short
+    return f"{value:,.{max(0, 1 - floor(log10(width)))}f}"
 
 
 def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
@@ -525,5 +573,5 @@ def _head(
     said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
     said += " (kept)" if estimate.method.startswith(KEPT) else ""
     more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
-    value = score_figure(metric, estimate.value)
+    value = estimate_figure(metric, estimate)
     return f"{said}{more}", value, interval(metric, estimate, terminal) or None
