@@ -316,7 +316,7 @@ def pytest_pycollect_makeitem(
     """
     evaluation = obj.__func__ if isinstance(obj, staticmethod) else obj
     if not _is_evaluation(evaluation):
-        if isinstance(obj, type) and not _is_collected(collector, name, obj):
+        if isinstance(obj, type) and _is_overlooked(collector, name, obj):
             collector.config.stash[_SETTING].classes.append((collector, obj))
         return None
     if getattr(evaluation, "__test__", True) is False or not _is_its_name(collector, name, obj):
@@ -332,11 +332,13 @@ def _is_evaluation(obj: object) -> bool:
     return room is not None and isinstance(obj, (room.Evaluation, room.BoundEvaluation))
 
 
-def _is_collected(collector: pytest.Module | pytest.Class, name: str, owner: type) -> bool:
-    """Whether pytest looks for evaluations in a class, or need not, because there are none."""
+def _is_overlooked(collector: pytest.Module | pytest.Class, name: str, owner: type) -> bool:
+    """Whether pytest passes over a class of evaluations that does not say `__test__ = False`."""
     if not any(map(_is_evaluation, vars(owner).values())):
-        return True
-    return collector.istestclass(owner, name) and not _is_test_case(owner)
+        return False
+    if getattr(owner, "__test__", True) is False:
+        return False
+    return _is_test_case(owner) or not collector.istestclass(owner, name)
 
 
 def _is_test_case(owner: type) -> bool:

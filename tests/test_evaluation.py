@@ -86,6 +86,7 @@ def test_marks_below_the_decorator_are_kept():
 
 
 class Suite:
+    __test__ = False  # called by hand
     factor = 2
 
     @foreach("number", [1])
