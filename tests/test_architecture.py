@@ -84,14 +84,13 @@ reporting.compare        # two experiments: verdicts on all that differs
 reporting.compared       # a comparison to lines, and to Markdown
 reporting.grammar        # a text to a gate, or a caret under the mistake
 reporting.gate           # gates and what is stored to verdicts
-reporting.style          # of the page
-reporting.script         # of the page
-reporting.pictures       # numbers to drawings
-reporting.embedded       # records to data inside the page
-reporting.gathered       # what the page shows
-reporting.html           # the page
 reporting.documents      # an experiment for other programs
 reporting                # the face
+
+views.bins               # records to bins, for pictures
+views.excerpts           # records to plain data of a bounded size
+views.page               # what is stored, as plain data in page.html
+views                    # the face
 
 running.circumstances    # names, the commit
 running.version          # what made a record: the code that an evaluation reaches

@@ -97,11 +97,11 @@ def test_nothing_strays_into_the_project() -> None:
 
 @buildable
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: dict[str, str]) -> None:
-    """Every module and the marker of typing; no tests, no docs."""
+    """Every module, the page of a report and the marker of typing; no tests, no docs."""
     package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "doteval").rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix in (".py", ".html") or path.name == "py.typed"
     }
     packed = {name for name in wheel if ".dist-info/" not in name}
 

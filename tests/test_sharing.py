@@ -16,9 +16,9 @@ from doteval.cli import main
 from doteval.commands.output import write
 from doteval.commands.sharing import FORMATS, _pieces
 from doteval.errors import NotFound, StoreError, UsageError
-from doteval.reporting.html import MARK
 from doteval.storage import open_store
 from doteval.storage.exchange import unchanged
+from doteval.views.page import MARK
 from tests.stocked import HOSTILE, recorded, right, stock, wrong
 
 

@@ -171,18 +171,21 @@ def test_a_copy_runs_all_strategies(form: str, request: pytest.FixtureRequest) -
 
 @pytest.mark.parametrize("form", ["vendored", "zipped"])
 def test_the_command_line_of_a_copy_works(form: str, request: pytest.FixtureRequest) -> None:
-    """`python -m acme._vendor.evals` runs, lists and shows."""
+    """`python -m acme._vendor.evals` runs, lists, shows and writes a report."""
     copy: Vendored = request.getfixturevalue(form)
 
     ran = copy.command("run", "eval_all.py", "--experiment", "by-hand")
     listed = copy.command("list")
     shown = copy.command("show", "by-hand", "--json")
+    told = copy.command("report", "by-hand")
 
     assert ran.returncode == 0, ran.stderr
     assert listed.returncode == 0, listed.stderr
     assert "by-hand" in listed.stdout
     summaries = json.loads(shown.stdout)["evaluations"]
     assert [summary["scored"] for summary in summaries] == [6] * 10
+    assert told.returncode == 0, told.stderr
+    assert "</html>" in (copy.work / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_groups_of_plugins_follow_the_name_of_the_copy(vendored: Vendored) -> None:

@@ -45,8 +45,8 @@ _FORCE = option("--force", action="store_true", help="replace a file that is the
 )
 def report(call: Call) -> int:
     """A page with scores, pictures, errors and the records."""
-    from ..reporting.html import MARK, report_page
     from ..storage.exchange import unchanged
+    from ..views.page import MARK, report_page
 
     options = call.options
     experiments = list(dict.fromkeys(options.experiments))

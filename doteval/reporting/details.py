@@ -38,13 +38,36 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     widest = min(max(widths, default=0), _WIDEST_LABEL)
     for (name, value), width in zip(shown, widths, strict=True):
         style = "bad" if name == "error" else ""
-        head, whole = _beside(name, width, widest, terminal), _as_text(value)
+        head, whole = _beside(name, width, widest, terminal), as_text(value)
         if terminal.width is None and whole.isascii() and whole.isprintable():
             yield f"{head}{terminal.paint(whole, style)}".rstrip()  # most, where most are printed
             continue
         for line in wrapped(terminal, whole, widest + 4):
             yield f"{head}{terminal.paint(line, style)}".rstrip()
             head = " " * (widest + 4)
+
+
+RIGHT, WRONG, FAILED, SCORED = range(4)  # verdicts on a record
+
+
+def verdict(record: Record) -> int:
+    """
+    What a record came to.
+
+    Returns:
+        FAILED; WRONG: one of its true or false scores is false, or one that counts for an accuracy
+        is 0; RIGHT: it has such scores and all are true; SCORED: it has numbers only.
+    """
+    if isinstance(record.outcome, Failure):
+        return FAILED
+    found = SCORED
+    for score in record.outcome.scores:
+        assert isinstance(score, Score)  # what is stored are no bare values
+        if isinstance(score.value, bool) or "accuracy" in score.metrics:
+            if not score.value:
+                return WRONG
+            found = RIGHT
+    return found
 
 
 def row_label(column: str) -> str:
@@ -58,7 +81,7 @@ def failure_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     yield from _record_head(record, terminal)
     for line in wrapped(terminal, record.outcome.message, 2):
         yield f"  {terminal.paint(line, 'bad')}"
-    row = ", ".join(f"{name}={_as_text(value)[:400]}" for name, value in record.row.items())
+    row = ", ".join(f"{name}={as_text(value)[:400]}" for name, value in record.row.items())
     room = None if terminal.width is None else terminal.width - 2
     yield f"  {terminal.paint(_preview(row, room, terminal), 'dim')}"
 
@@ -98,9 +121,16 @@ def _beside(name: str, width: int, widest: int, terminal: Terminal) -> str:
     return f"  {terminal.paint(name, 'dim')}{' ' * (widest - width)}  "
 
 
-def _as_text(value: object) -> str:
-    """A text as it is, anything else as JSON; what was stored is always JSON-like."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def as_text(value: object, indent: int | None = None) -> str:
+    """
+    A text as it is, anything else as JSON; what was stored is always JSON-like.
+
+    Args:
+        indent: blanks for each level of JSON over several lines; None: on one.
+    """
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 
 def _preview(value: str, width: int | None, terminal: Terminal) -> str:

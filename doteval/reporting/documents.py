@@ -20,8 +20,7 @@ from .. import text
 from ..records import NO_USAGE, Failure, Record, Result, Score, Usage
 from ..storage import Store
 from .compared import code
-from .details import record_dict, row_label
-from .embedded import WRONG, as_text, verdict
+from .details import WRONG, as_text, record_dict, row_label, verdict
 from .figures import KEPT
 from .summary import Summary, summarise
 from .tables import Terminal
@@ -291,7 +290,7 @@ def _context(record: Record) -> Iterator[str]:
         parts += [("prompt", result.prompt), ("answer", result.model_response)]
     for name, value in parts:
         if value is not None:
-            yield f"{name}: {as_text(value)[:_LONGEST]}"
+            yield f"{name}: {as_text(value, 2)[:_LONGEST]}"
 
 
 def _attribute(value: str) -> str:

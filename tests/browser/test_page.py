@@ -14,10 +14,16 @@ from typing import Any
 
 import pytest
 
+import doteval
 from doteval import Score
+from doteval.metrics import Estimate
 from doteval.records import Record
-from doteval.reporting.html import report_page
+from doteval.reporting import compared, views
+from doteval.reporting.compare import compare
+from doteval.reporting.tables import Terminal
 from doteval.storage import Store, open_store
+from doteval.text import count, duration, percent, rate
+from doteval.views.page import report_page
 from tests.browser.chromium import Browser, missing
 from tests.stocked import BEGAN, HOSTILE, recorded, right, stock, wrong
 
@@ -49,6 +55,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     )
     stock(opened, "now", now, total=90, ended={"history": moves})
     stock(opened, "many", map(plain, range(MANY)))
+    for experiment in ("first", "second"):
+        for model in ("a", "b"):
+            rows = [ticket(n, experiment, model) for n in range(40)]
+            stock(opened, experiment, rows, evaluation=f"eval_t.py::eval_tickets[{model}]")
     yield opened
     opened.close()
 
@@ -75,11 +85,39 @@ def plain(position: int) -> Record:
     )
 
 
+def ticket(position: int, experiment: str, model: str) -> Record:
+    """A record with all that there is to show: a chat, an image, what was expected, a judge."""
+    before = experiment == "first"
+    value = position % (3 if before else 4) > 0
+    answer = (
+        f"The category is {'billing' if value else 'shipping'}, {'I' if before else 'we'} think."
+    )
+    if position == 39 and not before:
+        return recorded(position, row={"ticket": "x" * 50, "level": "easy"}, message="timed out")
+    judged = "It names a category.\nVerdict: GOOD"
+    return recorded(
+        position,
+        Score("match", value, ("accuracy",), {"result": answer, "expected": "billing"}),
+        Score("near", position / 40 + (0.1 if model == "a" else 0.2) * value, ("mean",)),
+        Score("judge", value, ("accuracy",), {"judgement": judged}),
+        row={"ticket": "x" * 50, "level": "easy", "scan": {"base64": PNG}, "n": position},
+        prompt=[{"role": "system", "content": "Sort."}, {"role": "user", "content": "A ticket"}],
+        model_response=answer,
+        duration=0.5 + position / 10,
+    )
+
+
+PNG = (  # one red dot
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJg"
+    "gg=="
+)
+
+
 @pytest.fixture(scope="module")
 def pages(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with now.html, compared with the baseline, and many.html."""
+    """A folder with now.html and second.html, compared with their baselines, and many.html."""
     folder = tmp_path_factory.mktemp("pages")
-    for name, baseline in (("now", "base"), ("many", None)):
+    for name, baseline in (("now", "base"), ("second", "first"), ("many", None)):
         with open(folder / f"{name}.html", "w", encoding="utf-8", newline="\n") as file:
             file.writelines(report_page(store, [name], baseline, now=BEGAN + 900, version="1"))
     return folder
@@ -95,6 +133,12 @@ def now(browser: Browser, pages: Path) -> Browser:
 def many(browser: Browser, pages: Path) -> Browser:
     """The browser with the page of 20,000 records, fresh."""
     return opened(browser, pages / "many.html")
+
+
+@pytest.fixture
+def second(browser: Browser, pages: Path) -> Browser:
+    """The browser with the page of "second", compared with "first", fresh."""
+    return opened(browser, pages / "second.html")
 
 
 def opened(browser: Browser, page: Path) -> Browser:
@@ -366,7 +410,7 @@ def test_nothing_sticks_out_at_any_width(now: Browser, width: int) -> None:
     pictured(now, f"width-{width}")
     lines = now.run(
         "const name = document.createRange();"
-        "name.selectNodeContents(document.querySelector('.scores td.name'));"
+        "name.selectNodeContents(document.querySelector('.scores td.name bdi'));"
         "return name.getClientRects().length"
     )
     wide = now.run("return document.documentElement.scrollWidth")
@@ -405,7 +449,7 @@ def test_a_print_unfolds_what_is_folded(now: Browser) -> None:
 def test_without_javascript_all_but_the_table_is_there(
     tmp_path_factory: pytest.TempPathFactory, pages: Path
 ) -> None:
-    """And the page says so."""
+    """The figures are, as text; and the page says what is missing."""
     profile = tmp_path_factory.mktemp("noscript")
     quiet = Browser(profile, "--blink-settings=scriptEnabled=false")
     try:
@@ -415,7 +459,209 @@ def test_without_javascript_all_but_the_table_is_there(
         quiet.close()
 
     seen = " ".join(shown)
-    assert "The table of records needs JavaScript" in seen and "In flight" in seen
+    assert "The table of records needs JavaScript" in seen
+    assert "61 of 90 scored" in seen and "75.4%" in seen and "no regression" in seen
+
+
+def texts(browser: Browser, selector: str) -> list[str]:
+    """What stands in each element that there is of these."""
+    found: list[str] = browser.run(
+        "return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)",
+        selector,
+    )
+    return found
+
+
+def test_figures_are_those_of_the_command_line(browser: Browser) -> None:
+    """The page's script formats them anew; it comes to the same for any size."""
+    page = Path(doteval.__file__).parent / "views" / "page.html"
+    section = page.read_text(encoding="utf-8").partition("// --- figures")[2]
+    source = f"//{section.partition('// --- the head')[0]}"
+    sizes = [0.0, 1e-9, 1e-5, 2e-4, 0.0004, 0.0005, 0.0123, 1 / 16, 17 / 16, 1 / 3, 0.4994, 0.4995,
+             0.625, 0.9949, 0.995, 0.9994, 0.9995, 1.0, 1.25, 2.5, 9.9949, 9.995, 12.345, 59.94, 59.95,
+             61.0, 99.95, 100.5, 999.95, 1234.5, 3599.4, 3599.6, 7199.9, 86_400.0 * 2, 123_456.25,
+             999_999.9, 1e6, 1.5e9, 123_456_789_012.0]  # fmt: skip
+    wanted = {
+        "count": [[count(each)] for each in sizes],
+        "duration": [[duration(each)] for each in sizes],
+        "rate": [[rate(each, "rows")] for each in sizes],
+        "percent": [[percent(each), percent(-each)] for each in sizes],
+        "figure": [[views.figure(each), views.figure(-each or 0.0)] for each in sizes],
+        "change": [[compared.change(metric, sign * each or 0.0)
+                    for metric in ("accuracy", "mean") for sign in (1, -1)] for each in sizes],
+        "interval": [[views.interval(metric, Estimate(each, 9, None, each / 2, each), Terminal())
+                      for metric in ("accuracy", "mean")] for each in sizes],
+    }  # fmt: skip
+
+    found = browser.run(
+        source
+        + """
+        return Object.fromEntries(Object.entries({
+          count: (each) => [count(each)], duration: (each) => [duration(each)],
+          rate: (each) => [rate(each, "rows")], percent: (each) => [percent(each), percent(-each)],
+          figure: (each) => [figure(each), figure(-each)],
+          change: (each) => ["accuracy", "mean"].flatMap((metric) =>
+            [change(metric, each), change(metric, -each)]),
+          interval: (each) => ["accuracy", "mean"].map((metric) =>
+            interval(metric, each / 2, each)),
+        }).map(([name, shown]) => [name, arguments[0].map(shown)]));
+        """,
+        sizes,
+    )
+
+    assert found == wanted
+
+
+def test_worse_and_better_are_those_of_compare(second: Browser, store: Store) -> None:
+    """By the first score, or by the one that is chosen."""
+    found = compare("first", "second", storage=store, examples=0).evaluations
+
+    for column, name in ((-1, "match"), (1, "near"), (2, "judge")):
+        pick(second, "score", str(column))
+        scores = [score for each in found for score in each.scores if score.name == name]
+        for only in ("worse", "better"):
+            n = sum(getattr(score, only) for score in scores)
+            choose(second, only)
+
+            assert told(second) == f"{n} of 80 records", (name, only)
+            assert texts(second, f"input[value={only}] + span")[0].endswith(f" {n}")
+            choose(second, "all")
+    lanes = texts(second, ".against .lane small")
+    first = found[0].scores[0]
+    assert lanes[0].startswith(f"{first.worse} worse, {first.better} better")
+
+
+def pick(browser: Browser, name: str, value: str) -> None:
+    """Choose from one of the lists, and wait for the table."""
+    before = browser.run(
+        "const before = document.documentElement.dataset.shown;"
+        "const list = document.getElementById(arguments[0]); list.value = arguments[1];"
+        "list.dispatchEvent(new Event('change', {bubbles: true})); return before",
+        name,
+        value,
+    )
+    browser.wait_for(f"document.documentElement.dataset.shown !== '{before}'")
+
+
+def test_records_are_filtered_by_evaluation_and_score(second: Browser) -> None:
+    """By a value where there are few, else by ranges."""
+    pick(second, "which", "1")
+    assert told(second) == "40 of 80 records"
+    pick(second, "score", "0")
+    assert texts(second, "#value option") == ["any value", "✗ (20)", "✓ (58)"]
+    pick(second, "value", "is false")
+    assert told(second) == "10 of 80 records"
+    assert set(texts(second, "tr.row td:nth-last-child(4)")) == {"✗"}
+    pick(second, "which", "-1")
+    pick(second, "score", "1")
+    ranges = texts(second, "#value option")
+    assert len(ranges) == 6 and ranges[1].startswith("0 to 0.")
+    pick(second, "value", second.run("return document.getElementById('value').options[5].value"))
+    assert 10 < int(told(second).split()[0]) < 25
+
+
+def test_the_address_of_what_is_seen_can_be_sent(second: Browser, pages: Path) -> None:
+    """A filter, an order and an opened record are found again, by their names."""
+    pick(second, "which", "1")
+    pick(second, "score", "2")
+    pick(second, "value", "is false")
+    search(second, "SHIPPING")
+    second.run("document.querySelector('th button[data-by=time]').click()")
+    second.run("document.querySelectorAll('tr.row')[1].click()")
+    seen = told(second), second.run("return document.getElementById('title').textContent")
+    address = second.run("return location.hash")
+    opened(second, pages / "many.html")
+
+    second.run("location.href = arguments[0]", (pages / "second.html").as_uri() + address)
+    second.wait_for("document.getElementById('detail')?.open")
+
+    assert seen == (told(second), second.run("return document.getElementById('title').textContent"))
+    assert seen[0] == "10 of 80 records" and seen[1].startswith("Row 32 wrong")
+    assert second.run("return document.querySelector('th[aria-sort]').textContent") == "latency"
+    second.run("location.hash = '#row=5%40eval_tickets%5Ba%5D'")
+    second.wait_for("document.getElementById('title').textContent.startsWith('Row 5 ')")
+    assert told(second) == "80 records"
+    second.run("location.hash = '#only=nonsense&in=nobody&score=no&by=-what&row=999%40x'")
+    second.run("document.getElementById('detail').close()")
+    assert told(second) == "80 records"
+
+
+def test_an_opened_record_begins_with_what_matters(second: Browser) -> None:
+    """Scores, expected, answer, the baseline's with its words; then reasoning, prompt, row."""
+    choose(second, "worse")
+    second.run("document.querySelector('tr.row').click()")
+    pictured(second, "record")
+
+    assert texts(second, "#texts h3") == [
+        "expected", "answer", "answer of the baseline", "judge: judgement", "prompt", "row",
+        "row: ticket", "row: scan",
+    ]  # fmt: skip
+    assert texts(second, "#texts .figures:first-of-type dt")[:3] == ["match", "near", "judge"]
+    assert texts(second, "#texts dd small")[0] == "✓ in first"
+    assert (texts(second, "#texts ins"), texts(second, "#texts del")) == (
+        ["shipping", "we"], ["billing", "I"],
+    )  # fmt: skip
+    assert texts(second, ".turn .role") == ["system", "user"]
+    assert "It names a category.\nVerdict: GOOD" in texts(second, "#texts pre")
+    assert second.run("return document.querySelector('#texts img').complete")
+    assert second.run("return document.querySelector('#texts img').naturalWidth") == 1
+    assert second.console() == []
+
+
+def test_records_tell_whose_they_are_and_what_was_expected(second: Browser) -> None:
+    """In columns of their own, as have short columns of the row."""
+    heads = texts(second, "#records th button")
+
+    assert heads == ["row", "evaluation", "verdict", "row data", "level", "n", "expected",
+                     "answer or error", "match", "near", "judge", "latency"]  # fmt: skip
+    first = texts(second, "tr.row:nth-child(2) td")
+    assert first[1] == "[a]" and first[6] == "billing" and first[7].startswith("The category")
+    for by in ("in", "cell1", "expected"):
+        second.run(f"document.querySelector('th button[data-by={by}]').click()")
+    assert second.run("return document.querySelector('th[aria-sort]').textContent") == "expected"
+
+
+def test_two_experiments_stand_on_one_line_above_one_scale(second: Browser) -> None:
+    """Each metric is named, and the scale is the same for all evaluations that have it."""
+    assert texts(second, ".scores tbody tr:first-child .who .lane") == ["first", "second"]
+    assert texts(second, ".scores tbody tr:first-child .name small") == ["accuracy"]
+    intervals = "return document.querySelectorAll('.scores tr:nth-child(1) .interval .span').length"
+    assert second.run(intervals) == 2
+    ticks = [texts(second, f".scores tbody tr:nth-child({line}) .ticks") for line in (1, 4)]
+    assert ticks[0] == ticks[1] and "%" in ticks[0][0]
+    opened = "return [...document.querySelectorAll('details.evaluation')].map((each) => each.open)"
+    assert second.run(opened) == [True, False]
+
+
+def test_on_a_phone_and_on_paper_the_score_is_seen(second: Browser) -> None:
+    """On paper the latency too, and first what failed or is wrong."""
+    seen = (
+        "return [...document.querySelectorAll('#records th')].filter((each) => "
+        "getComputedStyle(each).display !== 'none').map((each) => each.textContent)"
+    )
+    second.resize(390, 800)
+    phone = second.run(seen)
+    second.resize(680, 900)  # A4 between its margins
+    second.devtools("Emulation.setEmulatedMedia", media="print")
+    second.run("dispatchEvent(new Event('beforeprint'))")
+    paper = second.run(seen)
+    verdicts = texts(second, "tr.row .pill")
+    second.devtools("Emulation.setEmulatedMedia", media="")
+    second.run("dispatchEvent(new Event('afterprint'))")
+    second.resize(1280, 900)
+
+    assert phone == ["row", "verdict", "row data", "answer or error", "match"]
+    assert {"evaluation", "expected", "match", "near", "latency"} <= {*paper}
+    assert verdicts == ["failed"] * 2 + ["wrong"] * 20 + ["right"] * 58
+
+
+def test_the_file_of_the_page_opens_as_it_is(browser: Browser) -> None:
+    """Without data there is nothing to show, and nothing that fails."""
+    browser.console()
+    browser.open(Path(doteval.__file__).parent / "views" / "page.html")
+
+    assert texts(browser, "#plain") == ["Nothing was run yet."]
+    assert browser.console() == []
 
 
 # ------------------------------------------------------------------------- it is fluid

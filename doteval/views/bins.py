@@ -1,9 +1,8 @@
 """
-Pictures for the page: what was in flight and finished over time, and a histogram of latencies.
+Bins for the pictures of a page: what was in flight and finished over time, and latencies.
 
-Numbers in, SVG out. The figures are gathered one record at a time, in memory that does not grow
-with their number. Axis labels are HTML beside the drawing, which stretches to the width there is;
-so they keep their size on a narrow screen.
+Records go in one at a time, into memory that does not grow with their number; plain numbers come
+out. The page draws them.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from html import escape
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from .. import text
 from ..records import Record, Run
 
-_WIDTH, _HEIGHT = 600, 100  # of a drawing's own coordinates; it is stretched
 _MOST_BINS, _LEAST_BINS = 150, 24  # stretches of time in a picture,
 _IN_BIN = 12  # of so many records each, where there are few
+_MOST_PAUSES = 50
 _FINE = 100  # bins a decade of latency that are counted; shown in groups
 _GROUPS = (1, 2, 4, 5, 10, 20, 25, 50, 100)
 _BARS = 32  # in a histogram, at most
@@ -131,6 +128,19 @@ class Timeline:
         """Where one stretch of work follows another, in seconds of work."""
         return [each.offset for each in self._stretches[1:]]
 
+    def to_dict(self) -> dict[str, Any] | None:
+        """Plain data; None where no run took any time."""
+        if not self.seconds > 0:
+            return None
+        return {
+            "seconds": self.seconds,
+            "in_flight": self.in_flight,
+            "per_second": self.per_second,
+            "failures": self.failures,
+            "limits": self.limits(),
+            "pauses": self.pauses()[:_MOST_PAUSES],
+        }
+
 
 def _end_of(run: Run, stretches: Sequence[_Stretch]) -> float:
     if run.finished is not None:
@@ -159,90 +169,6 @@ def _stretches(runs: Sequence[Run], ended: float | None) -> list[_Stretch]:
     return found
 
 
-def timeline_pictures(timeline: Timeline) -> str:
-    """Two figures above one another: in flight with the limit, and the throughput."""
-    if not timeline.seconds > 0:
-        return ""
-    in_flight, lines = timeline.in_flight, timeline.limits()
-    top = max([1.0, *in_flight, *(limit for line in lines for _, limit in line)])
-    steps = "".join(
-        f'<path class="limit" d="{_steps(line, timeline.seconds, top)}"/>' for line in lines
-    )
-    moved = [limit for line in lines for _, limit in line]
-    said = f"mean {_number(sum(in_flight) / len(in_flight))}, at most {_number(max(in_flight))}"
-    if moved:
-        said += f"; limit from {_number(moved[0])} to {_number(moved[-1])}"
-    end = text.duration(timeline.seconds)
-    breaks = "".join(
-        f'<path class="pause" d="M{_x(at, timeline.seconds)} 0V{_HEIGHT}"/>'
-        for at in timeline.pauses()[:50]
-    )
-    first = _figure(
-        "In flight" + (" and its limit" if moved else ""),
-        said,
-        f'<path class="area" d="{_area(in_flight, top)}"/>{steps}{breaks}',
-        (_number(top), "0"),
-        ("0 s", end),
-    )
-    done, failed = timeline.per_second, timeline.failures
-    most = max([*done, 1e-9])
-    red = f'<path class="failures" d="{_area(failed, most)}"/>' if any(failed) else ""
-    mean = sum(done) / len(done)
-    second = _figure(
-        "Rows finished per second" + (", failures in red" if red else ""),
-        f"mean {text.rate(mean)}, at most {text.rate(most)}",
-        f'<path class="area" d="{_area(done, most)}"/>{red}{breaks}',
-        (text.rate(most), "0"),
-        ("0 s", end),
-    )
-    return first + second
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
-
-
-def _x(seconds: float, all_seconds: float) -> str:
-    return f"{_WIDTH * seconds / all_seconds:.2f}".rstrip("0").rstrip(".")
-
-
-def _y(value: float, top: float) -> str:
-    return f"{_HEIGHT * (1 - value / top):.2f}".rstrip("0").rstrip(".")
-
-
-def _area(values: Sequence[float], top: float) -> str:
-    """A surface of steps, one a bin."""
-    step = _WIDTH / len(values)
-    path, before = f"M0 {_HEIGHT}", None
-    for index, value in enumerate(values):
-        y = _y(value, top)
-        if y != before:
-            path += f"H{step * index:.5g}V{y}"
-        before = y
-    return f"{path}H{_WIDTH}V{_HEIGHT}Z"
-
-
-def _steps(line: Sequence[tuple[float, float]], seconds: float, top: float) -> str:
-    (at, limit), *others = line
-    path = f"M{_x(at, seconds)} {_y(limit, top)}"
-    return path + "".join(f"H{_x(at, seconds)}V{_y(limit, top)}" for at, limit in others)
-
-
-def _figure(
-    title: str, said: str, drawing: str, y: tuple[str, str], x: Iterable[str], kind: str = "ends"
-) -> str:
-    """A drawing with its caption and labels, in words for those who do not see it."""
-    labels = "".join(f"<span>{escape(each)}</span>" for each in x)
-    return (
-        f'<figure class="chart"><figcaption><b>{escape(title)}</b> {escape(said)}</figcaption>'
-        f'<div class="plot"><div class="y" aria-hidden="true"><span>{escape(y[0])}</span>'
-        f"<span>{escape(y[1])}</span></div>"
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(title)}: {escape(said)}">{drawing}</svg></div>'
-        f'<div class="x {kind}" aria-hidden="true">{labels}</div></figure>'
-    )
-
-
 # --- latencies --------------------------------------------------------------------------------
 
 
@@ -266,7 +192,7 @@ class Histogram:
         """
         What to show: counts, and the edges between them in seconds (one more than counts).
 
-        At most 32 bars, as fine as that allows.
+        At most 32 bars, as fine as that allows; their number is a multiple of 8.
         """
         used = [index for index, n in enumerate(self._counts) if n]
         if not used:
@@ -280,42 +206,14 @@ class Histogram:
         edges = [10 ** (index * group / _FINE + _SHORTEST) for index in range(first, last + 2)]
         return counts, edges
 
+    def to_dict(self) -> dict[str, Any] | None:
+        """Plain data; None where nothing was counted."""
+        counts, edges = self.bars()
+        return {"counts": counts, "edges": edges, "every": _EVERY} if counts else None
+
 
 def _padded(first: int, last: int) -> tuple[int, int]:
     """Whole groups of bars between labels, at least two, with the data in their middle."""
     wanted = max(-(-(last - first + 1) // _EVERY), 2) * _EVERY
     spare = wanted - (last - first + 1)
     return first - spare // 2, last + spare - spare // 2
-
-
-def histogram_picture(histogram: Histogram, p50: float | None, p95: float | None) -> str:
-    """A figure of how long the last attempts took, on a logarithmic axis."""
-    counts, edges = histogram.bars()
-    if not counts:
-        return ""
-    top, step = max(counts), _WIDTH / len(counts)
-    drawing = "".join(
-        f'<path class="bar" d="M{index * step + 0.5:.5g} {_HEIGHT}V{_y(n, top)}'
-        f'H{(index + 1) * step - 0.5:.5g}V{_HEIGHT}Z"/>'
-        for index, n in enumerate(counts)
-        if n
-    )
-    said = []
-    for name, value in (("p50", p50), ("p95", p95)):
-        if value is not None:
-            said.append(f"{name} {text.duration(value)}")
-            drawing += f'<path class="mark" d="M{_on_axis(value, edges)} 0V{_HEIGHT}"/>'
-    return _figure(
-        "Latency",
-        f"of the last attempts: {', '.join(said)}" if said else "of the last attempts",
-        drawing,
-        (text.count(top), "0"),
-        [text.duration(edges[index]) for index in range(0, len(counts), _EVERY)],
-        "steps",
-    )
-
-
-def _on_axis(seconds: float, edges: Sequence[float]) -> str:
-    low, high = math.log(edges[0]), math.log(edges[-1])
-    part = (math.log(max(seconds, edges[0])) - low) / (high - low)
-    return f"{_WIDTH * min(part, 1.0):.5g}"

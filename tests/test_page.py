@@ -1,4 +1,8 @@
-"""The page of a report: what stands in it, what can not happen in it, how large it gets."""
+"""
+The page of a report: what data stands in it, what can not happen in it, how large it gets.
+
+How it looks and works is tested in a browser: tests/browser.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,33 +20,22 @@ import pytest
 
 from doteval import Score
 from doteval.errors import NotFound
-from doteval.metrics import Estimate
 from doteval.records import Record, Run, Usage
-from doteval.reporting.embedded import (
-    BETTER,
-    FAILED,
-    RIGHT,
-    SAME,
-    SCORED,
-    WORSE,
-    WRONG,
-    Chunks,
+from doteval.reporting.compare import compare
+from doteval.reporting.details import FAILED, RIGHT, SCORED, WRONG, verdict
+from doteval.reporting.summary import summarise
+from doteval.storage import Store, open_store
+from doteval.views.bins import Histogram, Timeline
+from doteval.views.excerpts import (
+    Columns,
     Texts,
     Verdicts,
-    inline_json,
+    answer_of,
+    parts_of,
     row_of,
-    verdict,
 )
-from doteval.reporting.gathered import Bounds
-from doteval.reporting.html import MARK, report_page
-from doteval.reporting.pictures import (
-    Histogram,
-    Timeline,
-    histogram_picture,
-    timeline_pictures,
-)
-from doteval.storage import Store, open_store
-from tests.stocked import BEGAN, HOSTILE, recorded, right, stock, wrong
+from doteval.views.page import MARK, Bounds, inline_json, report_page
+from tests.stocked import BEGAN, EVALUATION, HOSTILE, recorded, right, stock, wrong
 
 NOW = BEGAN + 1_000
 
@@ -63,7 +55,7 @@ class Page(HTMLParser):
     Attributes:
         tags: each element's name and attributes, in their order.
         scripts: the text of each script, by its class or id, and "" for the one that runs.
-        shown: all text outside of scripts and styles.
+        shown: all text outside of scripts and styles, which is for who runs no scripts.
     """
 
     def __init__(self, source: str) -> None:
@@ -91,6 +83,30 @@ class Page(HTMLParser):
             self.scripts[self._name][-1] += data
         elif not self._inside:
             self.shown += data
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the page knows beside its records."""
+        (told,) = self.scripts["facts"]
+        return dict(json.loads(told))
+
+    @property
+    def notes(self) -> str:
+        """What stands above all else, together."""
+        return "\n".join(self.facts["notes"])
+
+    def part(self, at: int = 0) -> dict[str, Any]:
+        """An evaluation on the page."""
+        return dict(self.facts["parts"][at])
+
+    def befores(self) -> dict[int, tuple[Any, list[list[Any]]]]:
+        """What the baseline has of each record: the scores, and what was answered."""
+        names = ("marks", "befores")
+        marks, told = (
+            [each for part in self.scripts.get(name, ()) for each in json.loads(part)]
+            for name in names
+        )
+        return {at: (values, parts) for (at, values), parts in zip(marks, told, strict=True)}
 
     def rows(self) -> list[list[Any]]:
         """The rows of the table."""
@@ -152,7 +168,7 @@ def test_hostile_text_is_text_wherever_it_stands(store: Store, text: str) -> Non
     plain = [right(0), recorded(1)]
     stock(store, "now", plain, evaluation="eval_x.py::eval_x")
     stock(store, "base", [wrong(0)], evaluation="eval_x.py::eval_x")
-    structure = page(store, baseline="base").tags
+    structure = {tag for tag, _ in page(store, baseline="base").tags}
     store.delete("now")
     store.delete("base")
     score = Score(text, True, ("accuracy",), {text: text})
@@ -171,10 +187,10 @@ def test_hostile_text_is_text_wherever_it_stands(store: Store, text: str) -> Non
 
     made = page(store, baseline="base")
 
-    tags = {tag for tag, _ in made.tags}
-    assert tags <= {tag for tag, _ in structure} | {"p", "div", "dt", "dd", "small"}
-    assert "window.hurt" not in made.source.replace("window.hurt = 1", "", 0).split("<script>")[-1]
-    for data in (*made.scripts["rows"], *made.scripts["texts"], *made.scripts["facts"]):
+    assert {tag for tag, _ in made.tags} == structure
+    assert "window.hurt" not in made.source.split("<script>")[-1]
+    names = ("rows", "texts", "marks", "befores", "facts")
+    for data in (data for name in names for data in made.scripts[name]):
         assert not re.search("[<>&]", data)
         json.loads(data)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ud800-\udfff]",
@@ -205,93 +221,49 @@ def page_source(store: Store) -> str:
 # ------------------------------------------------------------------------- what stands in it
 
 
-def test_scores_stand_with_their_intervals(store: Store) -> None:
-    """The figure, its interval as a picture and in words, and the rows it rests on."""
+def test_who_runs_no_scripts_reads_the_figures(store: Store) -> None:
+    """As the command line shows them; the table of records is what needs a script."""
+    stock(store, "base", map(right, range(10)))
     stock(store, "now", [*map(right, range(8)), *map(wrong, range(8, 10))], total=12)
 
-    made = page(store)
+    shown = page(store, baseline="base").shown
 
-    assert "80.0%" in made.shown and "49.0–94.3%" in made.shown
-    assert "8 of 12" not in made.shown and "10 of 12" in made.shown
-    assert [each.get("class") for tag, each in made.tags if tag == "svg"].count("interval") == 1
-    assert "run it again to resume" in made.shown
-    assert "with the failures" not in made.shown  # there are none
-
-
-def test_what_failures_leave_open_is_told(store: Store) -> None:
-    """A figure over those that did not fail is not the whole truth."""
-    stock(store, "now", [right(0), right(1), recorded(2), recorded(3)])
-
-    assert "50.0% to 100% with the failures" in page(store).shown
-
-
-def test_an_evaluation_without_scores_stands_among_those_with_scores(store: Store) -> None:
-    """That all of its rows failed is seen where one looks first."""
-    stock(store, "now", [right(0)])
-    stock(store, "now", [recorded(0)], evaluation="eval_y.py::eval_y")
-
-    scores = page(store).shown.partition("Time, throughput")[0]
-
-    assert "eval_yno row has scores" in scores
-
-
-def test_numbers_have_no_place_on_a_scale_from_0_to_1(store: Store) -> None:
-    """A mean of 250 has an interval in words alone; NaN has none."""
-    loss = [
-        recorded(n, Score("loss", 100.0 * n, ("mean",)), Score("bad", math.nan, ("mean", "max")))
-        for n in range(6)
-    ]
-    stock(store, "now", loss)
-
-    made = page(store)
-
-    assert "250" in made.shown and "NaN" in made.shown and "nan" not in made.shown
-    assert "interval" not in [each.get("class") for tag, each in made.tags if tag == "svg"]
-    assert [row[3] for row in made.rows()] == [SCORED] * 6
-    assert [row[7] for row in made.rows()][1] == [100.0, "NaN"]
-
-
-def test_errors_are_counted_by_type(store: Store) -> None:
-    """The most frequent first, and the rest together."""
-    stock(store, "now", [recorded(n, type=f"Kind{min(n, 20 - n)}Error") for n in range(40)])
-
-    made = page(store)
-
-    assert "Errors by type" in made.shown
-    assert "8 other types" in made.shown
-
-
-def test_circumstances_are_told(store: Store) -> None:
-    """Strategy, versions, commit, tokens, cost, attempts, waiting, stale rows."""
-    usage = Usage(1_000, 200, 0.25)
-    records = [right(n, usage=usage, attempts=2, waited=1.5) for n in range(3)]
-    header = {"strategy": {"name": "Adaptive", "initial_concurrency": 2}, "python": "3.11.7",
-              "platform": "linux", "commit": "0123456789abcdef"}  # fmt: skip
-    stock(store, "now", records, header=header)
-    begun = Run(
-        "ab" * 16, "now", "tests/eval_x.py::eval_x", BEGAN, None, 0.0, "running", 1, header
-    )  # fmt: skip
-    number = store.begin(begun)
-    store.mark(number, [3], 1)
-    ended = {"finished": BEGAN + 1, "status": "stalled", "error": "nothing succeeded"}
-    store.end(number, replace(begun, **ended))
-
-    shown = page(store).shown
-
-    for said in (
-        "Adaptive", "initial_concurrency=2", "2,000 in", "400 out", "0.5", "waiting 3.00 s",
-        "stale", "stalled", "nothing succeeded",
-    ):  # fmt: skip
+    for said in ("80.0%", "49.0–94.3%", "10 of 12 scored", "base → now", "-20.0 pp", "JavaScript"):
         assert said in shown, said
 
 
-def test_an_unknown_cost_or_side_is_a_dash(store: Store) -> None:
-    """An endpoint may report one count alone."""
-    stock(store, "now", [right(0, usage=Usage(5, None, None))])
-    made = page(store)
+def test_a_page_has_the_summary_of_each_evaluation(store: Store) -> None:
+    """As `show --json` prints it, and the header of the last run."""
+    header = {"python": "3.11.7", "platform": "linux", "commit": "0123456789abcdef", "x": 1}
+    stock(store, "now", [right(0), right(1), recorded(2)], header=header)
 
-    assert "5 in" in made.shown and "- out" in made.shown
-    assert ["f", "tokens in, out", "5, -", 0] in made.texts()[0]
+    part = page(store).part()
+
+    known = json.loads(json.dumps(summarise(store, "now", EVALUATION).to_dict()))
+    assert part["summary"] == known
+    assert part["summary"]["bounds"] == {"exact": {"accuracy": [2 / 3, 1.0]}}
+    assert part["header"] == {name: header[name] for name in ("python", "platform", "commit")}
+    assert part["called"] == part["short"] == "eval_x"
+    assert part["timeline"]["seconds"] == 100
+    assert sum(part["latencies"]["counts"]) == 3
+
+
+def test_figures_that_json_lacks_are_texts(store: Store) -> None:
+    """NaN, infinities and integers beyond those of a script."""
+    loss = [
+        recorded(n, Score("bad", math.nan, ("mean",)), Score("far", math.inf, ("max",)),
+                 Score("big", 10**400, ("min",)))
+        for n in range(3)
+    ]  # fmt: skip
+    stock(store, "now", loss)
+
+    made = page(store)
+    scores = made.part()["summary"]["scores"]
+
+    assert scores["bad"]["mean"]["value"] == "NaN"
+    assert scores["far"]["max"]["value"] == "∞"
+    assert [row[3] for row in made.rows()] == [SCORED] * 3
+    assert made.rows()[0][6] == ["NaN", "∞", "huge"]
 
 
 def test_only_what_counts_is_drawn(store: Store) -> None:
@@ -302,32 +274,32 @@ def test_only_what_counts_is_drawn(store: Store) -> None:
     made = page(store)
 
     assert [row[3] for row in made.rows()] == [RIGHT]
-    assert made.shown.count("1 min 40 s") >= 2
+    assert made.part()["timeline"]["seconds"] == made.part()["summary"]["duration"] == 100
     assert ["f", "cost", "0.5", 0] in made.texts()[0]
 
 
 def test_several_experiments_stand_on_one_page(store: Store) -> None:
-    """Each evaluation is called by both names."""
+    """Each evaluation is called by both names, and each record tells whose it is."""
     stock(store, "a", [right(0)])
     stock(store, "b", [wrong(0)])
 
     made = page(store, "a", "b")
 
-    assert "a · eval_x" in made.shown and "b · eval_x" in made.shown
+    assert [part["called"] for part in made.facts["parts"]] == ["a · eval_x", "b · eval_x"]
+    assert [part["short"] for part in made.facts["parts"]] == ["eval_x", "eval_x"]
+    assert made.facts["names"] == [f"a · {EVALUATION}", f"b · {EVALUATION}"]
     assert [row[0] for row in made.rows()] == [1, 0]
-    assert ("option", {"value": "1"}) in made.tags
 
 
 def test_many_evaluations_are_counted(store: Store) -> None:
-    """A hundred are shown; three of them open."""
+    """A hundred are shown one by one; of the others there are the names."""
     for number in range(103):
         stock(store, "now", [], evaluation=f"eval_x.py::eval_{number}")
 
-    made = page(store)
+    parts = page(store).facts["parts"]
 
-    opened = [each for tag, each in made.tags if tag == "details" and "open" in each]
-    assert len(opened) == 3
-    assert "and 3 other evaluations" in made.shown
+    assert ["summary" in part for part in parts] == [True] * 100 + [False] * 3
+    assert parts[102] == {"called": "eval_102"}
 
 
 def test_an_experiment_that_is_not_there_is_not_found(store: Store) -> None:
@@ -341,26 +313,15 @@ def test_an_experiment_that_is_not_there_is_not_found(store: Store) -> None:
 
 
 def test_an_experiment_without_records_has_a_page(store: Store) -> None:
-    """It says what is missing."""
+    """Nor need there be an evaluation, as an import may leave it."""
     stock(store, "now", [])
+    store.adopt("empty", BEGAN, [])
 
-    shown = page(store).shown
-
-    assert "No row has scores yet." in shown and "No records yet." in shown
-
-
-def test_an_experiment_without_evaluations_has_a_page(store: Store) -> None:
-    """As an import may leave one."""
-    store.adopt("now", BEGAN, [])
-
-    assert "Nothing was run yet." in page(store).shown
-
-
-def test_a_date_beyond_the_calendar_is_a_dash(store: Store) -> None:
-    """A clock can be wrong by any amount."""
-    stock(store, "now", [right(0, started=1e300)], began=1e300)
-
-    assert "-" in page(store).shown
+    assert page(store).rows() == []
+    assert page(store).part()["timeline"] is not None
+    assert page(store).part()["latencies"] is None
+    assert page(store, "empty").facts["parts"] == []
+    assert "Nothing was run yet." in page(store, "empty").shown
 
 
 # ------------------------------------------------------------------------- the records
@@ -385,8 +346,9 @@ def test_a_page_holds_no_more_records_than_it_may(store: Store) -> None:
     made = page(store, bounds=Bounds(records=5))
 
     assert [row[1] for row in made.rows()] == [20, 0, 1, 2, 3]
-    assert "5 of 21 records are in this file" in made.shown
-    assert "all 5" in made.shown and "95.2%" in made.shown
+    assert "5 of 21 records are in this file" in made.notes
+    assert made.part()["summary"]["scored"] == 21 and "95.2%" in made.shown
+    assert sum(made.part()["latencies"]["counts"]) == 21
 
 
 def test_a_page_holds_no_more_text_than_it_may(store: Store) -> None:
@@ -398,7 +360,7 @@ def test_a_page_holds_no_more_text_than_it_may(store: Store) -> None:
     size = sum(len(part[2]) for row in made.texts() for part in row)
 
     assert size <= 30_100
-    assert "texts cut to keep this file small" in made.shown
+    assert "texts cut to keep this file small" in made.notes
     for row in made.texts():
         for kind, _, shown, more in row:
             if kind in "pa":
@@ -425,44 +387,122 @@ def test_a_text_is_as_it_was_stored(store: Store) -> None:
 
     texts = page(store).texts()[0]
 
-    assert texts[0] == ["r", "row: a", "one\ntwo", 0]
-    assert texts[1][2] == '{\n  "c": [\n    1\n  ]\n}'
-    assert texts[2] == ["p", "prompt", "\\x1b[1m", 0]
-    assert texts[3] == ["a", "answer", "", 0]
+    assert texts[0] == ["a", "answer", "", 0]
+    assert texts[1] == ["p", "prompt", "\\x1b[1m", 0]
+    assert texts[2] == ["r", "a", "one\ntwo", 0]
+    assert texts[3] == ["r", "b", '{\n  "c": [\n    1\n  ]\n}', 0]
     assert texts[4:] == [["f", "in flight", "2", 0]]
 
 
 def test_the_messages_of_a_conversation_stand_one_by_one(store: Store) -> None:
-    """Anything else that is a list does not."""
-    messages = [{"role": "system", "content": "Be terse."}, {"role": "user", "content": ["a"]}]
-    stock(store, "now", [right(0, prompt=messages, model_response=[]), right(1, prompt=[{"a": 1}])])
+    """By role, blocks of text as texts, what else there is as JSON; another list is no message."""
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}
+    blocks = [{"type": "text", "text": "Look:"}, {"type": "image_url", "image_url": {"url": PNG}}]
+    messages = [{"role": "system", "content": "Be terse."}, {"role": "user", "content": blocks}]
+    stock(store, "now", [
+        right(0, prompt=messages, model_response=[call]),
+        right(1, prompt=[{"a": 1}], model_response=[]),
+    ])  # fmt: skip
 
     first, second = page(store).texts()
 
-    assert [part[1] for part in first][2:5] == ["prompt: system", "prompt: user", "answer"]
-    assert [part[1] for part in second][2] == "prompt"
+    assert [part[:2] for part in first][:4] == [
+        ["A", "assistant"], ["P", "system"], ["P", "user"], ["i", "user"],
+    ]  # fmt: skip
+    assert json.loads(first[0][2]) == {"tool_calls": [{"id": 1}]}
+    assert first[2][2].startswith("Look:\n\n{") and '"url": "<png, 93 bytes>"' in first[2][2]
+    assert [part[:2] for part in second][:2] == [["a", "answer"], ["p", "prompt"]]
+
+
+PNG = "data:image/png;base64,iVBORw0KGgo" + "A" * 114
+
+
+def test_images_are_images_within_a_bound(store: Store) -> None:
+    """However they were stored; a text that only looks like one stays a text."""
+    jpeg = "/9j/" + "B" * 400
+    row = {"scan": {"base64": jpeg}, "url": f"![]({PNG})", "path": "/9j/x", "word": "RIFF" * 40}
+    stock(store, "now", [right(0, row=row, model_response="R0lGOD" + "C" * 900)])
+
+    made = page(store)
+    images = [part[1:3] for part in made.texts()[0] if part[0] == "i"]
+    bounded = page(store, bounds=Bounds(texts=600))
+
+    assert images == [
+        ["answer", "data:image/gif;base64,R0lGOD" + "C" * 900],
+        ["scan", f"data:image/jpeg;base64,{jpeg}"],
+        ["url", PNG],
+    ]
+    assert ["r", "url", "![](<png, 93 bytes>)", 0] in made.texts()[0]
+    assert made.rows()[0][7].startswith('{"base64": "<jpeg>"} · ![](<png>) · RIFF')
+    assert made.rows()[0][10] == "<gif>"
+    assert [part[1] for part in bounded.texts()[0] if part[0] == "i"] == ["scan", "url"]
 
 
 def test_a_failure_tells_all_it_knows(store: Store) -> None:
-    """The error first, then row, prompt, answer, traceback, metadata, usage."""
+    """The error first, then answer, prompt, row, traceback, metadata, usage."""
     told = recorded(
         0, type="Refused", message="no", traceback="Traceback: x", error="no", prompt="p",
-        model_response="a", metadata={"k": 1}, usage=Usage(1, 2, 0.5), attempts=3, waited=2.0,
+        model_response="a", metadata={"k": 1}, usage=Usage(1, None, 0.5), attempts=3, waited=2.0,
     )  # fmt: skip
     stock(store, "now", [told])
     made = page(store)
 
-    assert [part[0] for part in made.texts()[0]] == [*"errpatmffff", "f"]
+    assert [part[0] for part in made.texts()[0]] == [*"eaprrtmffff", "f"]
     assert made.texts()[0][0] == ["e", "Refused", "no", 0]
-    assert made.rows()[0][9] == "Refused: no"
+    assert ["f", "tokens in, out", "1, -", 0] in made.texts()[0]
+    assert made.rows()[0][10] == "Refused: no"
 
 
-def test_what_a_score_noted_can_be_read(store: Store) -> None:
-    """Of scores that noted something."""
-    noted = [Score("a", True, ("accuracy",), {"got": 4}), Score("b", True, ("accuracy",))]
-    stock(store, "now", [recorded(0, *noted)])
+def test_what_was_expected_has_a_cell_and_stands_first() -> None:
+    """Equal ones once; the column of the row that holds it is not said twice."""
+    scores = [Score("a", True, ("accuracy",), {"expected": "4", "result": "four"}),
+              Score("b", True, ("accuracy",), {"expected": "4"}),
+              Score("c", 0.5, ("mean",), {"expected": ["4", "IV"]})]  # fmt: skip
+    record = recorded(0, *scores, row={"question": "2 + 2", "answer": "4"}, model_response="four")
 
-    assert [part[1] for part in page(store).texts()[0] if part[0] == "m"] == ["about a"]
+    assert row_of(record, 0, [], [])[7:10] == ["2 + 2", [], '4 · ["4", "IV"]']
+    assert list(parts_of(record))[:3] == [
+        ("x", "expected", "4"), ("x", "expected by c", ["4", "IV"]), ("a", "answer", "four"),
+    ]  # fmt: skip
+    assert [part[1] for part in parts_of(record) if part[0] == "m"] == []
+
+
+def test_what_a_score_noted_can_be_read() -> None:
+    """Reasoning as a text, the rest as JSON; an argument that is the answer is not repeated."""
+    long = "word " * 400
+    kept = {
+        "result": f"{long[:1000]}… (2,000 characters)",
+        "verdict": "GOOD",
+        "why": "It is\nshort.",
+    }
+    record = recorded(0, Score("judge", True, ("accuracy",), kept), Score("b", 1.0),
+                      model_response=long)  # fmt: skip
+
+    noted = [part for part in parts_of(record) if part[0] in "jm"]
+
+    assert noted == [
+        ("j", "judge: why", "It is\nshort."),
+        ("m", "about judge", {"verdict": "GOOD"}),
+    ]
+    other = recorded(0, Score("a", True, ("accuracy",), {"result": "4"}), model_response="four")
+    assert ("m", "about a", {"result": "4"}) in parts_of(other)
+
+
+def test_short_columns_have_cells_of_their_own() -> None:
+    """At most two, never all of them, none that few rows have, and none that is expected."""
+    columns = Columns()
+    for n in range(10):
+        expects = Score("s", True, ("accuracy",), {"expected": "yes"})
+        row = {"q": "x" * n * 5, "level": n, "kind": "hard", "on": True, "is": "yes", "l": [n]}
+        columns.add(recorded(n, expects, row={**row, f"only {n}": n}))
+    short = Columns()
+    for n in range(100):
+        short.add(right(n, row={"a": n, f"b{n}": 1}))
+
+    assert columns.short() == ["level", "kind"]
+    assert short.short() == []
+    record = right(0, row={"q": "x", "level": 2, "kind": True})
+    assert row_of(record, 0, [], ["level", "kind", "gone"])[7:9] == ["x", [2, "true", ""]]
 
 
 def score(value: Any, *metrics: str) -> Score:
@@ -504,7 +544,7 @@ def test_a_verdict_needs_true_or_false(scores: list[Score], found: int) -> None:
 )
 def test_a_score_in_the_table_is_what_a_script_can_hold(value: Any, shown: Any) -> None:
     """Anything else is a text."""
-    assert row_of(recorded(0, score(value)), 0, SAME, ["s", "t"])[7] == [shown, None]
+    assert row_of(recorded(0, score(value)), 0, ["s", "t"], [])[6] == [shown, None]
 
 
 def test_a_preview_is_one_short_line() -> None:
@@ -512,32 +552,34 @@ def test_a_preview_is_one_short_line() -> None:
     record = right(
         0, row={"a": "x  \n" * 1_000, "b": {"c": "y" * 9_000}}, model_response=["z"] * 999
     )
-    row = row_of(record._replace(duration=math.inf), 0, SAME, [])
+    row = row_of(record._replace(duration=math.inf), 0, [], [])
 
-    assert len(row[8]) == 111 and "\n" not in row[8]
-    assert len(row[9]) == 111 and row[9].startswith('["z", "z"')
-    assert row[5] is None
-    assert row_of(right(0), 0, SAME, [])[9] == ""
-    assert row_of(right(0, row={"a": 5}), 0, SAME, [])[8] == "5"
-    assert row_of(right(0, row={}), 0, SAME, [])[8] == ""
+    assert len(row[7]) == 111 and "\n" not in row[7]
+    assert len(row[10]) == 111 and row[10].startswith('["z", "z"')
+    assert row[4] is None
+    assert answer_of(right(0)) == ""
+    assert row_of(right(0, row={"a": 5}), 0, [], [])[7] == "5"
+    assert row_of(right(0, row={}), 0, [], [])[7] == ""
 
 
-def test_records_come_in_elements_of_moderate_size() -> None:
+def test_records_come_in_elements_of_moderate_size(store: Store) -> None:
     """Of 200 records, or fewer that are long."""
-    chunks = Chunks()
-    few = [chunks.add([n], []) for n in range(450)]
-    many = chunks.rest()
+    stock(store, "now", map(right, range(450)))
+    stock(store, "long", [right(n, prompt="x" * 600_000) for n in range(4)])
 
-    assert [bool(each) for each in few].count(True) == 2
-    assert [bool(each) for each in (many, chunks.rest())] == [True, False]
-    assert [bool(chunks.add([n], [["x" * 600_000]])) for n in range(4)] == [False, True] * 2
+    small, large = page(store), page(store, "long", bounds=Bounds(longest=2**20))
+
+    assert [len(json.loads(part)) for part in small.scripts["rows"]] == [200, 200, 50]
+    assert [len(json.loads(part)) for part in large.scripts["texts"]] == [2, 2]
 
 
 def test_the_floor_of_texts_gives_way_to_the_bound() -> None:
     """A million records have less than 600 characters each."""
     texts = Texts(1_000, 10_000, 5_000)
     sizes = [
-        sum(len(part[2]) for part in texts.of(right(n, prompt="x" * 99)) if part[0] != "f")
+        sum(
+            len(part[2]) for part in texts.of(parts_of(right(n, prompt="x" * 99))) if part[0] != "f"
+        )
         for n in range(1_000)
     ]
 
@@ -550,7 +592,7 @@ def test_what_fits_is_not_cut() -> None:
     records = [right(n, prompt="x" * (1_950 if n % 2 else 10)) for n in range(100)]
     texts = Texts(100, 110_000, 50_000)
     for record in records:
-        texts.of(record)
+        texts.of(parts_of(record))
 
     assert texts.cut == 0
 
@@ -558,51 +600,51 @@ def test_what_fits_is_not_cut() -> None:
 # ------------------------------------------------------------------------- the baseline
 
 
-def test_what_became_of_a_record_is_told() -> None:
-    """Right or not decides; what is new, or has numbers alone, did not change."""
+def test_a_record_is_news_where_its_verdict_changed() -> None:
+    """What is new did not change; which row and which repeat decide."""
     number = recorded(5, score(0.5))
-    before = Verdicts([right(0), wrong(1), recorded(2), right(3), wrong(4), number])
+    before = Verdicts([right(0), wrong(1), recorded(2), right(3), number])
 
-    changes = [before.change(each) for each in (
-        wrong(0), right(1), right(2), recorded(3), recorded(4), right(5), right(6),
-        recorded(5, score(0.1)), right(0)._replace(repeat=1),
+    differ = [before.differ(each) for each in (
+        wrong(0), right(1), right(2), right(3), recorded(5, score(0.1)), right(6),
+        wrong(0)._replace(repeat=1),
     )]  # fmt: skip
 
-    assert changes == [WORSE, BETTER, BETTER, WORSE, SAME, SAME, SAME, SAME, SAME]
+    assert differ == [True, True, True, False, False, False, False]
 
 
-def test_a_page_shows_what_the_baseline_answered(store: Store) -> None:
-    """For the records whose verdict changed, whether it answered, failed or said nothing."""
+def test_a_page_knows_what_the_baseline_answered(store: Store) -> None:
+    """Its scores, or that it failed; and what it said, unless that is the same."""
     stock(store, "base", [
         right(0, model_response="B0"), wrong(1, model_response="B1"), recorded(2), right(3),
-        right(4, model_response="B4"),
+        right(4, model_response="B4"), right(5, model_response="5"), right(6),
     ])  # fmt: skip
-    stock(store, "now", [wrong(0, model_response="N0"), right(1), right(2), wrong(3), right(4)])
+    stock(store, "now", [wrong(0, model_response="N0"), right(1), right(2), wrong(3), right(4),
+                         right(5, model_response="5"), right(7)])  # fmt: skip
 
     made = page(store, baseline="base")
-    before = {
-        row[1]: [part[2] for part in texts if part[0] == "b"]
-        for row, texts in zip(made.rows(), made.texts(), strict=True)
-    }
+    befores = made.befores()
+    before = {made.rows()[at][1]: told for at, told in befores.items()}
 
-    assert before == {0: ["B0"], 1: ["B1"], 2: ["ValueError: no"], 3: [""], 4: []}
-    assert {row[1]: row[4] for row in made.rows()} == {
-        0: WORSE, 1: BETTER, 2: BETTER, 3: WORSE, 4: SAME,
+    assert before == {
+        0: ([True], [["a", "answer", "B0", 0]]), 1: ([False], [["a", "answer", "B1", 0]]),
+        2: (0, [["e", "ValueError", "no", 0]]), 3: ([True], []),
+        4: ([True], [["a", "answer", "B4", 0]]), 5: ([True], []),
     }  # fmt: skip
-    assert [part[0] for part in made.texts()[0]][:4] == ["r", "r", "a", "b"]
-    for said in ("flipped 4", "worse ▼ 2", "better ▲ 2", "compared with base", "pp"):
-        assert said in made.shown, said
 
 
-def test_a_difference_has_its_interval_and_verdict(store: Store) -> None:
-    """And a line in the picture where the baseline was."""
+def test_the_comparison_is_what_compare_says(store: Store) -> None:
+    """So that the page and the command line count alike."""
     stock(store, "base", map(right, range(40)))
     stock(store, "now", [*map(wrong, range(20)), *map(right, range(20, 40))])
 
-    made = page(store, baseline="base")
+    facts = page(store, baseline="base").facts
 
-    assert "-50.0 pp" in made.shown and "regression" in made.shown
-    assert ("path", {"class": "base", "d": "M100.00 0V18"}) in made.tags
+    told = compare("base", "now", storage=store, examples=0).to_dict()
+    assert facts["comparisons"] == [json.loads(json.dumps(told))]
+    assert told["evaluations"][0]["scores"][0]["worse"] == 20
+    assert [each["experiment"] for each in facts["before"]] == ["base"]
+    assert facts["baseline"] == "base"
 
 
 def test_experiments_with_nothing_in_common_are_not_compared(store: Store) -> None:
@@ -612,7 +654,7 @@ def test_experiments_with_nothing_in_common_are_not_compared(store: Store) -> No
 
     made = page(store, baseline="base")
 
-    assert "not compared: " in made.shown and "no row in common" in made.shown
+    assert "not compared: " in made.notes and "no row in common" in made.notes
     assert "100%" in made.shown
 
 
@@ -625,11 +667,11 @@ def test_evaluations_that_one_side_lacks_are_named(store: Store) -> None:
 
     made = page(store, "base", "now", baseline="base")
 
-    assert "only in the baseline: eval_y.py::eval_gone" in made.shown
-    assert "only in 'now': eval_z.py::eval_new" in made.shown
+    assert "only in the baseline: eval_y.py::eval_gone" in made.notes
+    assert "only in 'now': eval_z.py::eval_new" in made.notes
 
 
-# ------------------------------------------------------------------------- pictures
+# ------------------------------------------------------------------------- bins
 
 
 def ran(began: float, finished: float | None, *history: tuple[float, int]) -> Run:
@@ -681,36 +723,22 @@ def test_a_timeline_of_nothing_draws_nothing() -> None:
     for timeline in (Timeline([], 10), Timeline([ran(1.0, 1.0)], 10)):
         timeline.add(at(1.0, 1.0))
 
-        assert timeline_pictures(timeline) == ""
+        assert timeline.to_dict() is None
 
 
-def test_pictures_say_in_words_what_they_show() -> None:
-    """For those who do not see them."""
+def test_a_timeline_is_plain_data() -> None:
+    """Of bins, moves of the limit, and pauses."""
     timeline = Timeline([ran(0.0, 10.0, (0.0, 2), (5.0, 8)), ran(50.0, 60.0)], 10)
     timeline.add(at(1.0, 4.0))
     timeline.add(recorded(1, started=52.0, duration=3.0))
 
-    drawn = Page(timeline_pictures(timeline))
-    labels = [each["aria-label"] for tag, each in drawn.tags if tag == "svg"]
+    told = timeline.to_dict()
 
-    assert labels[0] == "In flight and its limit: mean 0.4, at most 1; limit from 2 to 8"
-    assert labels[1] is not None and labels[1].startswith(
-        "Rows finished per second, failures in red"
-    )
-    classes = [each.get("class") for tag, each in drawn.tags if tag == "path"]
-    assert classes == ["area", "limit", "pause", "area", "failures", "pause"]
-
-
-def test_a_limit_that_did_not_move_is_not_drawn() -> None:
-    """Only Adaptive's does."""
-    timeline = Timeline([ran(0.0, 10.0)], 3_000)
-    for n in range(3_000):
-        timeline.add(at(n / 300, 0.05))
-
-    drawn = Page(timeline_pictures(timeline))
-
-    assert "its limit" not in drawn.shown and "mean 15, at most 15" in drawn.shown
-    assert "mean 300/s" in drawn.shown
+    assert told is not None
+    assert told["seconds"] == 20 and told["pauses"] == [10]
+    assert told["limits"] == [[(0, 2), (5, 8), (10, 8)]]
+    assert sum(told["in_flight"]) * 20 / 24 == pytest.approx(7)
+    assert sum(told["failures"]) * 20 / 24 == pytest.approx(1)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-7, 0.003, 1.0, 1e5, 1e9, math.inf])
@@ -727,6 +755,16 @@ def test_any_latency_has_its_bar(seconds: float) -> None:
         assert edges[where] <= seconds <= edges[where + 1]
 
 
+def test_a_histogram_of_nothing_is_nothing() -> None:
+    """Else it says how far apart its labels may stand."""
+    histogram = Histogram()
+    assert histogram.to_dict() is None
+    histogram.add(1.0)
+
+    told = histogram.to_dict()
+    assert told is not None and told["every"] == 8 and sum(told["counts"]) == 1
+
+
 def test_a_histogram_is_as_fine_as_its_width_allows() -> None:
     """At most 32 bars, whatever the range."""
     narrow, wide = Histogram(), Histogram()
@@ -737,37 +775,3 @@ def test_a_histogram_is_as_fine_as_its_width_allows() -> None:
     assert len(narrow.bars()[0]) == 16
     assert len(wide.bars()[0]) <= 32
     assert sum(wide.bars()[0]) == sum(narrow.bars()[0]) == 1_000
-
-
-def test_a_histogram_marks_the_percentiles() -> None:
-    """Where they are known."""
-    histogram = Histogram()
-    assert histogram_picture(histogram, None, None) == ""
-    for n in range(100):
-        histogram.add(0.1 + n / 100)
-
-    drawn = Page(histogram_picture(histogram, 0.6, 99.0))
-    marks = [each["d"] for tag, each in drawn.tags if each.get("class") == "mark"]
-
-    assert "p50 0.60 s, p95 1 min 39 s" in drawn.shown
-    assert len(marks) == 2 and marks[1] == "M600 0V100"
-    assert "p50" not in histogram_picture(histogram, None, None)
-
-
-def test_estimates_beside_the_scale_have_no_picture(store: Store) -> None:
-    """An interval needs its ends."""
-    stock(store, "now", [recorded(0, Score("s", 0.5, ("mean",)))])
-    made = page(store)
-
-    assert "interval" not in [each.get("class") for tag, each in made.tags if tag == "svg"]
-    assert Estimate(0.5, 1).low is None
-
-
-def test_a_difference_that_nothing_is_known_of_stands_alone(store: Store) -> None:
-    """An extreme has no interval."""
-    for name, value in (("base", 1.0), ("now", 3.0)):
-        stock(store, name, [recorded(n, Score("s", value + n, ("max",))) for n in range(5)])
-
-    made = page(store, baseline="base")
-
-    assert "+2not judged" in made.shown
