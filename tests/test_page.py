@@ -382,7 +382,8 @@ def test_a_text_is_as_it_was_stored(store: Store) -> None:
     """Line ends stay, controls are shown; values that are no text are JSON."""
     stock(
         store, "now",
-        [right(0, row={"a": "one\ntwo", "b": {"c": [1]}}, prompt="\x1b[1m", model_response="")],
+        [right(0, row={"a": "one\ntwo", "b": {"c": [1]}}, prompt="\x1b[1m", model_response="",
+               usage=Usage(7, None, None))],
     )  # fmt: skip
 
     texts = page(store).texts()[0]
@@ -391,7 +392,7 @@ def test_a_text_is_as_it_was_stored(store: Store) -> None:
     assert texts[1] == ["p", "prompt", "\\x1b[1m", 0]
     assert texts[2] == ["r", "a", "one\ntwo", 0]
     assert texts[3] == ["r", "b", '{\n  "c": [\n    1\n  ]\n}', 0]
-    assert texts[4:] == [["f", "in flight", "2", 0]]
+    assert texts[4:] == [["f", "tokens in, out", "7, -", 0], ["f", "in flight", "2", 0]]
 
 
 def test_the_messages_of_a_conversation_stand_one_by_one(store: Store) -> None:
@@ -464,6 +465,8 @@ def test_what_was_expected_has_a_cell_and_stands_first() -> None:
     assert list(parts_of(record))[:3] == [
         ("x", "expected", "4"), ("x", "expected by c", ["4", "IV"]), ("a", "answer", "four"),
     ]  # fmt: skip
+    held = recorded(0, Score("label", False, ("accuracy",), None, expected="yes"), row={"q": "x"})
+    assert row_of(held, 0, [], [])[9] == "yes"
     assert [part[1] for part in parts_of(record) if part[0] == "m"] == []
 
 
@@ -540,10 +543,11 @@ def test_a_verdict_needs_true_or_false(scores: list[Score], found: int) -> None:
         (-math.inf, "-∞"),
         (0.25, 0.25),
         (7, 7),
+        ("a\x1blabel", "a\\x1blabel"),
     ],
 )
 def test_a_score_in_the_table_is_what_a_script_can_hold(value: Any, shown: Any) -> None:
-    """Anything else is a text."""
+    """Anything else is a text that does no harm."""
     assert row_of(recorded(0, score(value)), 0, ["s", "t"], [])[6] == [shown, None]
 
 

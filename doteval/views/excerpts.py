@@ -150,7 +150,9 @@ def expected_of(record: Record) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     if isinstance(record.outcome, Result):
         for score in _scores(record.outcome):
-            value = score.metadata.get("expected") if score.metadata else None
+            value = score.expected
+            if value is None and score.metadata:
+                value = score.metadata.get("expected")
             if value is not None and all(value != other for _, other in found):
                 found.append((f"expected by {score.name}" if found else "expected", value))
     return found
@@ -158,8 +160,10 @@ def expected_of(record: Record) -> list[tuple[str, Any]]:
 
 def figure(value: Any) -> Any:
     """A score as JSON knows it; what a script can not count with is a text."""
-    if isinstance(value, (bool, str)):
+    if isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return text.safe(value, _PREVIEW)
     if value != value:
         return "NaN"
     if isinstance(value, int):
