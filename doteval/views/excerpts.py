@@ -259,7 +259,11 @@ _IMAGE = (
 
 
 def _has_image(whole: str) -> bool:
-    return len(whole) > 60 and any(magic in whole for magic in _MAGIC)
+    if len(whole) > 60:
+        for magic in _MAGIC:  # a generator would cost more than the rest
+            if magic in whole:
+                return True
+    return False
 
 
 # Kinds of parts; those of a conversation's messages are capitals, and their label is the role.

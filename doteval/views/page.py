@@ -49,6 +49,7 @@ _LONGEST_NAME = 200  # characters of a name
 _LONGEST_TEXT = 1_000  # characters of a note or a reason
 _EVALUATIONS = 100  # shown one by one
 _RUNS = 500  # of an evaluation, whose time is drawn
+_LOOKED_AT = 1_000  # records of an evaluation, for columns that are short
 _SCORES = 20  # that the page has of each record
 _LONGEST_BEFORE = 4_000  # characters of the answer of a baseline
 _TOGETHER = 200  # records in one element,
@@ -289,7 +290,8 @@ class _Report:
             n += 1
             part.timeline.add(record)
             part.latencies.add(record.duration)
-            self._columns.add(record)
+            if n <= _LOOKED_AT:
+                self._columns.add(record)
         return n
 
     def _rows(self, texts: Texts) -> Iterator[str]:
