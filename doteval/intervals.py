@@ -184,7 +184,8 @@ def quantile_for(confidence: float, df: float | None = None) -> float:
 
 def mean_of(values: Sequence[float]) -> float:
     """The arithmetic mean, correctly rounded; NaN and infinities give NaN or an infinity."""
-    return _sum(values) / len(values)
+    total, n = _sum(values), len(values)
+    return total / n if math.isfinite(total) else _sum([as_float(value) / n for value in values])
 
 
 def _sum(values: Iterable[float]) -> float:
@@ -429,8 +430,9 @@ def bootstrap(
     Interval for any statistic: compute it on samples drawn from the sample, with replacement.
 
     The percentile interval is taken, not BCa: a statistic that somebody else wrote may have jumps,
-    where the acceleration of BCa is noise, and n more evaluations would be its price. For few
-    rows the interval is somewhat too narrow, by about sqrt((n-1)/n).
+    where the acceleration of BCa is noise, and n more evaluations would be its price. Samples
+    of a sample vary too little, by sqrt((n-1)/n), and have not Student's tails; the percentiles
+    are expanded by both.
 
     Args:
         groups: rows of one group are drawn together.
@@ -440,7 +442,8 @@ def bootstrap(
     Returns:
         None for fewer than two rows, or groups; NaN where a sample's statistic is NaN.
 
-    Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13.
+    Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; expanded as in
+    Hesterberg (2015), Am. Stat. 69, p. 371.
     """
     from random import Random  # a few ms, for the figures that are resampled
 
@@ -459,9 +462,11 @@ def bootstrap(
     if any(value != value for value in found):
         return Resampled(math.nan, math.nan, math.nan, resamples)
     found.sort()
-    low, high = (_ranked(found, p) for p in ((1 - confidence) / 2, (1 + confidence) / 2))
+    wider = math.sqrt(count / (count - 1))
+    tail = normal_tail(quantile_for(confidence, count - 1) * wider)
+    low, high = _ranked(found, tail), _ranked(found, 1 - tail)
     mean = mean_of(found)
-    spread = math.sqrt(_squares(found, mean) / (resamples - 1))
+    spread = math.sqrt(_squares(found, mean) / (resamples - 1)) * wider
     return Resampled(spread, low, high, resamples)
 
 

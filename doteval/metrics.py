@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import mul
@@ -18,9 +19,13 @@ from typing import Any, Union, overload
 from . import intervals
 from .errors import NotFound, PluginError, UsageError
 from .plugins import Registry
+from .statistics.clusters import clustered
+from .statistics.sequential import anytime
+from .statistics.shares import bounded, exact
 
 Rows = Sequence[Sequence[float]]
 Groups = Union[Sequence[Hashable], None]
+Span = Union[tuple[float, float], None]  # the smallest and largest value there can be
 
 registry: Registry[Any] = Registry("metric", "metrics")
 
@@ -36,6 +41,7 @@ class Estimate:
         stderr: standard error; None where the data can not tell, as with a single row.
         low, high: the confidence interval; None where there is none.
         method: how the interval was made, or why there is none.
+        shaky: why the interval may hold the truth less often than it says; "" where it does not.
     """
 
     value: float | None
@@ -44,6 +50,7 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     method: str = ""
+    shaky: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded."""
@@ -54,6 +61,7 @@ class Estimate:
             "low": self.low,
             "high": self.high,
             "method": self.method,
+            "shaky": self.shaky,
         }
 
 
@@ -84,8 +92,8 @@ class Moments:
         return cls(len(values), math.fsum(values), squares, min(values), max(values))
 
 
-Estimator = Callable[[Rows, Groups, float, int], Estimate]
-FromMoments = Callable[[Moments, float], Union[Estimate, None]]
+Estimator = Callable[[Rows, Groups, float, int, Span], Estimate]
+FromMoments = Callable[[Moments, float, Span], Union[Estimate, None]]
 
 
 # --- metrics -----------------------------------------------------------------------------------
@@ -101,9 +109,9 @@ class Metric:
     Args:
         name: what stored scores call it.
         compute: the figure, from the values of the rows.
-        estimator: (rows, groups, confidence, seed) → Estimate. By default the interval comes from
-            resampling the rows.
-        from_moments: (moments, confidence) → Estimate, or None where the sums are not accurate
+        estimator: (rows, groups, confidence, seed, span) → Estimate. By default the interval
+            comes from resampling the rows.
+        from_moments: (moments, confidence, span) → Estimate, or None where the sums are not
             enough. None for a metric that needs every value.
         factory: makes `compute` anew from keyword arguments, where the metric has options.
     """
@@ -149,6 +157,7 @@ class Metric:
         *,
         confidence: float = 0.95,
         seed: int = 0,
+        span: Span = None,
     ) -> Estimate:
         """
         The figure with its interval.
@@ -158,6 +167,7 @@ class Metric:
             groups: one entry a row, equal where rows belong together (same document, same user).
             confidence: of the interval, in (0, 1).
             seed: of the resampling, if there is any.
+            span: the smallest and the largest value that there can be, where that is known.
 
         Returns:
             NaN throughout where a value is NaN.
@@ -174,29 +184,37 @@ class Metric:
             return Estimate(None, 0, method="no data")
         if any(value != value for row in rows for value in row):
             return _not_a_number(len(rows))
-        return self._estimator(rows, groups, confidence, seed)
+        return self._estimator(rows, groups, confidence, seed, span)
 
     @property
     def takes_moments(self) -> bool:
         """Whether sums over the rows can be enough, so that the rows need not be read."""
         return self._from_moments is not None
 
-    def from_moments(self, moments: Moments, *, confidence: float = 0.95) -> Estimate | None:
+    def from_moments(
+        self, moments: Moments, *, confidence: float = 0.95, span: Span = None
+    ) -> Estimate | None:
         """
         The figure from sums over the rows alone.
 
         Returns:
             None where it needs the rows: always, for a metric that does not take moments; else
-            where the sums have lost the digits of the spread.
+            where the sums have lost the digits of the spread, or say too little of its shape.
         """
-        return None if self._from_moments is None else self._from_moments(moments, confidence)
+        return self._from_moments and self._from_moments(moments, confidence, span)
 
-    def resampled(self, rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    def resampled(
+        self, rows: Rows, groups: Groups, confidence: float, seed: int, span: Span = None
+    ) -> Estimate:
         """As `estimate`, for rows with values, with the interval from resampling them."""
         values = reduced(rows)
         value, n = self._figure(values), len(values)
         if value is None:
             return Estimate(None, n, method="too few rows")
+        independent = n if groups is None else len(set(groups))
+        if independent < _FEWEST_RESAMPLED:
+            few = f"no interval: fewer than {_FEWEST_RESAMPLED} {_units(groups)}"
+            return Estimate(value, n, method=few)
         large = n > _RESAMPLED_ROWS
         resample = intervals.jackknife if large else intervals.bootstrap
         try:
@@ -204,14 +222,19 @@ class Metric:
         except UsageError as error:
             return Estimate(value, n, method=f"no interval: on resampled rows {error}")
         if found is None:
-            return Estimate(value, n, method="no interval: too few rows or groups")
+            return Estimate(value, n, method="no interval: too few groups")
+        # A point, but for rounding, says nothing about the spread of what was not seen.
+        if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
+            same = ALL_EQUAL if len(set(values)) == 1 else "no interval: all resamples say the same"
+            return Estimate(value, n, method=same)
         how = "normal, jackknife of {} blocks" if large else "bootstrap, {:,} resamples"
         # A point, but for rounding, says nothing about the spread of what was not seen.
         if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
             same = ALL_EQUAL if len(set(values)) == 1 else "no interval: all resamples say the same"
             return Estimate(value, n, method=same)
         method = how.format(found.resamples) + _clustered(groups)
-        return Estimate(value, n, found.stderr, found.low, found.high, method)
+        few = "" if independent >= _FEW else f"{independent} {_units(groups)}"
+        return Estimate(value, n, found.stderr, found.low, found.high, method, few)
 
     def _number(self, values: list[Any]) -> float:
         value = self._figure(values)
@@ -230,6 +253,8 @@ class Metric:
 
 
 _RESAMPLED_ROWS = 50_000  # above, resampling takes seconds and the normal interval fits as well
+_FEWEST_RESAMPLED = 8  # of seven rows percentiles are much too narrow, whatever is done to them
+_FEW = 20
 
 
 def reduced(rows: Rows) -> list[Any]:
@@ -251,69 +276,184 @@ def _clustered(groups: Groups) -> str:
     return "" if groups is None else f", {len(set(groups))} groups"
 
 
+def _units(groups: Groups) -> str:
+    return "rows" if groups is None else "groups"
+
+
 # --- mean and proportions ----------------------------------------------------------------------
 
-
-def _estimate_mean(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
-    values = reduced(rows)
-    n, mean = len(values), intervals.mean_of(values)
-    stderr = intervals.standard_error(values, groups)
-    if stderr is None:
-        return Estimate(mean, n, method=f"no interval: one {'row' if groups is None else 'group'}")
-    if min(values) == max(values):
-        return Estimate(mean, n, method=ALL_EQUAL)
-    if intervals.is_flat(stderr, values):
-        return Estimate(mean, n, method="no interval: all groups are the same")
-    df = (n if groups is None else len(set(groups))) - 1
-    low, high = intervals.t_interval(mean, stderr, df, confidence)
-    return Estimate(mean, n, stderr, low, high, f"t{_clustered(groups)}")
+_MOST_BOUNDED = 20_000  # rows; above, Student's interval of shares is as good and takes no time
+_MOST_SHAPED = 1_000  # rows that are read to know whether the mean of so many is near normal
 
 
-def _estimate_accuracy(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
-    if not all(value in (0, 1) for row in rows for value in row):
-        return _estimate_mean(rows, groups, confidence, seed)
-    trials = sum(map(len, rows))
-    return _estimate_share(reduced(rows), trials, groups, confidence)
-
-
-def _estimate_share(
-    values: Sequence[float], trials: int, groups: Groups, confidence: float
+def _estimate_mean(
+    rows: Rows, groups: Groups, confidence: float, seed: int, span: Span
 ) -> Estimate:
-    """A mean of proportions, one a row, that rest on so many true/false trials together."""
-    n, p = len(values), intervals.mean_of(values)
-    stderr = intervals.standard_error(values, groups)
-    if groups is None and trials == n:
-        low, high = intervals.wilson(sum(values), n, confidence)
-        return Estimate(p, n, stderr, low, high, "wilson")
-    count = None if groups is None else len(set(groups))
-    low, high = _effective_wilson(p, stderr, n, trials, confidence, count)
-    return Estimate(p, n, stderr, low, high, f"wilson, effective size{_clustered(groups)}")
-
-
-def _effective_wilson(
-    p: float, stderr: float | None, n: int, trials: int, confidence: float, groups: int | None
-) -> intervals.Interval:
-    if stderr is None:  # one row or group is one trial, however often it was repeated
-        return intervals.wilson(p, 1, confidence)
-    return intervals.wilson_effective(p, stderr, groups or n, trials, confidence)
-
-
-def _mean_from_moments(moments: Moments, confidence: float) -> Estimate | None:
-    if moments.n == 0:
-        return Estimate(None, 0, method="no data")
-    if moments.total != moments.total:
-        return _not_a_number(moments.n)
-    n, mean = moments.n, moments.total / moments.n
-    if n == 1:
-        return Estimate(mean, n, method="no interval: one row")
-    spread = _spread(moments)
+    values = reduced(rows)
+    n, mean = len(values), _mean_of(rows)
+    outside = ""
+    if span is not None:
+        if span[0] <= min(values) and max(values) <= span[1]:
+            return replace(_estimate_bounded(values, groups, confidence, span), value=mean)
+        outside = f"values outside {span_name(span)}"
+    if not math.isfinite(mean):
+        return Estimate(mean, n, method="no interval: infinite values")
+    spread = clustered(values, range(n) if groups is None else groups)
     if spread is None:
+        return Estimate(mean, n, method=f"no interval: one {'row' if groups is None else 'group'}")
+    if not spread.stderr:
+        same = min(values) == max(values)
+        return Estimate(
+            mean, n, method=ALL_EQUAL if same else "no interval: all groups are the same"
+        )
+    if spread.effective < _FEWEST_EFFECTIVE:
+        return Estimate(mean, n, spread.stderr, method=_ONE_GROUP)
+    low, high = intervals.t_interval(mean, spread.stderr, spread.df, confidence)
+    shaky = outside or shakiness(values, groups)
+    return Estimate(mean, n, spread.stderr, low, high, f"t{_clustered(groups)}", shaky)
+
+
+def _mean_of(rows: Rows) -> float:
+    """The mean of the rows' means; 7 of 10 in each of three rows are 21 of 30, which is 0.7."""
+    repeats = len(rows[0])
+    if repeats > 1 and all(len(row) == repeats for row in rows):
+        return intervals.mean_of([value for row in rows for value in row])
+    return intervals.mean_of(reduced(rows))
+
+
+_FEWEST_EFFECTIVE = 1.5  # clusters; below, Student's interval covers 85 % where it says 95
+_ONE_GROUP = "no interval: one group holds nearly all rows"
+
+
+def shakiness(values: Sequence[float], groups: Groups = None) -> str:
+    """
+    Why Student's interval may hold the mean less often than it says; "" where it may not.
+
+    Simulation says where that is: where the skewness of the values is above 0.3 times the root
+    of their number (values with a long tail, or nearly all of them at one end of a scale) it holds
+    the mean in less than 92 of 100 cases, down to a few of 100.
+    """
+    if groups is not None:
+        totals = intervals.group_totals([value - intervals.mean_of(values) for value in values],
+                                        groups)  # fmt: skip
+        effective = effective_groups(groups)
+        if effective < _FEW_EFFECTIVE:
+            return f"{effective:.1f} groups in effect"
+        values = list(totals.values())
+    n = len(values)
+    if n < 5:
+        return f"{n} rows"
+    centre = intervals.mean_of(values)
+    deviations = [value - centre for value in values]
+    second = math.fsum(map(mul, deviations, deviations)) / n
+    third = math.fsum(d * d * d for d in deviations) / n
+    skewness = third / second**1.5 if second else math.inf
+    return "skewed values" if abs(skewness) > 0.3 * math.sqrt(n) else ""
+
+
+_FEW_EFFECTIVE = 10
+
+
+def effective_groups(groups: Sequence[Hashable]) -> float:
+    """As many groups of equal size would say as much."""
+    sizes = Counter(groups).values()
+    return len(groups) ** 2 / sum(size * size for size in sizes)
+
+
+def _estimate_accuracy(
+    rows: Rows, groups: Groups, confidence: float, seed: int, span: Span
+) -> Estimate:
+    """As the mean; what is not outside of 0 to 1 is a share."""
+    shares = all(0 <= value <= 1 for row in rows for value in row)
+    return _estimate_mean(rows, groups, confidence, seed, (0.0, 1.0) if shares else span)
+
+
+def _estimate_bounded(
+    values: Sequence[float], groups: Groups, confidence: float, span: tuple[float, float]
+) -> Estimate:
+    """The mean of values, one a row, from a known range."""
+    n, mean = len(values), intervals.mean_of(values)
+    whole = all(value in span for value in values)
+    method = ("clopper-pearson" if whole and groups is None else "gaffke") + _clustered(groups)
+    spread = clustered(values, range(n) if groups is None else groups)
+    stderr = None if spread is None else spread.stderr
+    if groups is not None:
+        sizes = Counter(groups)
+        totals = intervals.group_totals(values, groups)
+        of_groups = [totals[group] / size for group, size in sizes.items()]
+        few = effective_groups(groups)
+        low, high = bounded(of_groups, list(sizes.values()), confidence=confidence, span=span)
+        shaky = f"{few:.1f} groups in effect" if few < _FEW_EFFECTIVE else ""
+        return Estimate(mean, n, stderr, low, high, method, shaky)
+    if n > _MOST_BOUNDED and not whole and stderr:
+        low, high = intervals.t_interval(mean, stderr, n - 1, confidence)
+        return Estimate(mean, n, stderr, max(low, span[0]), min(high, span[1]), "t")
+    low, high = bounded(values, confidence=confidence, span=span)
+    return Estimate(mean, n, stderr, low, high, method)
+
+
+def at_any_time(
+    metric: Metric, rows: Rows, groups: Groups, confidence: float, span: Span
+) -> Estimate:
+    """
+    An estimate whose interval holds however often one looks, for a mean of a known range.
+
+    Raises:
+        UsageError: the metric can not work on such values.
+    """
+    found = metric.estimate(rows, groups, confidence=confidence, span=span)
+    rows = [row for row in rows if len(row)]
+    once = replace(found, stderr=None, low=None, high=None, shaky="")
+    if found.low is None:
+        return found
+    if metric.name.startswith(("pass@", "pass^")):
+        values = [value for row in rows if (value := metric.compute(list(row))) is not None]
+    elif metric.name in ("accuracy", "mean"):
+        values = reduced(rows)
+    else:
+        return replace(once, method=f"no interval: {metric.name} has none for any time")
+    if metric.name != "mean" and all(0 <= value <= 1 for value in values):
+        span = (0.0, 1.0)
+    if span is None or min(values) < span[0] or max(values) > span[1]:
+        return replace(once, method="no interval: the range of the values is not known")
+    if groups is not None:
+        return replace(once, method="no interval: groups have none for any time")
+    low, high = anytime(values, confidence=confidence, span=span)
+    return replace(found, low=low, high=high, method="betting", shaky="")
+
+
+def _mean_from_moments(moments: Moments, confidence: float, span: Span) -> Estimate | None:
+    n, total = moments.n, moments.total
+    if n == 0:
+        return Estimate(None, 0, method="no data")
+    if total != total:
+        return _not_a_number(n)
+    mean = total / n
+    if span is not None and span[0] <= moments.low and moments.high <= span[1]:
+        # Among 0..1 only 0 and 1 equal their squares.
+        if span == (0, 1) and total == moments.squares:
+            stderr = math.sqrt(mean * (1 - mean) / (n - 1)) if n > 1 else None
+            low, high = exact(total, n, confidence)
+            return Estimate(mean, n, stderr, low, high, "clopper-pearson")
+        if n <= _MOST_BOUNDED:
+            return None
+        span_ends = span
+    elif n > 1 and moments.low == moments.high:
+        return Estimate(float(moments.low), n, method=ALL_EQUAL)
+    elif n <= _MOST_SHAPED:
+        return None
+    else:
+        span_ends = (-math.inf, math.inf)
+    if not math.isfinite(mean):
+        return None
+    spread = _spread(moments)
+    if not spread:
         return None
     if not spread:
         return Estimate(mean, n, method=ALL_EQUAL)
     stderr = spread / math.sqrt(n)
     low, high = intervals.t_interval(mean, stderr, n - 1, confidence)
-    return Estimate(mean, n, stderr, low, high, "t")
+    return Estimate(mean, n, stderr, max(low, span_ends[0]), min(high, span_ends[1]), "t")
 
 
 def _spread(moments: Moments) -> float | None:
@@ -332,23 +472,10 @@ def _spread(moments: Moments) -> float | None:
     return math.sqrt(deviations / (n - 1))
 
 
-def _accuracy_from_moments(moments: Moments, confidence: float) -> Estimate | None:
-    """As from the rows; None for fractions that may be averages of who knows how many trials."""
-    if moments.n == 0 or not moments.low >= 0 or not moments.high <= 1:
-        return _mean_from_moments(moments, confidence)
-    n, p = moments.n, moments.total / moments.n
-    if moments.trials is not None and moments.trials > n:
-        spread = _spread(moments) if n > 1 else None
-        if spread is None and n > 1:
-            return None
-        stderr = None if spread is None else spread / math.sqrt(n)
-        low, high = _effective_wilson(p, stderr, n, moments.trials, confidence, None)
-        return Estimate(p, n, stderr, low, high, "wilson, effective size")
-    if moments.total != moments.squares:  # among 0..1 only 0 and 1 equal their squares
-        return None
-    stderr = math.sqrt(p * (1 - p) / (n - 1)) if n > 1 else None
-    low, high = intervals.wilson(moments.total, n, confidence)
-    return Estimate(p, n, stderr, low, high, "wilson")
+def _accuracy_from_moments(moments: Moments, confidence: float, span: Span) -> Estimate | None:
+    """As the mean; None for fractions that may be averages of who knows how many trials."""
+    shares = moments.n and moments.low >= 0 and moments.high <= 1
+    return _mean_from_moments(moments, confidence, (0.0, 1.0) if shares else span)
 
 
 def _mean(values: list[Any]) -> float | None:
@@ -365,7 +492,9 @@ def _median(values: list[Any]) -> float | None:
     return float(ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2)
 
 
-def _estimate_median(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+def _estimate_median(
+    rows: Rows, groups: Groups, confidence: float, seed: int, span: Span
+) -> Estimate:
     if groups is not None:
         return median.resampled(rows, groups, confidence, seed)
     ordered = sorted(reduced(rows))
@@ -384,7 +513,9 @@ def _std(values: list[Any]) -> float | None:
     if len(values) < 2:
         return None
     centre = intervals.mean_of(values)
-    return math.sqrt(_deviations([value - centre for value in values]))
+    deviations = [value - centre for value in values]
+    scale = max(map(abs, deviations)) or 1.0  # squares of very small ones would be 0
+    return scale * math.sqrt(_deviations([value / scale for value in deviations]))
 
 
 def _deviations(centred: Sequence[float]) -> float:
@@ -394,7 +525,7 @@ def _deviations(centred: Sequence[float]) -> float:
     return 0.0 if around < 0 else around / (n - 1)  # a NaN stays one
 
 
-def _estimate_std(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+def _estimate_std(rows: Rows, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
     if groups is not None:
         return std.resampled(rows, groups, confidence, seed)
     values = reduced(rows)
@@ -416,10 +547,10 @@ def _extreme(name: str, pick: Callable[[list[Any]], Any]) -> Metric:
     def compute(values: list[Any]) -> Any:
         return pick(values) if values else None
 
-    def estimate(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    def estimate(rows: Rows, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
         return Estimate(float(pick(reduced(rows))), len(rows), method=method)
 
-    def from_moments(moments: Moments, confidence: float) -> Estimate:
+    def from_moments(moments: Moments, confidence: float, span: Span) -> Estimate:
         if moments.n == 0:
             return Estimate(None, 0, method="no data")
         if moments.total != moments.total:
@@ -460,7 +591,7 @@ def _of_repeats(prefix: str, k: int, chance: Callable[[int, int], float]) -> Met
             raise UsageError(f"{name} needs scores that are true or false")
         return chance(len(values), sum(map(bool, values))) if len(values) >= k else None
 
-    def estimate(rows: Rows, groups: Groups, confidence: float, seed: int) -> Estimate:
+    def estimate(rows: Rows, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
         most = max(map(len, rows))
         enough = [len(row) >= k for row in rows]
         if not any(enough):
@@ -469,7 +600,7 @@ def _of_repeats(prefix: str, k: int, chance: Callable[[int, int], float]) -> Met
             groups = [group for group, good in zip(groups, enough, strict=True) if good]
         taken = [row for row, good in zip(rows, enough, strict=True) if good]
         values = [value for row in taken if (value := compute(list(row))) is not None]
-        found = _estimate_share(values, sum(map(len, taken)), groups, confidence)
+        found = _estimate_bounded(values, groups, confidence, (0.0, 1.0))
         if len(taken) == len(rows):
             return found
         left_out = f"; {len(rows) - len(taken)} rows have fewer than {k} repeats"
@@ -483,6 +614,29 @@ def _of_repeats(prefix: str, k: int, chance: Callable[[int, int], float]) -> Met
 Metrics = Union[str, Metric, Callable[..., Any], Iterable[Union[str, Metric, Callable[..., Any]]]]
 
 _PASS = re.compile(r"pass([@^])([1-9][0-9]{0,5})")
+
+
+_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
+
+
+def span_name(span: tuple[float, float]) -> str:
+    """ "0..1": how a range is written among the names of metrics."""
+    return f"{span[0]:g}..{span[1]:g}"
+
+
+def declared(names: Iterable[str]) -> tuple[tuple[str, ...], Span]:
+    """
+    What the names that a score keeps mean: its metrics, and its range where one is among them.
+
+    An evaluator whose scores can only lie between 0 and 1 says so with "0..1" beside the names of
+    its metrics. Intervals of means know then what was not seen.
+    """
+    names = tuple(names)
+    span = next((found for name in names if (found := _SPAN.fullmatch(name))), None)
+    return (
+        tuple(name for name in names if not _SPAN.fullmatch(name)),
+        None if span is None else (float(span[1]), float(span[2])),
+    )
 
 
 def find(name: str) -> Metric:
@@ -516,14 +670,14 @@ def names_of(metrics: Metrics) -> tuple[str, ...]:
     if not isinstance(given, Iterable):
         raise UsageError(f"metrics={metrics!r}: expected a metric, its name, or a list of them")
     names = tuple(dict.fromkeys(map(_name_of, given)))
-    if not names:
+    if not declared(names)[0]:
         raise UsageError("metrics: expected at least one; leave it out for the default")
     return names
 
 
 def _name_of(given: Any) -> str:
     if isinstance(given, str):
-        return find(given).name
+        return _range_of(given) if _SPAN.fullmatch(given) else find(given).name
     if isinstance(given, Metric):
         if not _PASS.fullmatch(given.name):  # these are found by their form
             registry.register(given.name, given)
@@ -531,6 +685,13 @@ def _name_of(given: Any) -> str:
     if callable(given):
         return metric(given).name
     raise UsageError(f"metrics: {given!r} is no metric; expected one, its name, or a function")
+
+
+def _range_of(name: str) -> str:
+    low, high = map(float, name.split(".."))
+    if low >= high:
+        raise UsageError(f"metrics: {name!r} is an empty range; write the smaller number first")
+    return name
 
 
 @overload

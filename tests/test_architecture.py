@@ -35,7 +35,16 @@ concurrency.loop
 concurrency.strategies   # each makes a gate for the loop
 concurrency              # the face
 
-intervals metrics
+intervals
+statistics.shares        # means of what has a known range
+statistics.clusters      # rows that belong together
+statistics.sequential    # valid at every look
+statistics.power         # how much would be enough
+statistics.labels        # labels against the truth, forecasts against what happened
+statistics.correction    # a judge, by a few labels of people
+statistics.noise         # the spread between and within rows
+statistics               # the face
+metrics
 
 evaluators.making        # the decorator; what a score keeps of its arguments
 evaluators.texts

@@ -102,14 +102,71 @@ def test_numbers_are_tested_by_flipping_signs(contest):
     assert found.value / found.stderr == pytest.approx(2.148, abs=5e-4)
     t = 2.144787  # of 14 degrees of freedom, Student's table
     assert found.low == pytest.approx(found.value - t * found.stderr, abs=1e-4)
-    assert found.verdict == "no regression"
+    assert found.verdict == "no loss seen"
 
 
-def test_the_smallest_detectable_difference_follows_from_the_standard_error(contest):
-    """Cohen: with 80 % power and two-sided 5 %, (1.960 + 0.842) standard errors."""
-    found = only(contest([0] * 15, DARWIN, metrics=("mean",)))
+def test_the_smallest_detectable_difference_is_that_of_the_test(contest):
+    """McNemar's exact test needs six rows; 0.37 of 20 brings them four times in five."""
+    assert only(contest(*answers(20, 0, 0))).detectable == pytest.approx(0.367, abs=1e-3)
 
-    assert found.detectable == pytest.approx(2.8016 * found.stderr, rel=1e-4)
+
+def test_five_rows_can_notice_nothing(contest):
+    """Even five that all got worse have a p-value of 2 / 2**5."""
+    assert only(contest(*answers(5, 0, 0))).detectable is None
+    assert only(contest([0] * 5, DARWIN[:5], metrics=("mean",))).detectable is None
+
+
+def test_a_test_among_several_notices_less(contest, storage):
+    """Holm's correction raises what it takes."""
+    alone = only(contest([0] * 15, DARWIN, metrics=("mean",))).detectable
+    record(storage, "c", {"exact": [0] * 15, "other": [0] * 15}, metrics=("mean",))
+    record(storage, "d", {"exact": DARWIN, "other": DARWIN[::-1]}, metrics=("mean",))
+    two = compare("c", "d", storage=str(storage)).evaluations[0].scores[0].differences[0]
+
+    assert alone < two.detectable < 1.5 * alone
+
+
+def test_metrics_that_say_the_same_are_one_question(contest):
+    """Accuracy and mean of true and false do not correct each other: 2 / 2**7."""
+    comparison = contest(*answers(93, 7, 0), metrics=("accuracy", "mean"))
+    differences = comparison.evaluations[0].scores[0].differences
+
+    assert [each.adjusted for each in differences] == [2 / 2**7] * 2
+
+
+@pytest.mark.parametrize("rows", [12, 30])
+def test_a_mean_is_not_worse_because_most_rows_are(contest, rows):
+    """
+    Nearly all rows lose a little and one gains much: every sign says worse (p < 0.05), and the
+    mean is the same.
+    """
+    a = [1.0] * rows
+    b = [0.9 - at / 1000 for at in range(rows - 1)] + [1.0 + 0.1 * rows]
+    found = only(contest(a, b, metrics=("mean",)))
+    without = only(contest(a[:-1], b[:-1], metrics=("mean",)))
+
+    assert found.verdict in ("cannot tell", "no loss seen")
+    assert without.verdict == "regression"
+
+
+def test_a_significant_gain_is_better(contest):
+    """It has a word of its own, and with a margin too."""
+    a, b = answers(30, 2, 14)
+
+    assert only(contest(a, b)).verdict == "better"
+    assert contest(a, b, margin=0.1).verdict == "better"
+
+
+def test_rows_that_b_never_came_to_can_not_be_told(storage):
+    """A run that was stopped after two rows has lost nothing, and shown nothing."""
+    record(storage, "a", {"exact": [True] * 20})
+    record(storage, "b", {"exact": [True] * 20}, samples=2)
+    comparison = compare("a", "b", storage=str(storage))
+
+    assert (comparison.verdict, comparison.evaluations[0].status_b) == ("cannot tell", "incomplete")
+    assert only(comparison).reason == "18 rows of a are missing in B, which is incomplete"
+    paired = compare("a", "b", storage=str(storage), paired_only=True)
+    assert paired.verdict == "no loss seen"
 
 
 def test_rows_of_a_group_are_not_independent(contest):
@@ -135,11 +192,11 @@ def test_repeats_are_reduced_before_rows_are_compared(contest):
 
 def test_pass_at_k_is_compared_row_by_row(contest):
     """pass@2 of 2 right answers in 3 is 1, of 1 right it is 2/3."""
-    a, b = [[True, True, False]] * 6, [[True, False, False]] * 6
+    a, b = [[True, True, False]] * 20, [[True, False, False]] * 20
     found = only(contest(a, b, metrics=("pass@2",)))
 
     assert (found.a, found.b) == pytest.approx((1.0, 2 / 3))
-    assert found.p == 2 / 2**6
+    assert found.p < 0.001
     assert found.verdict == "regression"
 
 
@@ -175,7 +232,7 @@ def test_a_median_that_never_changes_is_no_regression(contest):
     """Without a spread there is no test, and no loss either."""
     found = only(contest([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], metrics=("median",)))
 
-    assert (found.value, found.p, found.verdict) == (0, 1.0, "no regression")
+    assert (found.value, found.p, found.verdict) == (0, 1.0, "no loss seen")
 
 
 def test_a_metric_of_ones_own_that_fails_is_told(contest):
@@ -265,7 +322,7 @@ def test_nothing_lost_is_no_regression(contest):
     """The same answers again are as good."""
     comparison = contest([True, False] * 10, [True, False] * 10)
 
-    assert comparison.verdict == "no regression"
+    assert comparison.verdict == "no loss seen"
     assert only(comparison).p == 1.0
 
 
@@ -294,12 +351,12 @@ def test_a_margin_that_can_not_be_tested_can_not_be_told(contest):
 
 @pytest.mark.parametrize("options", [{"groups": range(3)}, {"metrics": ("pass@2",)}], ids=str)
 def test_repeats_and_groups_that_never_differ_still_have_an_interval(contest, options):
-    """Three rows that stay right do not exclude a loss: Bonett & Price, 1.96 sqrt(2 / 5 / 5)."""
+    """Three rows that stay right do not exclude a loss: 1 - 0.025 ** (1 / 4), as of 1 in 4 rows."""
     found = only(contest([[True] * 2] * 3, [[True] * 2] * 3, margin=0.1, **options))
 
     assert (found.value, found.verdict) == (0.0, "cannot tell")
-    assert (found.low, found.high) == pytest.approx((-0.554362, 0.554362), abs=1e-6)
-    assert found.detectable == pytest.approx(2.8015852 * math.sqrt(2 / 25))
+    assert -found.low == found.high == pytest.approx(1 - 0.025 ** (1 / 3), abs=0.01)
+    assert found.detectable is None
 
 
 def test_differences_of_numbers_that_are_all_equal_hold_against_no_margin(contest):
@@ -311,9 +368,9 @@ def test_differences_of_numbers_that_are_all_equal_hold_against_no_margin(contes
     assert found.reason == "no interval: all differences are the same"
 
 
-def test_the_same_numbers_are_no_regression_without_a_margin(contest):
+def test_the_same_numbers_are_no_loss_without_a_margin(contest):
     """The question is then whether anything was lost, and nothing was."""
-    assert only(contest([1.5, 2.5], [1.5, 2.5], metrics=("mean",))).verdict == "no regression"
+    assert only(contest([1.5, 2.5], [1.5, 2.5], metrics=("mean",))).verdict == "no loss seen"
 
 
 @pytest.mark.parametrize("metric", ["mean", "median"])
@@ -331,13 +388,22 @@ def test_one_row_of_numbers_has_no_interval(contest):
     assert (found.verdict, found.reason) == ("cannot tell", "no interval: one row")
 
 
+def test_differences_that_are_all_equal_are_no_regression(contest):
+    """Six of six rows are significantly worse, and their mean is not known to be."""
+    worse = only(contest([1.0] * 6, [0.9] * 6, metrics=("mean",)))
+
+    assert (worse.verdict, worse.p, worse.low) == ("cannot tell", 2 / 2**6, None)
+    assert worse.method.endswith("no interval: all differences are the same")
+
+
 def test_where_less_is_better_a_rise_is_the_regression(contest):
     """A distance that grows on every row got worse, though the figure rose."""
     a = [float(n) for n in range(10)]
-    b = [value + 1 for value in a]
+    b = [value + 1 + value / 100 for value in a]
     found = only(contest(a, b, metrics=("mean",), lower_is_better=["exact"]))
 
-    assert (found.value, found.gain, found.verdict) == (1, -1, "regression")
+    assert (found.value, found.verdict) == (pytest.approx(1.045), "regression")
+    assert found.gain == -found.value
 
 
 def test_where_less_is_better_rows_that_rose_are_worse(contest):
@@ -364,16 +430,11 @@ def test_where_less_is_better_a_margin_lies_above(contest):
 
 
 def test_rows_that_failed_in_b_can_not_make_it_look_good(contest):
-    """
-    Ten rows that A got right failed in B, and the rest is equal: counted as wrong they would be a
-    regression (p = 2 / 2**10), so that there is none can not be told.
-    """
+    """Rows that A got right failed in B, and the rest is equal: were they wrong, B were worse."""
     found = only(contest([True] * 20, [True] * 10 + [None] * 10))
 
     assert (found.n, found.value, found.verdict) == (10, 0.0, "cannot tell")
-    assert found.reason == (
-        "10 rows that were right in A failed in B; were they wrong, it would be a regression"
-    )
+    assert found.reason == "10 rows failed in B; were they wrong, B would be worse"
 
 
 def test_rows_that_failed_in_b_are_weighed_against_the_margin(contest):
@@ -386,11 +447,27 @@ def test_rows_that_failed_in_b_are_weighed_against_the_margin(contest):
     assert strict.reason.endswith("the loss could be beyond the margin")
 
 
-def test_a_few_failures_change_nothing(contest):
-    """Two failures are no significant loss."""
-    found = only(contest([True] * 20, [True] * 18 + [None] * 2))
+def test_failures_that_cost_less_than_was_gained_change_nothing(contest):
+    """Were the two that failed wrong, three gained would still be more."""
+    found = only(contest([True] * 17 + [False] * 3, [True] * 15 + [None] * 2 + [True] * 3))
 
-    assert (found.verdict, found.reason) == ("no regression", "")
+    assert (found.verdict, found.reason) == ("no loss seen", "")
+
+
+def test_a_version_that_raises_instead_of_answering_wrongly_is_not_better(contest):
+    """Five of ninety right rows lost are no chance loss; as failures they leave the answer open."""
+    found = only(contest([True] * 90 + [False] * 10, [None] * 5 + [True] * 85 + [False] * 10))
+
+    assert (found.verdict, found.reason != "") == ("cannot tell", True)
+
+
+def test_failures_among_numbers_count_as_the_worst_that_was_seen(contest):
+    """Thirty of seventy good rows fail in B, which is else as good; nobody knows the worst."""
+    a, b = [1.0] * 70 + [0.5] * 30, [None] * 30 + [1.0] * 40 + [0.5] * 30
+    found = only(contest(a, b, metrics=("mean",)))
+
+    assert (found.verdict, found.bounds) == ("cannot tell", None)
+    assert found.reason == "30 rows failed in B; were they wrong, B would be worse"
 
 
 @pytest.mark.parametrize(
@@ -406,18 +483,18 @@ def test_a_few_failures_change_nothing(contest):
     ids=["repeats", "pass@k", "some repeats", "groups", "shares", "less is better"],
 )
 def test_failures_in_b_are_no_better_where_rows_are_repeated_or_no_truths(contest, a, b, options):
-    """However the rows were scored: ten that lost all they had are p = 2 / 2**10."""
+    """However the rows were scored, ten lost all they had."""
     found = only(contest(a, b, **options))
 
     assert (found.value, found.verdict) == (0.0, "cannot tell")
-    assert found.reason == "10 rows failed in B; were they wrong, it would be a regression"
+    assert found.reason == "10 rows failed in B; were they wrong, B would be worse"
 
 
 def test_failures_of_repeats_are_weighed_against_the_margin(contest):
-    """Ten of twenty rows may be a loss of 0.74: Student's interval around 0.5."""
+    """Ten of twenty rows may be a loss of nearly 0.8."""
     a, b = [[True] * 2] * 20, [[True] * 2] * 10 + [[None] * 2] * 10
 
-    assert only(contest(a, b, margin=0.75)).verdict == "no regression"
+    assert only(contest(a, b, margin=0.8)).verdict == "no regression"
     strict = only(contest(a, b, margin=0.7))
     assert strict.verdict == "cannot tell"
     assert (
@@ -461,7 +538,7 @@ def test_failures_of_a_false_positive_do_not_matter_where_less_is_better(contest
     """Where a hit is bad, rows that hit in A and failed in B are no hidden loss."""
     found = only(contest([True] * 20, [True] * 10 + [None] * 10, lower_is_better=["exact"]))
 
-    assert found.verdict == "no regression"
+    assert found.verdict == "no loss seen"
 
 
 def test_an_evaluation_that_is_gone_can_not_be_told(storage):
@@ -474,7 +551,7 @@ def test_an_evaluation_that_is_gone_can_not_be_told(storage):
     assert comparison.verdict == "cannot tell"
     assert [name.rpartition("::")[2] for name in comparison.gone] == ["eval_y"]
     assert [name.rpartition("::")[2] for name in comparison.new] == ["eval_z"]
-    assert compare("a", "b", storage=str(storage), evaluation="eval_x").verdict == "no regression"
+    assert compare("a", "b", storage=str(storage), evaluation="eval_x").verdict == "no loss seen"
 
 
 # ------------------------------------------------------------------------------- pairs
@@ -536,7 +613,7 @@ def test_no_row_in_common_in_one_of_several_can_not_be_told(storage):
         record(storage, experiment, {"exact": [True]}, name="eval_y")
     comparison = compare("a", "b", storage=str(storage))
 
-    assert [each.verdict for each in comparison.evaluations] == ["cannot tell", "no regression"]
+    assert [each.verdict for each in comparison.evaluations] == ["cannot tell", "no loss seen"]
     assert comparison.verdict == "cannot tell"
 
 
@@ -567,7 +644,7 @@ def test_summaries_name_their_experiments(storage):
     a = record(storage, "a", {"exact": [True, True]})
     b = record(storage, "b", {"exact": [True, True]})
 
-    assert doteval.compare(a, b, storage=str(storage)).verdict == "no regression"
+    assert doteval.compare(a, b, storage=str(storage)).verdict == "no loss seen"
 
 
 def test_an_open_store_is_left_open(storage):
@@ -791,7 +868,7 @@ def test_a_reason_and_a_note_are_told(contest):
     comparison = contest([True] * 20, [True] * 10 + [None] * 10, metrics=("accuracy", "nobodys"))
 
     for said in (told(comparison, width=None), comparison_markdown(comparison)):
-        assert "were they wrong, it would be a regression" in said
+        assert "were they wrong, B would be worse" in said
         assert "exact.nobodys" in said
 
 
@@ -973,12 +1050,15 @@ def test_json_of_an_example_without_texts(contest, typed, monkeypatch):
 
 def test_the_options_of_the_command_arrive(contest, typed):
     """A margin in percent, scores of which less is better, and one evaluation."""
-    contest([1.0, 2.0, 3.0], [1.5, 2.5, 3.51], metrics=("mean",))
+    contest([1.0, 2.0, 3.0] * 4, [1.5, 2.5, 3.4] * 4, metrics=("mean",))
     arguments = ("--margin", "60%", "--lower-is-better", "exact", "--only", "exact.mean")
-    exit_code, out, _ = typed("compare", "a", "b", *arguments, "--evaluation", "eval_x")
+    more = ("--evaluation", "eval_x", "--confidence", "90%", "--paired-only")
+    exit_code, out, _ = typed("compare", "a", "b", *arguments, *more)
 
     assert exit_code == 0
     assert "a loss of 0.6 is accepted" in out
+    assert "90% CI" in out
+    assert typed("compare", "a", "b", "--confidence", "0")[0] == 2
 
 
 def test_markdown_is_printed(contest, typed):

@@ -465,7 +465,7 @@ def test_one_of():
 def test_similarity_is_the_ratio_of_difflib():
     """Two times the matching characters over all of them: `abcd` and `bcde` share three."""
     assert similarity("abcd", "bcde") == Score(
-        "similarity", 0.75, ("mean",), {"result": "abcd", "expected": "bcde"}
+        "similarity", 0.75, ("mean", "0..1"), {"result": "abcd", "expected": "bcde"}
     )
     assert similarity(None, "").value == 1.0
 
@@ -529,7 +529,7 @@ def test_similarity_is_to_a_text(expected):
 def test_f1_is_that_of_squad(result, expected, value):
     """Words without case, punctuation and articles; the best accepted answer counts."""
     assert f1(result, expected).value == pytest.approx(value)
-    assert f1(result, expected).metrics == ("mean",)
+    assert f1(result, expected).metrics == ("mean", "0..1")
 
 
 @pytest.mark.parametrize("expected", [[], None, 5, ["a", None]])

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from doteval import intervals
 from doteval.cli import main
 from doteval.errors import NotFound, UsageError
 from doteval.metrics import Estimate, accuracy, maximum, mean
@@ -21,6 +20,8 @@ from doteval.reporting.gate import Stored, Verdict, from_project, judge, outcome
 from doteval.reporting.grammar import Baseline, GateError, parse
 from doteval.reporting.pairs import Difference
 from doteval.reporting.summary import Summary
+from doteval.statistics.power import rows_for_share
+from doteval.statistics.shares import exact
 from doteval.storage import open_store
 from tests.recorded import record
 
@@ -179,7 +180,7 @@ class Given:
     change: Difference | None = None
     asked: list[float] = field(default_factory=list)
 
-    def summaries(self, confidence: float) -> Sequence[Summary]:
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
         self.asked.append(confidence)
         return self.found
 
@@ -406,7 +407,7 @@ def test_the_interval_is_asked_for_at_the_confidence_of_the_gate():
     ],
 )
 def test_the_whole_interval_must_clear_the_threshold(text, outcome, end):
-    """Wilson's interval of 81 of 98 is 0.740 to 0.889."""
+    """The exact interval of 81 of 98 is 0.737 to 0.896."""
     judged = verdict(text)
 
     assert judged.outcome == outcome
@@ -429,27 +430,105 @@ def test_equal_numbers_clear_no_interval_gate(tmp_path, capsys, rows):
 
 
 def test_repeats_are_no_rows_when_errors_have_an_interval():
-    """Ten of 400 records that are four repeats of 100 rows have Wilson's interval of 2.5 of 100."""
+    """Ten of 400 records that are four repeats of 100 rows have the interval of 2.5 of 100."""
     (judged,) = judge(
         [parse("errors <= 5% @ 95%")], Given((summary(scored=390, failed=10, repeats=4),))
     )
 
     assert (judged.outcome, judged.n) == ("undecided", 100)
-    assert (judged.low, judged.high) == pytest.approx(intervals.wilson(2.5, 100))
+    assert (judged.low, judged.high) == pytest.approx(exact(2.5, 100))
 
 
 def test_an_undecided_gate_says_how_many_rows_would_decide():
-    """
-    Wilson's interval of 0.8265... leaves 0.8 out from 1.96² * 0.8 * 0.2 / 0.0265...² rows on.
-    """
+    """Four times in five so many leave 0.8 out, by the binomial distribution."""
     judged = verdict("exact >= 0.8 @ 95%")
 
-    assert judged.needed == math.floor(1.959964**2 * 0.16 / (81 / 98 - 0.8) ** 2) + 1
-    assert f"about {judged.needed:,} rows would decide" in judged.message
-    p, n, z = 81 / 98, 98, 1.959964
-    reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    ends = [(p + z * z / (2 * n) + sign * reach) / (1 + z * z / n) for sign in (-1, 1)]
-    assert [judged.low, judged.high] == pytest.approx(ends, abs=1e-6)
+    assert judged.needed == rows_for_share(81 / 98, 0.8)
+    assert f"about {judged.needed:,} rows would decide, four times in five" in judged.message
+
+
+def test_rows_of_groups_come_in_groups():
+    """Four groups of ten need more groups, not one row more."""
+    rows, groups = [[at not in (3, 14, 15, 27)] for at in range(40)], [at // 10 for at in range(40)]
+    estimate = accuracy.estimate(rows, groups)
+    found = summary(scores={"y": {"accuracy": estimate}}, groups=4, failed=0)
+
+    judged = verdict("y >= 0.75 @ 95%", found)
+
+    assert judged.outcome == "undecided"
+    assert judged.needed >= 60
+    assert judged.needed % 10 == 0
+
+
+def test_equal_rows_are_decided_by_more_of_them():
+    """Ten rows that are always right do not exclude 0.9; 36 would."""
+    found = summary(scores={"y": {"accuracy": accuracy.estimate([[True] * 3] * 10)}}, failed=0)
+    numbers = summary(scores={"y": {"mean": mean.estimate([[0.95]] * 10, span=(0.0, 1.0))}})
+
+    assert verdict("y >= 0.9 @ 95%", found).needed == 36
+    assert verdict("y >= 0.9 @ 95%", numbers).needed > 36
+    assert verdict("y <= 0.96 @ 95%", numbers).needed > 10
+
+
+def test_failures_leave_an_interval_open():
+    """Ten of a hundred that failed and may have been wrong do not make ninety certain."""
+    estimate = accuracy.estimate([[True]] * 90)
+    found = summary(
+        scored=90, failed=10, scores={"exact": {"accuracy": estimate}},
+        bounds={"exact": {"accuracy": (0.9, 1.0)}},
+    )  # fmt: skip
+
+    judged = verdict("exact >= 0.95 @ 95%", found)
+
+    assert judged.outcome == "undecided"
+    assert judged.note == "10 rows failed; were they wrong, it would be 0.9"
+    assert verdict("exact >= 0.8 @ 95%", found).outcome == "pass"
+    assert verdict("exact >= 0.95", found).outcome == "pass"
+
+
+def test_an_infinite_mean_is_undecided():
+    """There is no interval around it."""
+    found = summary(scores={"y": {"mean": mean.estimate([[math.inf], [1.0]])}})
+
+    assert verdict("y >= 1 @ 95%", found).outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "outcome"),
+    [
+        (0.6999999999999998, "y >= 0.7", "pass"),
+        (0.09999999999999999, "y >= 0.1", "pass"),
+        (0.7000000000000001, "y > 0.7", "fail"),
+        (0.699999, "y >= 0.7", "fail"),
+        (-1e-17, "y >= 0", "pass"),
+    ],
+)
+def test_the_last_digits_of_a_sum_decide_nothing(value, text, outcome):
+    """They depend on who added it up: one store has one verdict on every machine."""
+    found = summary(scores={"y": {"mean": Estimate(value, 10)}})
+
+    assert verdict(text, found).outcome == outcome
+
+
+def test_a_share_that_is_meant_in_percent_is_hinted_at():
+    """Nothing from 0 to 1 is ever 80."""
+    assert verdict("exact >= 80").message.endswith("is not >= 80.0; 80% perhaps?")
+
+
+def test_failures_are_compared_with_a_baseline_as_shares():
+    """Five of ten are more than five of a thousand."""
+    ten, thousand = summary(scored=5, failed=5), summary(scored=995, failed=5)
+
+    assert verdict("errors <= baseline(main)", ten, other=thousand).outcome == "fail"
+    assert verdict("errors <= baseline(main) + 49.5%", ten, other=thousand).outcome == "pass"
+
+
+def test_tokens_are_added_up():
+    """What went in and what came out; unknown where one of them is."""
+    found = summary(usage={"input_tokens": 70, "output_tokens": 30, "cost": None})
+
+    assert verdict("tokens <= 100", found).outcome == "pass"
+    assert "unknown" in verdict("tokens <= 100", summary(usage={})).message
 
 
 def test_a_spread_beyond_the_floats_is_decided_by_no_number_of_rows(tmp_path):
@@ -463,16 +542,17 @@ def test_a_spread_beyond_the_floats_is_decided_by_no_number_of_rows(tmp_path):
 
 
 def test_the_rows_that_would_decide_a_mean_follow_from_its_spread():
-    """0, 0.25, ... 2 has mean 1 and sd 0.6847; for 0.9 it takes about (1.98 sd / 0.1)² rows."""
+    """0, 0.25, ... 2 has mean 1 and sd 0.6847; for 0.9 it takes about (2.8 sd / 0.1)² rows."""
     judged = verdict("x.mean >= 0.9 @ 95%")
 
-    assert judged.needed == pytest.approx((1.973 * 0.68465 / 0.1) ** 2, abs=2)
+    assert judged.needed == pytest.approx((2.8016 * 0.68465 / 0.1) ** 2, abs=4)
 
 
 @pytest.mark.parametrize(
     "estimate",
     [
-        Estimate(0.5, 10, None, 0.2, 0.8, "wilson"),
+        Estimate(0.5, 10, None, 0.2, 0.8, "clopper-pearson"),
+        Estimate(0.5, 10, 0.1, 0.2, 0.8, "gaffke"),
         Estimate(0.5, 10, None, 0.2, 0.8, "bootstrap"),
         Estimate(0.5, 10, 0.1, 0.2, 0.8, "t"),
     ],

@@ -332,7 +332,7 @@ def test_a_notebook_shows_counts_and_scores(storage):
 
     assert "eval_x</b> · e · complete · 3 of 4 scored · 1 failed</div>" in shown
     assert (
-        "<td>exact</td><td>accuracy</td><td>0.6667</td><td>0.2077</td><td>0.9385</td><td>3</td>"
+        "<td>exact</td><td>accuracy</td><td>0.6667</td><td>0.0943</td><td>0.9916</td><td>3</td>"
         in shown
     )
 

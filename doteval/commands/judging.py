@@ -31,6 +31,14 @@ def _margin(said: str) -> float:
     return value
 
 
+def _confidence(said: str) -> float:
+    """Of an interval: "95%", or "0.95"."""
+    value = _margin(said)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{said!r}: expected a confidence such as 95%")
+    return value
+
+
 # --- compare ----------------------------------------------------------------------------------
 
 
@@ -73,14 +81,26 @@ def _margin(said: str) -> float:
         type=_margin,
         help="the loss to accept (default: any significant loss is a regression)",
     ),
+    option(
+        "--confidence",
+        metavar="P%",
+        type=_confidence,
+        default=0.95,
+        help="of the intervals; the level of the tests is what it leaves (default: 95%%)",
+    ),
+    option(
+        "--paired-only",
+        action="store_true",
+        help="judge by the rows that both have, even where B is not complete",
+    ),
     option("--json", action="store_true", help="print JSON, with figures that are not rounded"),
     option("--markdown", action="store_true", help="print Markdown, for a pull request"),
 )
 def compare(call: Call) -> int:
-    """Is B worse than A? 0: no, 1: yes, 3: that can not be told."""
+    """Is B worse than A? 0: better, or no loss; 1: yes; 3: that can not be told."""
     from ..reporting.compare import compare as compared
     from ..reporting.compared import comparison_lines, comparison_markdown
-    from ..reporting.pairs import NONE, REGRESSION, UNSURE
+    from ..reporting.pairs import REGRESSION, UNSURE
 
     options = call.options
     if options.json and options.markdown:
@@ -95,6 +115,8 @@ def compare(call: Call) -> int:
             only=options.only,
             lower_is_better=options.lower_is_better,
             margin=options.margin,
+            confidence=options.confidence,
+            paired_only=options.paired_only,
         )
     if options.json:
         call.say(as_json(comparison.to_dict()))
@@ -102,7 +124,7 @@ def compare(call: Call) -> int:
         write([comparison_markdown(comparison)], STDOUT, call.out, force=False)
     else:
         call.show(comparison_lines(comparison, call.terminal))
-    return {NONE: OK, REGRESSION: FAILED, UNSURE: INCONCLUSIVE}[comparison.verdict]
+    return {REGRESSION: FAILED, UNSURE: INCONCLUSIVE}.get(comparison.verdict, OK)
 
 
 # --- gate -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ registry: Registry[Callable[..., Any]] = Registry("evaluator", "evaluators")
 
 ACCURACY = ("accuracy",)  # what summarises true and false
 MEAN = ("mean",)  # and numbers
+SHARE = ("mean", "0..1")  # numbers of a known range
 
 
 # --- what a score keeps of its arguments ------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..records import Score
-from .making import ACCURACY, MEAN, brief, text_of
+from .making import ACCURACY, SHARE, brief, text_of
 
 
 def exact_match(result: Any, expected: Any, *, name: str | None = None) -> Score:
@@ -110,13 +110,13 @@ def similarity(result: str | None, expected: str, *, name: str | None = None) ->
     metadata = brief({"result": result, "expected": expected})
     text = text_of(result)
     if text is None:
-        return _no_text(name or "similarity", 0.0, MEAN, metadata, result)
+        return _no_text(name or "similarity", 0.0, SHARE, metadata, result)
     if max(len(text), len(expected)) > _LONGEST_COMPARED:
         metadata["compared"] = f"the first {_LONGEST_COMPARED:,} characters"
         text, expected = text[:_LONGEST_COMPARED], expected[:_LONGEST_COMPARED]
     of = len(text) + len(expected)
     ratio = 2 * _matching(text, expected) / of if of else 1.0
-    return Score(name or "similarity", ratio, MEAN, metadata)
+    return Score(name or "similarity", ratio, SHARE, metadata)
 
 
 def _matching(one: str, other: str) -> int:
@@ -206,10 +206,10 @@ def f1(result: str | None, expected: str | Iterable[str], *, name: str | None = 
     metadata = brief({"result": result, "expected": accepted})
     text = text_of(result)
     if text is None:
-        return _no_text(name or "f1", 0.0, MEAN, metadata, result)
+        return _no_text(name or "f1", 0.0, SHARE, metadata, result)
     words = _words(text)
     value = max(_overlap(words, _words(each)) for each in accepted)
-    return Score(name or "f1", value, MEAN, metadata)
+    return Score(name or "f1", value, SHARE, metadata)
 
 
 _PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")

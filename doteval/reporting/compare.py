@@ -12,8 +12,9 @@ the few examples that are shown.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Union
@@ -24,6 +25,8 @@ from ..records import Record
 from ..storage import Place, Store, open_store
 from .figures import KEPT, recalled
 from .pairs import (
+    BETTER,
+    NO_LOSS,
     NONE,
     REGRESSION,
     UNJUDGED,
@@ -33,6 +36,7 @@ from .pairs import (
     Question,
     Side,
     Source,
+    detectable,
     difference_of,
 )
 from .summary import Summary
@@ -99,6 +103,7 @@ class Contrast:
         failed_a, failed_b: records without scores.
         scores: what both have.
         notes: what a reader should know.
+        status_a, status_b: of the evaluations: "complete", "interrupted", ...
     """
 
     a: Source
@@ -107,6 +112,8 @@ class Contrast:
     failed_b: int
     scores: tuple[ScoreChange, ...]
     notes: tuple[str, ...] = ()
+    status_a: str = "complete"
+    status_b: str = "complete"
 
     @property
     def verdict(self) -> str:
@@ -114,11 +121,7 @@ class Contrast:
         The worst of its differences; "not judged" where none of them can be judged, and "cannot
         tell" where there is none.
         """
-        found = {each.verdict for score in self.scores for each in score.differences}
-        return next((each for each in _WORST_FIRST if each in found), UNSURE)
-
-
-_WORST_FIRST = (REGRESSION, UNSURE, NONE, UNJUDGED)
+        return _worst_of(each.verdict for score in self.scores for each in score.differences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,20 @@ class Comparison:
         "regression" if anything got worse, else "cannot tell" if anything is in doubt, or if
         there is nothing that can be judged.
         """
-        found = {each.verdict for each in self.evaluations} | ({UNSURE} if self.gone else set())
-        return next((each for each in (REGRESSION, UNSURE, NONE) if each in found), UNSURE)
+        found = [*(each.verdict for each in self.evaluations), *[UNSURE] * len(self.gone)]
+        return _worst_of(each for each in found if each != UNJUDGED)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What the two sides are called: the experiments, or else what their evaluations have."""
+        if self.a != self.b:
+            return self.a, self.b
+        first = self.evaluations[0]
+        names = [short_name(source.evaluation) for source in (first.a, first.b)]
+        heads, tails = zip(*(name.partition("[")[::2] for name in names), strict=True)
+        if len(set(heads)) == 1 and all(tails):
+            names = [f"[{tail}" for tail in tails]
+        return names[0], names[1]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval compare --json` prints."""
@@ -194,6 +209,15 @@ class Comparison:
         }
 
 
+_WORST_FIRST = (REGRESSION, UNSURE, NO_LOSS, NONE, BETTER, UNJUDGED)
+
+
+def _worst_of(verdicts: Iterable[str]) -> str:
+    """The one that counts; "cannot tell" where there is none."""
+    found = set(verdicts)
+    return next((each for each in _WORST_FIRST if each in found), UNSURE)
+
+
 def _plain(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
 
@@ -214,14 +238,17 @@ def compare(
     confidence: float = 0.95,
     examples: int = 3,
     seed: int = 0,
+    paired_only: bool = False,
 ) -> Comparison:
     """
     Is B better or worse than A, on the rows that both have?
 
     Without a margin the question is whether B lost anything: a significant loss is a regression,
-    a loss that may be chance can not be told, no loss is no regression. With a margin it is
-    whether B is worse by more than that: no regression if the interval lies above -margin, a
-    regression if B is significantly below it, else it can not be told.
+    a loss that may be chance can not be told, and where there is none, none was seen. With a
+    margin it is whether B is worse by more than that: no regression if the interval lies above
+    -margin, a regression if B is significantly below it, else it can not be told. B is better
+    where it is significantly. Rows that are missing in a B that is not complete, or failed there,
+    never help it.
 
     Args:
         a, b: experiments, by name, or Summaries of them; B is the newer one.
@@ -236,6 +263,7 @@ def compare(
         confidence: of the intervals, in (0, 1).
         examples: rows to show of those that got worse, and of those that got better.
         seed: of what is resampled.
+        paired_only: judge by the rows that both have, even if B is not complete.
 
     Raises:
         NotFound: an experiment or evaluation is not there, or they have no row or score in
@@ -248,7 +276,13 @@ def compare(
         raise UsageError(f"confidence={confidence!r}: expected a number between 0 and 1")
     before, after = (each if isinstance(each, str) else each.experiment for each in (a, b))
     asked = Question(
-        frozenset(only), frozenset(lower_is_better), margin, confidence, examples, seed
+        frozenset(only),
+        frozenset(lower_is_better),
+        margin,
+        confidence,
+        examples,
+        seed,
+        paired_only,
     )
     with _opened(storage) as store:
         chosen = evaluations_of(store, before, after, evaluation, other)
@@ -280,7 +314,10 @@ def _check_names(asked: Question, store: Store, chosen: _Chosen) -> None:
     for a, b in chosen.pairs:
         theirs, ours = store.tally(*a).scores, store.tally(*b).scores
         for name in theirs.keys() & ours.keys():
-            known |= {name, *(f"{name}.{metric}" for metric in ours[name]["metrics"])}
+            known |= {
+                name,
+                *(f"{name}.{metric}" for metric in metrics.declared(ours[name]["metrics"])[0]),
+            }
     for name in sorted((asked.only | asked.lower) - known):
         raise NotFound(f"no score {name!r} in both; there are: {', '.join(sorted(known))}")
 
@@ -398,7 +435,9 @@ def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
     notes = []
     for name, facts in after.tally.scores.items():
         known = before.tally.scores.get(name)
-        titles = [title for title in facts["metrics"] if asked.asks(name, title)]
+        titles = [
+            title for title in metrics.declared(facts["metrics"])[0] if asked.asks(name, title)
+        ]
         if known is None:
             notes.append(f"{name} has no scores in {a.experiment!r}")
         elif titles:
@@ -407,7 +446,8 @@ def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
     for name in before.tally.scores.keys() - after.tally.scores.keys():
         notes.append(f"{name} has no scores in {b.experiment!r}")
     failed = before.tally.failed, after.tally.failed
-    return Contrast(a, b, *failed, tuple(scores), tuple(notes))
+    statuses = before.status, after.status
+    return Contrast(a, b, *failed, tuple(scores), tuple(notes), *statuses)
 
 
 def _of_kept(
@@ -444,6 +484,9 @@ def _change(
             notes.append(f"{name}.{title}: {error}")
             differences += _of_kept(a, b, name, title, len(pairs.xs), asked)
         else:
+            if pairs.absent and b.status != "complete" and not asked.paired_only:
+                said = f"{pairs.absent:,} rows of {a.source.experiment} are missing in B, which is "
+                found = replace(found, reason=found.reason or f"{said}{b.status}")
             differences.append(found)
     less = all(asked.prefers_less(name, title) for title in titles)
     worse, better = (pairs.better, pairs.worse) if less else (pairs.worse, pairs.better)
@@ -475,8 +518,11 @@ def _judged(
 ) -> tuple[Contrast, ...]:
     """The same with p-values corrected for each other, and verdicts."""
     every = [each for it in found for score in it.scores for each in score.differences]
-    adjusted = _holm([each.p for each in every])
-    beyond = adjusted if margin is None else _holm([_p_beyond(each, margin) for each in every])
+    adjusted, asked = _holm([each.p for each in every], every)
+    beyond = adjusted
+    if margin is not None:
+        beyond, _ = _holm([_p_beyond(each, margin) for each in every], every)
+    every = [replace(each, detectable=detectable(each, (1 - confidence) / asked)) for each in every]
     judged = iter(
         [
             _with_verdict(each, p, q, margin, 1 - confidence)
@@ -495,10 +541,19 @@ def _judged(
     )
 
 
-def _holm(values: Sequence[float | None]) -> list[float | None]:
-    """Corrected for those that there are; None stays None."""
-    there = iter(intervals.holm([value for value in values if value is not None]))
-    return [None if value is None else next(there) for value in values]
+def _holm(
+    values: Sequence[float | None], of: Sequence[Difference]
+) -> tuple[list[float | None], int]:
+    """
+    Corrected for each other, and for how many questions; None stays None.
+
+    Metrics of one score that say the same, as accuracy and mean of true and false do, are one.
+    """
+    same = [(each.score, value, each.value) for each, value in zip(of, values, strict=True)]
+    asked = list(dict.fromkeys(each for each in same if each[1] is not None))
+    corrected = intervals.holm([value for _, value, _ in asked if value is not None])
+    known = dict(zip(asked, corrected, strict=True))
+    return [known.get(each) for each in same], max(1, len(asked))
 
 
 def _p_beyond(each: Difference, margin: float) -> float | None:
@@ -526,16 +581,22 @@ def _verdict(
     gain = each.gain
     if gain is None or gain != gain:
         return UNSURE, each.reason or each.method
+    sure = p is not None and p < level
+    if margin is not None and each.gains is None:
+        return UNSURE, each.reason or each.method.rpartition("; ")[2]
+    worst, best = each.gains or (-math.inf, math.inf)
+    if each.flips is None:  # a mean; the test alone is about more than the mean
+        sure = sure and not worst <= 0 <= best
     if margin is None:
         lost = gain < 0
-        sure = p is not None and p < level
-    elif each.worst is None:
-        return UNSURE, each.reason or each.method.rpartition("; ")[2]
     else:
-        lost = each.worst < -margin
-        best = each.low if each.lower_is_better else each.high
-        sure = best is not None and (-best if each.lower_is_better else best) < -margin
-        sure = sure and (p is None or p < level)
+        lost = worst < -margin
+        if lost:
+            sure = best < -margin and (p is None or p < level)
     if lost:
         return (REGRESSION if sure else UNSURE), ""
-    return (UNSURE if each.reason else NONE), each.reason
+    if each.reason:
+        return UNSURE, each.reason
+    if sure and gain > 0:
+        return BETTER, ""
+    return (NO_LOSS if margin is None else NONE), ""

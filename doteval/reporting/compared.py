@@ -13,11 +13,18 @@ from .. import text
 from ..records import Record, Result
 from .compare import Comparison, Contrast, Example, ScoreChange
 from .details import wrapped
-from .pairs import NONE, REGRESSION, UNJUDGED, UNSURE, Difference
+from .pairs import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
 from .tables import Cell, Column, Terminal, table
 from .views import LONGEST_NAME, Piece, flow, plural, score_figure, short_name
 
-VERDICT_STYLES = {REGRESSION: "bad", UNSURE: "warn", NONE: "good", UNJUDGED: "dim"}
+VERDICT_STYLES = {
+    REGRESSION: "bad",
+    UNSURE: "warn",
+    NO_LOSS: "",
+    NONE: "good",
+    BETTER: "good",
+    UNJUDGED: "dim",
+}
 _LINES = 2  # of a text of an example
 _LONGEST_TEXT = 400  # characters of a row or an answer that are looked at for an example
 
@@ -39,7 +46,7 @@ def comparison_lines(comparison: Comparison, terminal: Terminal) -> list[str]:
 
 def _head(comparison: Comparison, terminal: Terminal) -> list[str]:
     arrow = "→" if terminal.unicode else "->"
-    names = f"{terminal.shown(comparison.a)} {arrow} {terminal.shown(comparison.b)}"
+    names = f" {arrow} ".join(map(terminal.shown, comparison.labels))
     pieces = [Piece(names, "strong"), _verdict(comparison.verdict)]
     if comparison.margin is not None:
         pieces.append(Piece(f"a loss of {comparison.margin!r} is accepted", "dim"))
@@ -64,8 +71,10 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
         layout = [
             Column("score", style="strong", least=8),
             Column("metric", drop=1),
-            Column(comparison.a, "right", least=6, drop=3),
-            Column(comparison.b, "right", least=6, drop=2),
+            *(
+                Column(label, "right", least=6, drop=drop)
+                for label, drop in zip(comparison.labels, (3, 2), strict=True)
+            ),
             Column("change", "right"),
             Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4),
             Column(_p_title(comparison), "right", drop=5),
@@ -108,6 +117,7 @@ def _p_title(comparison: Comparison) -> str:
 
 def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
     """How many rows could be paired; score by score, where that differs."""
+    name_a, name_b = comparison.labels
     told: dict[tuple[int, int, int], list[str]] = {}
     for score in contrast.scores:
         told.setdefault((score.paired, score.only_a, score.only_b), []).append(score.name)
@@ -117,13 +127,16 @@ def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
         if len(told) > 1:
             line[0] += f" in {', '.join(names)}"
         if only_a:
-            line.append(f"{text.count(only_a)} only in {comparison.a}")
+            line.append(f"{text.count(only_a)} only in {name_a}")
         if only_b:
-            line.append(f"{text.count(only_b)} only in {comparison.b}")
+            line.append(f"{text.count(only_b)} only in {name_b}")
         lines.append(line)
+    for status, name in ((contrast.status_a, name_a), (contrast.status_b, name_b)):
+        if status != "complete":
+            lines.append([f"{name} is {status}"])
     failed = [
         f"{text.count(n)} failed in {name}"
-        for n, name in ((contrast.failed_a, comparison.a), (contrast.failed_b, comparison.b))
+        for n, name in ((contrast.failed_a, name_a), (contrast.failed_b, name_b))
         if n
     ]
     return [*lines, failed] if failed else lines
@@ -214,7 +227,7 @@ def _texts(comparison: Comparison, example: Example, record: Record) -> list[tup
     """The row in brief, and what was answered."""
     row = ", ".join(f"{name}={_brief(value)}" for name, value in record.row.items())
     found = [("row", row)]
-    for name, each in ((comparison.a, example.before), (comparison.b, example.after)):
+    for name, each in zip(comparison.labels, (example.before, example.after), strict=True):
         answer = _answer(each)
         if answer is not None:
             found.append((name, _brief(answer)))
@@ -245,12 +258,13 @@ def comparison_markdown(comparison: Comparison) -> str:
 
     Whatever comes from experiments stands in code, where it can neither format nor mention.
     """
-    sign = {REGRESSION: "❌", UNSURE: "❔", NONE: "✅"}[comparison.verdict]
-    head = f"### {sign} {code(comparison.a)} → {code(comparison.b)}: {comparison.verdict}"
+    sign = {REGRESSION: "❌", UNSURE: "❔"}.get(comparison.verdict, "✅")
+    names = " → ".join(map(code, comparison.labels))
+    head = f"### {sign} {names}: {comparison.verdict}"
     lines = [head, ""]
     if comparison.margin is not None:
         lines += [f"A loss of {comparison.margin!r} is accepted.", ""]
-    a, b = (_cell(code(name)) for name in (comparison.a, comparison.b))
+    a, b = (_cell(code(name)) for name in comparison.labels)
     lines += [
         f"| evaluation | score | {a} | {b} | change | {100 * comparison.confidence:.10g} % CI | "
         f"{_p_title(comparison)} | rows | worse | better | verdict |",
@@ -281,7 +295,7 @@ def _markdown_rows(contrast: Contrast) -> Iterator[str]:
                 text.count(each.n),
                 text.count(score.worse),
                 text.count(score.better),
-                f"**{each.verdict}**" if each.verdict == REGRESSION else each.verdict,
+                f"**{each.verdict}**" if each.verdict in (REGRESSION, BETTER) else each.verdict,
             )
             yield f"| {' | '.join(_cell(each) for each in cells)} |"
 

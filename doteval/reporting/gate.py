@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Protocol
 
-from .. import intervals
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate
+from ..statistics.power import rows_for_mean, rows_for_share
+from ..statistics.sequential import anytime
+from ..statistics.shares import exact
 from ..storage import Store
 from .compare import evaluations_of
 from .figures import KEPT
@@ -47,8 +49,8 @@ PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
 class Evidence(Protocol):
     """What gates are judged by."""
 
-    def summaries(self, confidence: float) -> Sequence[Summary]:
-        """Of the evaluations to judge, with intervals of this confidence."""
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
         ...
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:
@@ -61,7 +63,13 @@ class Evidence(Protocol):
         ...
 
     def difference(
-        self, experiment: str, evaluation: str, score: str, metric: str, confidence: float
+        self,
+        experiment: str,
+        evaluation: str,
+        score: str,
+        metric: str,
+        confidence: float,
+        anytime: bool = False,
     ) -> Difference:
         """From another experiment to the one that is judged, over the rows that both have."""
         ...
@@ -117,7 +125,7 @@ def judge(gates: Iterable[Gate], evidence: Evidence, *, partial: bool = False) -
     """
     verdicts = []
     for gate in gates:
-        summaries = evidence.summaries(gate.confidence or 0.95)
+        summaries = evidence.summaries(gate.confidence or 0.95, gate.anytime)
         concerned = [each for each in summaries if gate.concerns(each.evaluation)]
         for each in concerned:
             lacking = None if partial else _lacking(gate, each)
@@ -211,28 +219,35 @@ def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
 def _by_estimate(
     gate: Gate, threshold: float, summary: Summary, metric: str, estimate: Estimate
 ) -> Verdict:
-    verdict = _decided(gate, summary, threshold, estimate, _share_like(metric))
+    verdict = _decided(gate, summary, threshold, estimate)
     if estimate.method.startswith(KEPT):
         verdict = replace(verdict, note=KEPT)
+    if estimate.high is not None and estimate.high <= 1 < threshold < 100 and not gate.percent:
+        hint = f"{verdict.message}; {threshold:g}% perhaps?"
+        verdict = replace(verdict, message=hint)
     pair = summary.bounds.get(gate.subject, {}).get(metric)
     return _if_failures_counted(verdict, threshold, summary, pair, "it")
-
-
-def _share_like(metric: str) -> bool:
-    return metric == "accuracy" or metric.startswith(("pass@", "pass^"))
 
 
 def _if_failures_counted(
     verdict: Verdict, threshold: float, summary: Summary, pair: Sequence[float] | None, what: str
 ) -> Verdict:
-    """With a note on what the failed rows could change about a gate that passes."""
+    """
+    What the failed rows could change about a gate that passes: with an interval it is undecided
+    then, else a note tells it. A version that fails where it was wrong must not look better.
+    """
     if verdict.outcome != PASS or not summary.failed or pair is None:
         return verdict
+    gate, n = verdict.gate, (verdict.n or 0) + summary.failed
     for value, word in zip(pair, ("wrong", "right"), strict=True):
-        if not verdict.gate.holds(value, threshold):
+        ends = [value]
+        if gate.confidence is not None and 0 <= value <= 1:
+            ends += exact(value * n, n, gate.confidence)
+        if not all(gate.holds(end, threshold) for end in ends):
             would = f"{what} would be {_plain(value, threshold)}"
             note = f"{summary.failed:,} rows failed; were they {word}, {would}"
-            return replace(verdict, note=note)
+            outcome = PASS if gate.confidence is None else UNDECIDED
+            return replace(verdict, outcome=outcome, note=note)
     return verdict
 
 
@@ -241,12 +256,17 @@ def _by_difference(
 ) -> Verdict:
     """Against a baseline, over the rows that both have: another sample is no better model."""
     found = evidence.difference(
-        baseline.experiment, summary.evaluation, gate.subject, metric, gate.confidence or 0.95
+        baseline.experiment,
+        summary.evaluation,
+        gate.subject,
+        metric,
+        gate.confidence or 0.95,
+        gate.anytime,
     )
     if found.n == 0:
         raise NotFound(f"no row has {gate.subject} both here and in {baseline.experiment!r}")
     estimate = Estimate(found.value, found.n, found.stderr, found.low, found.high, found.method)
-    verdict = _decided(gate, summary, baseline.offset, estimate, False)
+    verdict = _decided(gate, summary, baseline.offset, estimate)
     paired = (
         f"{_plain(found.b)} here, {_plain(found.a)} in {baseline.experiment}, "
         f"on {found.n:,} rows of both; the difference is {verdict.message}"
@@ -262,16 +282,19 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
     if isinstance(gate.threshold, Baseline):
         other = evidence.baseline(gate.threshold.experiment, summary.evaluation)
         before, _ = _figure(gate, figure, other)
-        return _decided(
-            gate, summary, before + gate.threshold.offset, Estimate(value, n), figure.is_share
-        )
+        return _decided(gate, summary, before + gate.threshold.offset, Estimate(value, n))
     estimate = Estimate(value, n)
     if gate.confidence is not None:
         # Repeats of a row may well fail together, so only rows are taken for independent.
         rows = n / summary.repeats
-        low, high = intervals.wilson(value * rows, rows, gate.confidence)
-        estimate = Estimate(value, round(rows), None, low, high, "wilson")
-    return _decided(gate, summary, gate.threshold, estimate, True)
+        there = value * rows
+        if gate.anytime:
+            ends = anytime({1.0: there, 0.0: rows - there}, confidence=gate.confidence)
+            estimate = Estimate(value, round(rows), None, *ends, "betting")
+        else:
+            ends = exact(there, rows, gate.confidence)
+            estimate = Estimate(value, round(rows), None, *ends, "clopper-pearson")
+    return _decided(gate, summary, gate.threshold, estimate)
 
 
 def _figure(gate: Gate, figure: Figure, summary: Summary) -> tuple[float, int]:
@@ -282,8 +305,11 @@ def _figure(gate: Gate, figure: Figure, summary: Summary) -> tuple[float, int]:
         NotFound: it is unknown.
     """
     value = figure.read(summary)
-    whole = figure.of(summary) if figure.of and gate.percent else None
-    if value is None or (figure.of and gate.percent and not whole):
+    # Against a baseline, which may have other rows, counts are shares unless one more is allowed.
+    equal = isinstance(gate.threshold, Baseline) and not gate.threshold.offset
+    share = figure.of is not None and (gate.percent or equal)
+    whole = figure.of(summary) if figure.of and share else None
+    if value is None or (share and not whole):
         why = "the end of the dataset is unknown" if gate.subject == "missing" else "unknown"
         if gate.subject in summary.scores:
             why += f"; to mean the score of this name, put it in quotes: '{gate.subject}'"
@@ -291,9 +317,7 @@ def _figure(gate: Gate, figure: Figure, summary: Summary) -> tuple[float, int]:
     return (value, summary.done) if whole is None else (value / whole, round(whole))
 
 
-def _decided(
-    gate: Gate, summary: Summary, threshold: float, estimate: Estimate, share: bool
-) -> Verdict:
+def _decided(gate: Gate, summary: Summary, threshold: float, estimate: Estimate) -> Verdict:
     """A figure, or its interval, against a number."""
     value = estimate.value
     if value is None:
@@ -318,10 +342,12 @@ def _decided(
         why = estimate.method.rpartition("no interval: ")[2]
         said = f"{_plain(value, threshold)}, and no interval: {why}"
         return replace(found, outcome=UNDECIDED, message=said)
-    return _by_interval(found, estimate, gate.confidence, share)
+    return _by_interval(found, estimate, gate.confidence, summary.groups)
 
 
-def _by_interval(found: Verdict, estimate: Estimate, confidence: float, share: bool) -> Verdict:
+def _by_interval(
+    found: Verdict, estimate: Estimate, confidence: float, groups: int | None
+) -> Verdict:
     """Passes where all of the interval does, fails where none of it does."""
     gate, threshold = found.gate, found.threshold
     assert threshold is not None and estimate.low is not None and estimate.high is not None
@@ -337,12 +363,15 @@ def _by_interval(found: Verdict, estimate: Estimate, confidence: float, share: b
     }[outcome]
     needed = None
     if outcome == UNDECIDED:
-        needed = _rows_needed(found, estimate, confidence, share)
-        told += (
-            f"; about {needed:,} rows would decide, if the figure stays"
-            if needed
-            else "; no number of rows would decide, if the figure stays"
-        )
+        if gate.anytime:
+            told += "; go on and look again"
+        else:
+            needed = _rows_needed(found, estimate, confidence, groups)
+            told += (
+                f"; about {needed:,} rows would decide, four times in five, if the figure stays"
+                if needed
+                else "; no number of rows would decide, if the figure stays"
+            )
     return replace(
         found,
         outcome=outcome,
@@ -353,19 +382,28 @@ def _by_interval(found: Verdict, estimate: Estimate, confidence: float, share: b
     )
 
 
-def _rows_needed(found: Verdict, estimate: Estimate, confidence: float, share: bool) -> int | None:
-    """How many rows the interval needs to leave the threshold out; None where none would do."""
+def _rows_needed(
+    found: Verdict, estimate: Estimate, confidence: float, groups: int | None
+) -> int | None:
+    """
+    How many rows the interval needs to leave the threshold out, four times in five; None where
+    none would do. Rows that form groups come in groups.
+    """
     value, threshold = found.value, found.threshold
     assert value is not None and threshold is not None
-    if share and estimate.method == "wilson":
-        needed = intervals.rows_to_decide_share(value, threshold, confidence)
+    size, needed = 1.0, None
+    if groups is not None and estimate.stderr:
+        size = estimate.n / groups
+    if estimate.method == "clopper-pearson":
+        needed = rows_for_share(value, threshold, confidence)
     elif estimate.stderr and isfinite(estimate.stderr):
-        needed = intervals.rows_to_decide_mean(
-            value, threshold, estimate.n, estimate.stderr, confidence
-        )
-    else:
-        return None
-    return None if needed is None else max(needed, estimate.n + 1)
+        spread = estimate.stderr * (estimate.n / size) ** 0.5
+        needed = rows_for_mean(value - threshold, spread, confidence)
+    if estimate.method.startswith("gaffke") and 0 < threshold < 1 and value != threshold:
+        # Were all values the same, what was not seen would still keep the threshold in for long.
+        edge = threshold / value if value > threshold else (1 - threshold) / (1 - value)
+        needed = max(needed or 0, rows_for_share(1.0, edge, confidence) or 0)
+    return None if needed is None else max(round(needed * size), estimate.n + 1)
 
 
 def _compared(gate: Gate, value: float, threshold: float, holds: bool) -> str:
@@ -416,25 +454,34 @@ class Stored:
         self._store = store
         self._experiment = experiment
         self._names = store.evaluations(experiment) if only is None else only
-        self._summaries: dict[float, list[Summary]] = {}
+        self._summaries: dict[tuple[float, bool], list[Summary]] = {}
 
-    def summaries(self, confidence: float) -> Sequence[Summary]:
-        if confidence not in self._summaries:
-            self._summaries[confidence] = [
-                summarise(self._store, self._experiment, name, confidence=confidence)
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        asked = confidence, anytime
+        if asked not in self._summaries:
+            self._summaries[asked] = [
+                summarise(
+                    self._store, self._experiment, name, confidence=confidence, anytime=anytime
+                )
                 for name in self._names
             ]
-        return self._summaries[confidence]
+        return self._summaries[asked]
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:
         return summarise(self._store, *self._source(experiment, evaluation))
 
     def difference(
-        self, experiment: str, evaluation: str, score: str, metric: str, confidence: float
+        self,
+        experiment: str,
+        evaluation: str,
+        score: str,
+        metric: str,
+        confidence: float,
+        anytime: bool = False,
     ) -> Difference:
         here = Source(self._experiment, evaluation)
         before = self._source(experiment, evaluation)
-        return difference(self._store, before, here, score, metric, confidence)
+        return difference(self._store, before, here, score, metric, confidence, anytime)
 
     def _source(self, experiment: str, evaluation: str) -> Source:
         """The same evaluation elsewhere, also where its file was moved."""
@@ -458,11 +505,11 @@ class AtHand:
     def __init__(self, summary: Summary) -> None:
         self._summary = summary
 
-    def summaries(self, confidence: float) -> Sequence[Summary]:
-        if confidence != self._summary.confidence:
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        if anytime or confidence != self._summary.confidence:
             raise UsageError(
                 f"a memory:// store is gone when gates are judged, with it all but intervals of "
-                f"{_percent(self._summary.confidence)}; name a file with --storage"
+                f"{_percent(self._summary.confidence)} for one look; name a file with --storage"
             )
         return [self._summary]
 
@@ -470,7 +517,13 @@ class AtHand:
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
 
     def difference(
-        self, experiment: str, evaluation: str, score: str, metric: str, confidence: float
+        self,
+        experiment: str,
+        evaluation: str,
+        score: str,
+        metric: str,
+        confidence: float,
+        anytime: bool = False,
     ) -> Difference:
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
 

@@ -1,7 +1,7 @@
 """
 The language of gates: a sentence such as "exact_match.accuracy >= 0.8 @ 95%" to a Gate.
 
-    gate      = [ evaluation ":" ] subject comparison threshold [ "@" confidence ]
+    gate      = [ evaluation ":" ] subject comparison threshold [ "@" confidence [ "anytime" ] ]
     subject   = score [ "." metric ] | a figure of the summary: "errors", "missing", ...
     threshold = number [ "%" ] | "baseline(" experiment ")" [ ( "+" | "-" ) number [ "%" ] ]
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isclose
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
@@ -51,6 +52,7 @@ class Gate:
         threshold: a number, or a Baseline.
         percent: whether the threshold was written in percent: of counts, their share is meant.
         confidence: the whole interval of this confidence must hold; None: the figure must.
+        anytime: whether that interval is one that may be looked at again and again.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Gate:
     threshold: float | Baseline
     percent: bool = False
     confidence: float | None = None
+    anytime: bool = False
 
     def concerns(self, evaluation: str) -> bool:
         """Whether it is about an evaluation of this full name."""
@@ -74,7 +77,14 @@ class Gate:
         return self.evaluation in (evaluation, short, *bare)
 
     def holds(self, value: float, threshold: float) -> bool:
-        """Whether a figure fulfils it; NaN never does."""
+        """
+        Whether a figure fulfils it; NaN never does.
+
+        Sums of floats depend on their order and on who adds them up. What differs by less than
+        ten digits is equal, so that one store has one verdict on every machine.
+        """
+        if isclose(value, threshold, rel_tol=1e-10, abs_tol=1e-12):
+            value = threshold
         return _HOLDS[self.sign](value, threshold)
 
 
@@ -103,6 +113,11 @@ class Figure:
     is_share: bool = False
 
 
+def _tokens(usage: Mapping[str, float | None]) -> float | None:
+    known = [usage.get(part) for part in ("input_tokens", "output_tokens")]
+    return None if None in known else sum(filter(None, known))
+
+
 def _latency(part: str) -> Figure:
     return Figure(lambda summary: summary.latency.get(part))
 
@@ -116,6 +131,7 @@ FIGURES: Mapping[str, Figure] = {
     "coverage": Figure(lambda summary: summary.coverage, is_share=True),
     "duration": Figure(lambda summary: summary.duration),
     "cost": Figure(lambda summary: summary.usage.get("cost")),
+    "tokens": Figure(lambda summary: _tokens(summary.usage)),
     "latency.mean": _latency("mean"),
     "latency.p50": _latency("p50"),
     "latency.p95": _latency("p95"),
@@ -171,11 +187,20 @@ class _Parser:
         sign = self._sign()
         threshold, percent = self._threshold()
         before = self._blank()
-        confidence = self._confidence()
+        confidence, anytime = self._confidence()
         if self._blank() < len(self._text):
             self._refuse("nothing may follow here; one gate a text")
         gate = Gate(
-            self._text, evaluation, subject, metric, is_score, sign, threshold, percent, confidence
+            self._text,
+            evaluation,
+            subject,
+            metric,
+            is_score,
+            sign,
+            threshold,
+            percent,
+            confidence,
+            anytime,
         )
         self._check(gate, at, before)
         return gate
@@ -313,16 +338,19 @@ class _Parser:
         except ValueError:  # it has an exponent already
             return value / 100, True
 
-    def _confidence(self) -> float | None:
+    def _confidence(self) -> tuple[float | None, bool]:
+        """What follows an "@", and whether "anytime" follows that."""
         if self._blank() >= len(self._text) or self._peek() != "@":
-            return None
+            return None, False
         self._at += 1
         start = self._blank()
         value, percent = self._number()
         if not 0 < value < 1:
             hint = f"; {value:g}% perhaps?" if not percent and 1 < value < 100 else ""
             self._refuse(f"expected a confidence between 0 and 1, as in 95%{hint}", start)
-        return value
+        anytime = self._text.startswith("anytime", self._blank())
+        self._at += len("anytime") if anytime else 0
+        return value, anytime
 
     # --------------------------------------------------------------- characters
 

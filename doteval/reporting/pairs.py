@@ -8,6 +8,7 @@ values are read, no texts.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,14 +16,19 @@ from math import fsum, isfinite, nan
 from typing import Any, NamedTuple
 
 from .. import intervals, metrics
-from ..metrics import Metric
+from ..metrics import Metric, Span
 from ..records import Record
+from ..statistics.clusters import clustered
+from ..statistics.power import detectable_flips, detectable_mean
+from ..statistics.sequential import anytime
+from ..statistics.shares import bounded
 from ..storage import Store
 from ..storage.tally import Tally
-from .summary import Values
+from .summary import Values, span_of, status_of
 
 # Verdicts on a difference, and on what is made of several.
-REGRESSION, NONE, UNSURE, UNJUDGED = "regression", "no regression", "cannot tell", "not judged"
+BETTER, NO_LOSS, NONE = "better", "no loss seen", "no regression"
+REGRESSION, UNSURE, UNJUDGED = "regression", "cannot tell", "not judged"
 
 
 class Source(NamedTuple):
@@ -45,13 +51,20 @@ class Difference:
         stderr, low, high: of the value; None where the data can not tell.
         p: two-sided p-value of "nothing differs"; None where there is no test for it.
         adjusted: p after Holm's correction for all the differences of the comparison.
-        detectable: the smallest true difference that would be noticed with a probability of 80 %.
-        bounds: the value if every failure in B were wrong, and if every one were right; None where
-            none failed, and of scores that are neither true or false nor shares of 1.
+        detectable: the true difference that the test would notice with a probability of 80 %,
+            corrected as it is for the other questions; None where it could notice none.
+        flips: rows that only A, and only B, has right; None where it is about numbers.
+        independent: how many rows, or groups of them, are independent of each other.
+        level: 1 - confidence of the interval.
+        cautious: where the range of the scores is not known, the interval if the largest rise
+            and the largest fall that were seen were to come once more; a verdict needs it too.
+        bounds: the value if every failure in B had the worst, and the best, value that there can
+            be; None where none failed, or where that is not known.
         method: of the interval and the test.
         lower_is_better: whether a smaller figure is the better one.
-        verdict: "regression", "no regression", "cannot tell", or "not judged" where no
-            direction is better (a spread) or nothing can be inferred (an extreme).
+        verdict: "better", "no loss seen", "no regression" (within the margin), "regression",
+            "cannot tell", or "not judged" where no direction is better (a spread) or nothing can
+            be inferred (an extreme).
         reason: why it is not what the figures suggest; "" where it is.
     """
 
@@ -67,6 +80,10 @@ class Difference:
     p: float | None = None
     adjusted: float | None = None
     detectable: float | None = None
+    flips: tuple[int, int] | None = None
+    independent: int = 0
+    level: float = 0.05
+    cautious: tuple[float, float] | None = None
     bounds: tuple[float, float] | None = None
     method: str = ""
     lower_is_better: bool = False
@@ -79,10 +96,13 @@ class Difference:
         return -self.value if self.lower_is_better and self.value is not None else self.value
 
     @property
-    def worst(self) -> float | None:
-        """The end of the interval that is the worse one for B, as a gain."""
-        bound = self.high if self.lower_is_better else self.low
-        return -bound if self.lower_is_better and bound is not None else bound
+    def gains(self) -> tuple[float, float] | None:
+        """The interval of the gain, worse end first, as cautious as a verdict has to be."""
+        if self.low is None or self.high is None:
+            return None
+        low, high = self.cautious or (self.low, self.high)
+        low, high = min(low, self.low), max(high, self.high)
+        return (-high, -low) if self.lower_is_better else (low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,7 @@ class Question:
     confidence: float
     examples: int
     seed: int
+    paired_only: bool = False
 
     @property
     def level(self) -> float:
@@ -109,7 +130,13 @@ class Question:
 
 
 def difference(
-    store: Store, a: Source, b: Source, score: str, metric: str, confidence: float = 0.95
+    store: Store,
+    a: Source,
+    b: Source,
+    score: str,
+    metric: str,
+    confidence: float = 0.95,
+    anytime: bool = False,
 ) -> Difference:
     """
     One metric of one score, over the rows that both have; not judged.
@@ -122,9 +149,23 @@ def difference(
         side.tally.scores.get(score, {}).get("boolean", False) for side in (before, after)
     )
     asked = Question(frozenset(), frozenset(), None, confidence, 0, 0)
-    return difference_of(
-        Pairs(before, after, score, 0), score, metrics.find(metric), boolean, asked
-    )
+    pairs = Pairs(before, after, score, 0)
+    found = difference_of(pairs, score, metrics.find(metric), boolean, asked)
+    return _at_any_time(found, pairs, asked) if anytime else found
+
+
+def _at_any_time(found: Difference, pairs: Pairs, asked: Question) -> Difference:
+    """The same with an interval that holds at every look."""
+    span = pairs.span_for(found.metric)
+    open_ = replace(found, stderr=None, low=None, high=None)
+    if found.low is None or found.metric not in _MEANS:
+        return replace(open_, method=f"no interval: {found.metric} has none for any time")
+    if span is None or pairs.groups is not None:
+        return replace(open_, method="no interval: none for any time without a known range of rows")
+    width = span[1] - span[0]
+    changes = [y - x for x, y in zip(pairs.xs, pairs.ys, strict=True)]
+    low, high = anytime(changes, confidence=asked.confidence, span=(-width, width))
+    return replace(found, low=low, high=high, method="betting")
 
 
 # --- pairs ------------------------------------------------------------------------------------
@@ -138,6 +179,7 @@ class Side:
         self.tally: Tally = store.tally(*source)
         self.runs = store.runs(*source)
         self.values = Values(store, *source, self.runs)
+        self.status = status_of(self.runs, self.tally, store.total_of(*source))
         self._store = store
 
     @property
@@ -177,6 +219,7 @@ class Pairs:
         lost: rows that have no value in B because they failed there: the values of their repeats
             in A, their group, and how many records failed.
         failed: how many records of each row failed in B beside its values; [] where none did.
+        absent: how many rows of A have neither a value nor a failure in B.
         worse, better: the first rows whose value fell, and rose.
     """
 
@@ -193,6 +236,11 @@ class Pairs:
         if self._groups is not None:
             self.groups = []
         self.failed: list[int] = []
+        self._spans = [
+            span
+            for side in (b, a)
+            if score in side.tally.scores and (span := span_of(side.tally.scores[score]))
+        ]
         self._shared: list[bytes] = []
         if a.repeated or b.repeated:
             left = self._pair_repeats(a.values.of(score), b.values.of(score))
@@ -206,8 +254,24 @@ class Pairs:
             for key, value in left.items()
             if key in failures
         ]
+        self.absent = self.only_a - len(self.lost)
         if failures:
             self.failed = [failures.get(key, 0) for key in self._shared]
+
+    def span_for(self, metric: str) -> Span:
+        """The smallest and largest value that there can be; None where that is not known."""
+        low, high = self.seen
+        spans = [*self._spans]
+        if metric == "accuracy" or metric.startswith(_OF_REPEATS):
+            spans.append((0.0, 1.0))
+        return next((span for span in spans if span[0] <= low and high <= span[1]), None)
+
+    @property
+    def seen(self) -> tuple[float, float]:
+        """The smallest and the largest value that there was."""
+        lost = [value for before, _, _ in self.lost for value in before]
+        ends = [end(values) for values in (self.xs, self.ys) for end in (min, max)]
+        return min([*ends, *lost]), max([*ends, *lost])
 
     def _pair_repeats(
         self, ours: dict[bytes, list[float]], theirs: Mapping[bytes, list[float]]
@@ -257,7 +321,10 @@ def difference_of(
     pairs: Pairs, score: str, metric: Metric, boolean: bool, asked: Question
 ) -> Difference:
     less = asked.prefers_less(score, metric.name)
-    empty = Difference(score, metric.name, len(pairs.xs), None, None, None, lower_is_better=less)
+    empty = Difference(
+        score, metric.name, len(pairs.xs), None, None, None,
+        lower_is_better=less, level=asked.level,
+    )  # fmt: skip
     if not pairs.xs:
         return replace(empty, method="no rows in common", verdict=UNSURE)
     xs, ys = pairs.xs, pairs.ys
@@ -269,17 +336,21 @@ def difference_of(
     elif metric.name not in _MEANS:
         return _resampled(pairs, empty, metric, asked)
     n, a, b = len(xs), intervals.mean_of(xs), intervals.mean_of(ys)
-    found = replace(empty, n=n, a=a, b=b, value=b - a, verdict=UNSURE)
+    free = n if groups is None else len(set(groups))
+    found = replace(empty, n=n, a=a, b=b, value=b - a, verdict=UNSURE, independent=free)
     if not isfinite(b - a):
         method = "NaN among the values" if b - a != b - a else "infinite values"
         return replace(found, value=nan, method=method)
     once = boolean and pairs.rows_a is None and groups is None
-    if (pairs.lost or any(pairs.failed)) and (boolean or _are_shares(pairs, metric)):
-        found = replace(found, bounds=(_value_if(pairs, metric, 0), _value_if(pairs, metric, 1)))
+    span = pairs.span_for(metric.name)
+    if span is not None and (pairs.lost or any(pairs.failed)):
+        bounds = _value_if(pairs, metric, span[0]), _value_if(pairs, metric, span[1])
+        found = replace(found, bounds=bounds)
     if once and not metric.name.startswith(_OF_REPEATS):
-        return _of_answers(found, pairs, asked)
-    found = _of_numbers(found, xs, ys, groups, boolean, asked)
-    return replace(found, reason=_hidden_in_numbers(found, pairs, metric, asked))
+        found = _of_answers(found, pairs, asked)
+    else:
+        found = _of_numbers(found, xs, ys, groups, span, asked)
+    return replace(found, reason=_hidden_loss(found, pairs, metric, span or pairs.seen, asked))
 
 
 _OF_REPEATS = ("pass@", "pass^")
@@ -303,51 +374,54 @@ def _of_answers(found: Difference, pairs: Pairs, asked: Question) -> Difference:
     """True or false, asked once: McNemar's exact test, and an interval that never collapses."""
     only_a, only_b, n = pairs.fallen, pairs.risen, found.n
     value, low, high = intervals.paired_difference(only_a, only_b, n, asked.confidence)
-    stderr = (high - low) / 2 / intervals.quantile_for(asked.confidence)
-    p = intervals.mcnemar(only_a, only_b)
-    found = replace(
+    return replace(
         found,
         value=value,  # from the counts: no rounding between it and a threshold
-        stderr=stderr,
+        stderr=(high - low) / 2 / intervals.quantile_for(asked.confidence),
         low=low,
         high=high,
-        p=p,
-        detectable=intervals.detectable(stderr, asked.confidence),
+        p=intervals.mcnemar(only_a, only_b),
+        flips=(only_a, only_b),
         method="McNemar exact",
     )
-    return replace(found, reason=_hidden_loss(found, pairs, asked))
 
 
-def _hidden_loss(found: Difference, pairs: Pairs, asked: Question) -> str:
+def _hidden_loss(
+    found: Difference, pairs: Pairs, metric: Metric, span: tuple[float, float], asked: Question
+) -> str:
     """
     Why rows that failed in B leave the answer open; "" where they do not.
 
     They are not known to be wrong. But if leaving them out is all that makes B look good, then a
     model that fails at what is difficult would pass.
     """
-    right = 0 if found.lower_is_better else 1
-    lost = sum(values == [right] for values, _, _ in pairs.lost)
-    worse, better = pairs.fallen, pairs.risen
-    if found.lower_is_better:
-        worse, better = better, worse
-    if not lost:
+    rows = len(pairs.lost) + sum(map(bool, pairs.failed))
+    if not rows:
         return ""
-    said = f"{lost:,} rows that were right in A failed in B; were they wrong, "
+    less = found.lower_is_better
+    said = f"{rows:,} rows failed in B; were they wrong, "
+    changes, groups = _if_failed(pairs, metric, span[1] if less else span[0])
     if asked.margin is None:
-        if worse + lost > better and intervals.mcnemar(worse + lost, better) < asked.level:
-            return f"{said}it would be a regression"
+        mean = intervals.mean_of(changes)
+        return f"{said}B would be worse" if (mean > 0 if less else mean < 0) else ""
+    sizes = None
+    if groups is not None:
+        changes, sizes = _of_groups(changes, groups)
+    width = span[1] - span[0]
+    if not width:
         return ""
-    _, low, _ = intervals.paired_difference(
-        worse + lost, better, found.n + len(pairs.lost), asked.confidence
-    )
+    ends = bounded(changes, sizes, confidence=asked.confidence, span=(-width, width))
+    low = -ends[1] if less else ends[0]
     return f"{said}the loss could be beyond the margin" if low < -asked.margin else ""
 
 
-def _are_shares(pairs: Pairs, metric: Metric) -> bool:
-    """Whether an answer is worth something from 0 to 1, and a better one never costs."""
-    ends = [end(values) for values in (pairs.xs, pairs.ys) for end in (min, max)]
-    ends += [value for before, _, _ in pairs.lost for value in before]
-    return metric.name == "accuracy" and all(0 <= end <= 1 for end in ends)
+def _of_groups(
+    values: Sequence[float], groups: Sequence[Hashable]
+) -> tuple[list[float], list[int]]:
+    """The mean of each group, and its size."""
+    sizes = Counter(groups)
+    totals = intervals.group_totals(values, groups)
+    return [totals[group] / size for group, size in sizes.items()], list(sizes.values())
 
 
 def _value_if(pairs: Pairs, metric: Metric, worth: float) -> float:
@@ -382,54 +456,61 @@ def _if_failed(
     return changes, None if named is None else groups
 
 
-def _hidden_in_numbers(found: Difference, pairs: Pairs, metric: Metric, asked: Question) -> str:
-    """As `_hidden_loss`, where rows were repeated or grouped, or have shares of 1."""
-    if found.bounds is None:
-        return ""
-    changes, groups = _if_failed(pairs, metric, 1 if found.lower_is_better else 0)
-    sign = -1 if found.lower_is_better else 1
-    said = f"{len(pairs.lost) + sum(map(bool, pairs.failed)):,} rows failed in B; were they wrong, "
-    if asked.margin is None:
-        p = intervals.sign_flip(changes, groups, seed=asked.seed).p
-        sure = sign * intervals.mean_of(changes) < 0 and p is not None and p < asked.level
-        return f"{said}it would be a regression" if sure else ""
-    stderr = intervals.standard_error(changes, groups)
-    if stderr is None:  # nor has what was found
-        return ""
-    df = (len(changes) if groups is None else len(set(groups))) - 1
-    ends = intervals.t_interval(intervals.mean_of(changes), stderr, df, asked.confidence)
-    worst = min(sign * end for end in ends)
-    return f"{said}the loss could be beyond the margin" if worst < -asked.margin else ""
-
-
 def _of_numbers(
     found: Difference,
     xs: Sequence[float],
     ys: Sequence[float],
     groups: Sequence[Hashable] | None,
-    boolean: bool,
+    span: Span,
     asked: Question,
 ) -> Difference:
-    """Sign flips for the p-value, Student's interval for the mean of the differences."""
+    """
+    Sign flips for the p-value; for the mean of the differences an interval that knows the range.
+
+    Sign flips are exact where differences are as likely up as down, which nobody knows. So a
+    verdict on the mean needs its interval too. Where the range of the scores is unknown that is
+    Student's, which is too short where differences are skewed.
+    """
     changes = [y - x for x, y in zip(xs, ys, strict=True)]
     test = intervals.sign_flip(changes, groups, seed=asked.seed)
     found = replace(found, value=intervals.mean_of(changes), p=test.p, method=test.method)
-    stderr = intervals.standard_error(changes, groups)
+    spread = clustered(changes, range(len(changes)) if groups is None else groups)
+    known = spread is not None and spread.stderr > 0
+    if span is None and not known:
+        one = "one row" if groups is None else "one group"
+        few = one if spread is None else "all differences are the same"
+        return replace(found, method=f"{test.method}; no interval: {few}")
+    units, sizes = (changes, None) if groups is None else _of_groups(changes, groups)
+    cautious = None
+    if span is None and spread is not None:
+        ends = min(0.0, *units), max(0.0, *units)
+        cautious = bounded(units, sizes, confidence=asked.confidence, span=ends)
+        low, high = intervals.t_interval(
+            found.value or 0.0, spread.stderr, spread.df, asked.confidence
+        )
+    else:
+        width = span[1] - span[0] if span else 1.0
+        low, high = bounded(units, sizes, confidence=asked.confidence, span=(-width, width))
+    stderr = spread.stderr if spread is not None and known else None
     if stderr is None:
-        one = "row" if groups is None else "group"
-        return replace(found, method=f"{test.method}; no interval: one {one}")
-    flat = intervals.is_flat(stderr, xs, ys)
-    if flat and not boolean:  # their spread is not known to be 0
-        return replace(found, method=f"{test.method}; no interval: all differences are the same")
-    independent = found.n if groups is None else len(set(groups))
-    value = found.value or 0.0
-    low, high = intervals.t_interval(value, stderr, independent - 1, asked.confidence)
-    if flat:  # as sure as of so many rows, asked once, that never differ
-        _, below, above = intervals.paired_difference(0, 0, independent, asked.confidence)
-        low, high = max(-1.0, value + below), min(1.0, value + above)
-        stderr = above / intervals.quantile_for(asked.confidence)
-    noticed = intervals.detectable(stderr, asked.confidence)
-    return replace(found, stderr=stderr, low=low, high=high, detectable=noticed)
+        stderr = (high - low) / 2 / intervals.quantile_for(asked.confidence)
+    return replace(found, stderr=stderr, low=low, high=high, cautious=cautious)
+
+
+def detectable(each: Difference, level: float) -> float | None:
+    """The true difference that would be noticed four times in five by a test of this level."""
+    if each.flips is not None:
+        return detectable_flips(*each.flips, each.n, level)
+    if each.stderr is None or each.gains is None or each.p is None:
+        return None
+    least = detectable_mean(each.stderr, each.independent, level)
+    if least is None:
+        return None
+    df = max(1, each.independent - 1)
+    usual, asked = (intervals.t_quantile(1 - side / 2, df) for side in (each.level, level))
+    low, high = each.gains
+    reach = max((each.gain or 0.0) - low, high - (each.gain or 0.0)) * asked / usual
+    return max(least, reach + intervals.normal_quantile(0.8) * each.stderr)
 
 
 def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question) -> Difference:
@@ -452,9 +533,11 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
         asked.confidence,
         asked.seed,
     )
+    free = len(both) if pairs.groups is None else len(set(pairs.groups))
     found = replace(
         empty,
         **_figures(pairs, metric),
+        independent=free,
         value=estimate.value,
         stderr=estimate.stderr,
         low=estimate.low,
@@ -464,11 +547,7 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
     )
     if not estimate.stderr or estimate.value is None:  # none, 0 or NaN
         return replace(found, p=1.0 if estimate.value == 0 else None)
-    return replace(
-        found,
-        p=2 * intervals.normal_tail(abs(estimate.value) / estimate.stderr),
-        detectable=intervals.detectable(estimate.stderr, asked.confidence),
-    )
+    return replace(found, p=2 * intervals.t_tail(abs(estimate.value) / estimate.stderr, free - 1))
 
 
 def _figures(pairs: Pairs, metric: Metric) -> dict[str, Any]:

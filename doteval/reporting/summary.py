@@ -203,13 +203,19 @@ _LONGEST_NAME = 80  # characters shown of a name in a notebook
 
 
 def summarise(
-    store: Store, experiment: str, evaluation: str, *, confidence: float = 0.95
+    store: Store,
+    experiment: str,
+    evaluation: str,
+    *,
+    confidence: float = 0.95,
+    anytime: bool = False,
 ) -> Summary:
     """
     The Summary of an evaluation, from what is stored.
 
     Args:
         confidence: of the intervals, in (0, 1).
+        anytime: whether the intervals hold however often one looks.
 
     Raises:
         NotFound: there is no such experiment or evaluation.
@@ -222,7 +228,7 @@ def summarise(
         total = max(total, done)
     missing = None if total is None else total - done
     values = Values(store, experiment, evaluation, runs)
-    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs)
+    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs, anytime)
     last = runs[-1] if runs else None
     return Summary(
         experiment=experiment,
@@ -358,6 +364,15 @@ def _duration(runs: list[Run], ended: float | None) -> float:
     return told
 
 
+def status_of(runs: list[Run], tally: Tally, total: int | None) -> str:
+    """ "running", "complete", "incomplete", "interrupted", "stalled" or "failed"."""
+    total = total_of(runs, total)
+    return _status(
+        runs[-1] if runs else None,
+        None if total is None else max(0, total - tally.scored - tally.failed),
+    )
+
+
 def _status(last: Run | None, missing: int | None) -> str:
     if last is None:
         return "incomplete"
@@ -432,7 +447,7 @@ Bounds = dict[str, dict[str, Sequence[float]]]
 
 
 def _estimates(
-    values: Values, tally: Tally, confidence: float, runs: Sequence[Run]
+    values: Values, tally: Tally, confidence: float, runs: Sequence[Run], anytime: bool
 ) -> tuple[Estimates, Bounds, list[str], list[str]]:
     """The estimates and their bounds; what nobody can compute, and what a run has kept of it."""
     estimates: Estimates = {}
@@ -440,7 +455,7 @@ def _estimates(
     unknown, recollected = [], []
     for name, facts in tally.scores.items():
         score = _Score(values, name, tally, confidence)
-        for title in facts["metrics"]:
+        for title in metrics.declared(facts["metrics"])[0]:
             try:
                 metric = metrics.find(title)
             except (NotFound, PluginError) as error:
@@ -452,7 +467,8 @@ def _estimates(
                     recollected.append(f"{name}.{title} is {KEPT}: {error}")
                 continue
             try:
-                estimate, pair = score.estimate(metric), score.bounds(metric)
+                estimate = score.anytime(metric) if anytime else score.estimate(metric)
+                pair = score.bounds(metric)
             except UsageError as error:  # a StoreError is no metric's fault
                 unknown.append(f"{name}.{title}: {error}")
                 continue
@@ -460,6 +476,11 @@ def _estimates(
             if pair is not None:
                 bounds.setdefault(name, {})[title] = pair
     return estimates, bounds, unknown, recollected
+
+
+def span_of(facts: Mapping[str, Any]) -> metrics.Span:
+    """The smallest and largest value that a score can have; None where that is not known."""
+    return (0.0, 1.0) if facts["boolean"] else metrics.declared(facts["metrics"])[1]
 
 
 class _Score:
@@ -473,20 +494,30 @@ class _Score:
         self._repeated = tally.repeats > 1
         self._confidence = confidence
         self._read: Rows | None = None
+        self._span = span_of(self._facts)
 
     def estimate(self, metric: Metric) -> Estimate:
         groups = self._values.groups
+        asked: Any = {"confidence": self._confidence, "span": self._span}
         if groups is not None:
             rows = self._rows()
             return metric.estimate(
                 list(rows.values()),
                 # A record may have come since the groups were read.
                 [groups.get(key, key) for key in rows],
-                confidence=self._confidence,
+                **asked,
             )
         moments = self._moments()
-        found = moments and metric.from_moments(moments, confidence=self._confidence)
-        return found or metric.estimate(list(self._rows().values()), confidence=self._confidence)
+        found = moments and metric.from_moments(moments, **asked)
+        return found or metric.estimate(list(self._rows().values()), **asked)
+
+    def anytime(self, metric: Metric) -> Estimate:
+        """As `estimate`, with an interval that holds at every look."""
+        groups, rows = self._values.groups, self._rows()
+        of_rows = None if groups is None else [groups.get(key, key) for key in rows]
+        return metrics.at_any_time(
+            metric, list(rows.values()), of_rows, self._confidence, self._span
+        )
 
     def bounds(self, metric: Metric) -> tuple[float, float] | None:
         """The figure if every failure were wrong, and right; None where neither has a number."""

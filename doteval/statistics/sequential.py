@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..intervals import Interval, _check_open
 from .shares import _root
@@ -21,7 +21,10 @@ _BETS = tuple(((k + 0.5) / 40) ** 2 for k in range(40))
 
 
 def anytime(
-    values: Iterable[float], *, confidence: float = 0.95, span: Interval = (0.0, 1.0)
+    values: Iterable[float] | Mapping[float, float],
+    *,
+    confidence: float = 0.95,
+    span: Interval = (0.0, 1.0),
 ) -> Interval:
     """
     A confidence sequence for the mean of independent values from a known range.
@@ -31,7 +34,8 @@ def anytime(
     to 2 / (1 - confidence), on either side. The order of the rows does not matter.
 
     Args:
-        values: within the span; differences of paired scores have the span (-1, 1).
+        values: within the span, or how often each occurred; differences of paired scores have
+            the span (-1, 1).
 
     Returns:
         the whole span where nothing is known yet.
@@ -42,14 +46,17 @@ def anytime(
     _check_open("confidence", confidence)
     least, most = span
     width = most - least
-    counted = Counter(min(1.0, max(0.0, (value - least) / width)) for value in values)
+    counted: dict[float, float] = {}
+    for value, count in Counter(values).items():
+        share = min(1.0, max(0.0, (value - least) / width))
+        counted[share] = counted.get(share, 0) + count
     goal = math.log(2 / (1 - confidence))
     low = _grown([*counted.items()], goal)
     high = 1 - _grown([(1 - share, count) for share, count in counted.items()], goal)
     return max(least, least + low * width), min(most, least + high * width)
 
 
-def _grown(counted: Sequence[tuple[float, int]], goal: float) -> float:
+def _grown(counted: Sequence[tuple[float, float]], goal: float) -> float:
     """The mean below which bets on more have reached their goal (of the logarithm)."""
     total = sum(share * count for share, count in counted)
     if not total:
@@ -58,7 +65,7 @@ def _grown(counted: Sequence[tuple[float, int]], goal: float) -> float:
     return _root(lambda m: goal - _wealth(counted, m), 0.0, mean, mean / 2)
 
 
-def _wealth(counted: Sequence[tuple[float, int]], m: float) -> float:
+def _wealth(counted: Sequence[tuple[float, float]], m: float) -> float:
     """The logarithm of what the bettors have on average, each of whom began with 1."""
     ratios = [(share / m - 1, count) for share, count in counted]
     logs = [sum(count * math.log1p(bet * ratio) for ratio, count in ratios) for bet in _BETS]
