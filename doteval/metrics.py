@@ -603,8 +603,9 @@ def _of_repeats(prefix: str, k: int, chance: Callable[[int, int], float]) -> Met
         found = _estimate_bounded(values, groups, confidence, (0.0, 1.0))
         if len(taken) == len(rows):
             return found
-        left_out = f"; {len(rows) - len(taken)} rows have fewer than {k} repeats"
-        return replace(found, method=found.method + left_out)
+        left_out = f"{len(rows) - len(taken)} rows have fewer than {k} repeats"
+        shaky = f"{found.shaky}, {left_out}" if found.shaky else left_out
+        return replace(found, method=f"{found.method}; {left_out}", shaky=shaky)
 
     return Metric(name, compute, estimate)
 

@@ -1556,7 +1556,7 @@ def test_an_evaluation_that_has_not_reported_is_looked_up(project: Project) -> N
     assert lines[2:5] == [
         "eval_sums · complete",
         "  rows      3 of 3 scored · success rate 100%",
-        "  scores    eval_sums  accuracy  66.7%  95% CI 20.8–93.9%  n = 3",
+        "  scores    eval_sums  accuracy  66.7%  95% CI 9.4–99.2%  n = 3",
     ]
     assert lines[-3] == "eval_never · interrupted"
     assert lines[-1].endswith("pytest -k sums --experiment x")

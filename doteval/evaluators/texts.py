@@ -93,7 +93,8 @@ _MOST_COMPARED = 2_000_000  # characters looked at, as often as they are: under 
 
 def similarity(result: str | None, expected: str, *, name: str | None = None) -> Score:
     """
-    How alike two texts are, 0 to 1: twice the matching characters over all characters.
+    How alike two texts are, 0 to 1: twice the matching characters over all characters. Where
+    several pieces are the longest the first of the answer counts, so the order may matter.
 
     Of longer texts the first 20,000 characters are compared, which the metadata say. Texts that
     share a great many short pieces are compared until two million characters were looked at; the

@@ -44,7 +44,7 @@ class Summary:
         scores: by score and metric, an Estimate over the rows that have the score; the repeats of
             a row are one value.
         bounds: by score and metric, the value if every failure were wrong and if every one were
-            right; only of scores that are true or false, or shares of 1.
+            right; only of scores that are true or false, shares of 1, or of a declared range.
         unknown: metrics that nobody knows any more, or that could not work on the scores, and
             why; they are left out.
         kept: of the metrics that nobody knows here those whose figure a run has kept, and why it is
@@ -284,7 +284,7 @@ def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str
     if not any(facts["metrics"] for facts in own.values()):
         return []
     values = Values(store, experiment, evaluation, store.runs(experiment, evaluation))
-    scores, _, _, _ = _estimates(values, replace(tally, scores=own), 0.95, ())
+    scores, _, _, _ = _estimates(values, replace(tally, scores=own), 0.95, (), False)
     return [
         kept(name, metric, estimate, 0.95, own[name])
         for name, by_metric in scores.items()
@@ -472,7 +472,7 @@ def _estimates(
             except UsageError as error:  # a StoreError is no metric's fault
                 unknown.append(f"{name}.{title}: {error}")
                 continue
-            estimates.setdefault(name, {})[title] = estimate
+            estimates.setdefault(name, {})[title] = _within(estimate, pair)
             if pair is not None:
                 bounds.setdefault(name, {})[title] = pair
     return estimates, bounds, unknown, recollected
@@ -481,6 +481,23 @@ def _estimates(
 def span_of(facts: Mapping[str, Any]) -> metrics.Span:
     """The smallest and largest value that a score can have; None where that is not known."""
     return (0.0, 1.0) if facts["boolean"] else metrics.declared(facts["metrics"])[1]
+
+
+def _within(found: Estimate, bounds: Sequence[float] | None) -> Estimate:
+    """
+    An estimate that leaves out rows with too few repeats, held to what those can still make of it.
+    """
+    if bounds is None or found.value is None or bounds[0] <= found.value <= bounds[1]:
+        return found
+    value = min(max(found.value, bounds[0]), bounds[1])
+    low, high = found.low, found.high
+    return replace(
+        found,
+        value=value,
+        low=None if low is None else min(low, value),
+        high=None if high is None else max(high, value),
+        method=f"{found.method}; held to its bounds",
+    )
 
 
 class _Score:
@@ -521,21 +538,22 @@ class _Score:
 
     def bounds(self, metric: Metric) -> tuple[float, float] | None:
         """The figure if every failure were wrong, and right; None where neither has a number."""
-        facts = self._facts
-        if facts["nans"] or not self._is_bounded(metric.name):
+        facts, span = self._facts, self._span_for(metric.name)
+        if facts["nans"] or span is None:
             return None
         if metric.name in _MEANS and not self._repeated:
-            n = facts["n"] + self._failed
-            return facts["total"] / n, (facts["total"] + self._failed) / n
-        found = [self._value_if(metric, filling) for filling in (0.0, 1.0)]
+            n, total = facts["n"] + self._failed, facts["total"]
+            return (total + self._failed * span[0]) / n, (total + self._failed * span[1]) / n
+        found = [self._value_if(metric, filling) for filling in span]
         return None if None in found else (found[0], found[1])  # type: ignore[return-value]
 
-    def _is_bounded(self, metric: str) -> bool:
-        """Whether an answer is worth something from 0 to 1, and a better one never costs."""
-        if self._facts["boolean"]:
-            return metric in _MEANS or metric.startswith(_OF_REPEATS)
+    def _span_for(self, metric: str) -> metrics.Span:
+        """What an answer is worth at least and at most, where a better one never costs."""
+        if metric not in _MEANS and not (self._facts["boolean"] and metric.startswith(_OF_REPEATS)):
+            return None
         low, high = self._facts["low"], self._facts["high"]
-        return metric == "accuracy" and low >= 0 and high <= 1
+        spans = [self._span, (0.0, 1.0) if metric == "accuracy" else None]
+        return next((s for s in spans if s is not None and s[0] <= low and high <= s[1]), None)
 
     def _value_if(self, metric: Metric, filling: float) -> float | None:
         """The figure if every failure had this value."""

@@ -335,7 +335,8 @@ def _sure(metric: str, estimate: Estimate, confidence: float, terminal: Terminal
     """The interval, or why there is none."""
     span = interval(metric, estimate, terminal)
     if span:
-        return Piece(f"{100 * confidence:g}% CI {span}")
+        shaky = f", shaky: {estimate.shaky}" if estimate.shaky else ""
+        return Piece(f"{100 * confidence:g}% CI {span}{shaky}", "warn" if shaky else "")
     return Piece(terminal.shown(estimate.method, LONGEST_NAME), "dim")
 
 

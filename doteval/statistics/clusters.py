@@ -62,8 +62,12 @@ def clustered(values: Sequence[float], groups: Sequence[Hashable]) -> Clustered 
         return None
     # A residual is smaller than its error by the share of the rows that its cluster holds.
     parts = [(sums[group], size, 1 - size / n) for group, size in sizes.items()]
-    scale = max(abs(total) for total, _, _ in parts) or 1.0  # squares of very small ones are 0
-    stderr = scale * math.sqrt(math.fsum((t / scale) ** 2 / left for t, _, left in parts)) / n
+    scale = max(abs(total) for total, _, _ in parts)  # squares of very small ones would be 0
+    if scale <= 1e-12 * max(sizes.values()) * max(map(abs, values)):
+        scale = 0.0  # nothing but rounding is left of values that are the same
+    stderr = 0.0
+    if scale:
+        stderr = scale * math.sqrt(math.fsum((t / scale) ** 2 / left for t, _, left in parts)) / n
     squares = sum(size * size for size in sizes.values())
     shares = [size * size / left for _, size, left in parts]
     apart = math.fsum(shares) ** 2 - math.fsum(share * share for share in shares)

@@ -172,10 +172,10 @@ def rows_for_mean(
         spread: standard deviation of the rows.
 
     Returns:
-        None without a gap, or where the spread is not known.
+        None without a gap or a spread, or beyond what floats can tell.
     """
     _check_open("power", power)
-    if not gap or not spread:
+    if not gap or not spread or not 1e-100 < spread / abs(gap) < 1e100:
         return None
     normal = max(0.0, normal_quantile(power))
     rows = max(2, math.ceil(((quantile_for(confidence) + normal) * spread / gap) ** 2))
