@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from operator import mul
 from typing import Any, Union, overload
 
-from . import intervals
 from .errors import NotFound, PluginError, UsageError
 from .plugins import Registry
+from .statistics import distributions, intervals, resampling
 from .statistics.clusters import clustered
 from .statistics.sequential import anytime
 from .statistics.shares import bounded, exact
@@ -216,7 +216,7 @@ class Metric:
             few = f"no interval: fewer than {_FEWEST_RESAMPLED} {_units(groups)}"
             return Estimate(value, n, method=few)
         large = n > _RESAMPLED_ROWS
-        resample = intervals.jackknife if large else intervals.bootstrap
+        resample = resampling.jackknife if large else resampling.bootstrap
         try:
             found = resample(self._number, values, groups, seed=seed, confidence=confidence)
         except UsageError as error:
@@ -504,7 +504,7 @@ def _estimate_median(
         return Estimate(value, n, method="no interval: too few rows")
     low, high = map(float, found)
     # McKean & Schrader (1984), Comm. Stat. B 13, p. 751.
-    stderr = (high - low) / (2 * intervals.quantile_for(confidence))
+    stderr = (high - low) / (2 * distributions.quantile_for(confidence))
     return Estimate(value, n, stderr, low, high, "ranks")
 
 

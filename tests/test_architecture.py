@@ -35,7 +35,10 @@ concurrency.loop
 concurrency.strategies   # each makes a gate for the loop
 concurrency              # the face
 
-intervals
+statistics.distributions # quantiles and tails
+statistics.intervals     # one sample
+statistics.resampling    # any statistic
+statistics.tests         # two samples of the same rows
 statistics.shares        # means of what has a known range
 statistics.clusters      # rows that belong together
 statistics.sequential    # valid at every look

@@ -11,7 +11,7 @@ from dataclasses import astuple, replace
 
 import pytest
 
-from doteval import intervals, metrics
+from doteval import metrics
 from doteval.errors import NotFound, PluginError, UsageError
 from doteval.metrics import (
     Estimate,
@@ -28,6 +28,7 @@ from doteval.metrics import (
     pass_hat_k,
     std,
 )
+from doteval.statistics import intervals
 
 BUILT_IN = [accuracy, mean, median, std, minimum, maximum]
 

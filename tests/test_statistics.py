@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import math
 import random
+from statistics import stdev
 
 import pytest
 
-from doteval import intervals
-from doteval.statistics import clusters, correction, labels, noise, power, sequential, shares
+from doteval.statistics import (
+    clusters,
+    correction,
+    intervals,
+    labels,
+    noise,
+    power,
+    sequential,
+    shares,
+)
+
+
+def standard_error(values):
+    """Of the mean, by the standard library."""
+    return stdev(values) / math.sqrt(len(values))
+
 
 # --- shares ------------------------------------------------------------------------------------
 
@@ -94,7 +109,7 @@ def test_clusters_of_one_size_are_as_ever():
 
     assert found.df == pytest.approx(2)
     assert found.effective == found.count == 3
-    assert found.stderr == pytest.approx(intervals.standard_error([0.5, 2.5, 5.0]))
+    assert found.stderr == pytest.approx(standard_error([0.5, 2.5, 5.0]))
 
 
 def test_rows_on_their_own_are_clusters_of_one():
@@ -103,7 +118,7 @@ def test_rows_on_their_own_are_clusters_of_one():
 
     found = clusters.clustered(values, range(4))
 
-    assert found.stderr == pytest.approx(intervals.standard_error(values))
+    assert found.stderr == pytest.approx(standard_error(values))
     assert found.df == pytest.approx(3)
 
 

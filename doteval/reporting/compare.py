@@ -19,9 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Union
 
-from .. import intervals, metrics
+from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..records import Record
+from ..statistics import distributions, tests
 from ..storage import Place, Store, open_store
 from .figures import KEPT, recalled
 from .pairs import (
@@ -551,7 +552,7 @@ def _holm(
     """
     same = [(each.score, value, each.value) for each, value in zip(of, values, strict=True)]
     asked = list(dict.fromkeys(each for each in same if each[1] is not None))
-    corrected = intervals.holm([value for _, value, _ in asked if value is not None])
+    corrected = tests.holm([value for _, value, _ in asked if value is not None])
     known = dict(zip(asked, corrected, strict=True))
     return [known.get(each) for each in same], max(1, len(asked))
 
@@ -562,7 +563,7 @@ def _p_beyond(each: Difference, margin: float) -> float | None:
         return None
     centre = (each.low + each.high) / 2
     gain = -centre if each.lower_is_better else centre
-    return 2 * intervals.normal_tail(abs(gain + margin) / each.stderr)
+    return 2 * distributions.normal_tail(abs(gain + margin) / each.stderr)
 
 
 def _with_verdict(

@@ -15,9 +15,10 @@ from itertools import islice
 from math import fsum, isfinite, nan
 from typing import Any, NamedTuple
 
-from .. import intervals, metrics
+from .. import metrics
 from ..metrics import Metric, Span
 from ..records import Record
+from ..statistics import distributions, intervals, tests
 from ..statistics.clusters import clustered
 from ..statistics.power import detectable_flips, detectable_mean
 from ..statistics.sequential import anytime
@@ -373,14 +374,14 @@ def _of_repeats(pairs: Pairs, metric: Metric) -> tuple[array[float], array[float
 def _of_answers(found: Difference, pairs: Pairs, asked: Question) -> Difference:
     """True or false, asked once: McNemar's exact test, and an interval that never collapses."""
     only_a, only_b, n = pairs.fallen, pairs.risen, found.n
-    value, low, high = intervals.paired_difference(only_a, only_b, n, asked.confidence)
+    value, low, high = tests.paired_difference(only_a, only_b, n, asked.confidence)
     return replace(
         found,
         value=value,  # from the counts: no rounding between it and a threshold
-        stderr=(high - low) / 2 / intervals.quantile_for(asked.confidence),
+        stderr=(high - low) / 2 / distributions.quantile_for(asked.confidence),
         low=low,
         high=high,
-        p=intervals.mcnemar(only_a, only_b),
+        p=tests.mcnemar(only_a, only_b),
         flips=(only_a, only_b),
         method="McNemar exact",
     )
@@ -472,7 +473,7 @@ def _of_numbers(
     Student's, which is too short where differences are skewed.
     """
     changes = [y - x for x, y in zip(xs, ys, strict=True)]
-    test = intervals.sign_flip(changes, groups, seed=asked.seed)
+    test = tests.sign_flip(changes, groups, seed=asked.seed)
     found = replace(found, value=intervals.mean_of(changes), p=test.p, method=test.method)
     spread = clustered(changes, range(len(changes)) if groups is None else groups)
     known = spread is not None and spread.stderr > 0
@@ -493,7 +494,7 @@ def _of_numbers(
         low, high = bounded(units, sizes, confidence=asked.confidence, span=(-width, width))
     stderr = spread.stderr if spread is not None and known else None
     if stderr is None:
-        stderr = (high - low) / 2 / intervals.quantile_for(asked.confidence)
+        stderr = (high - low) / 2 / distributions.quantile_for(asked.confidence)
     return replace(found, stderr=stderr, low=low, high=high, cautious=cautious)
 
 
@@ -507,10 +508,10 @@ def detectable(each: Difference, level: float) -> float | None:
     if least is None:
         return None
     df = max(1, each.independent - 1)
-    usual, asked = (intervals.t_quantile(1 - side / 2, df) for side in (each.level, level))
+    usual, asked = (distributions.t_quantile(1 - side / 2, df) for side in (each.level, level))
     low, high = each.gains
     reach = max((each.gain or 0.0) - low, high - (each.gain or 0.0)) * asked / usual
-    return max(least, reach + intervals.normal_quantile(0.8) * each.stderr)
+    return max(least, reach + distributions.normal_quantile(0.8) * each.stderr)
 
 
 def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question) -> Difference:
@@ -547,7 +548,9 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
     )
     if not estimate.stderr or estimate.value is None:  # none, 0 or NaN
         return replace(found, p=1.0 if estimate.value == 0 else None)
-    return replace(found, p=2 * intervals.t_tail(abs(estimate.value) / estimate.stderr, free - 1))
+    return replace(
+        found, p=2 * distributions.t_tail(abs(estimate.value) / estimate.stderr, free - 1)
+    )
 
 
 def _figures(pairs: Pairs, metric: Metric) -> dict[str, Any]:

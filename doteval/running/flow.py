@@ -30,13 +30,13 @@ from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of, usage_of
-from ..intervals import as_float
 from ..keys import ATOMS, Identities, shard_of
 from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, own_figures, summarise
+from ..statistics.intervals import as_float
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
 from .circumstances import commit_of, version

@@ -8,7 +8,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from ..intervals import mean_of
+from .intervals import mean_of
 
 
 @dataclass(frozen=True, slots=True)

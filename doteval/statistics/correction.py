@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..intervals import _squares, mean_of, quantile_for
+from .distributions import quantile_for
+from .intervals import mean_of, squares
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,13 @@ def corrected(
         return None
     mean, seen, rest = mean_of(human), mean_of(judge), mean_of(unlabelled)
     together = [*judge, *unlabelled]
-    spread = _squares(together, mean_of(together)) / (len(together) - 1)
+    spread = squares(together, mean_of(together)) / (len(together) - 1)
     shared = math.fsum((y - mean) * (f - seen) for y, f in zip(human, judge, strict=True)) / (n - 1)
     # A judge that says the opposite of people, or always the same, is left out.
     weight = min(1.0, max(0.0, shared / ((1 + n / others) * spread))) if spread else 0.0
     left = [y - weight * f for y, f in zip(human, judge, strict=True)]
-    variance = _squares(left, mean_of(left)) / (n - 2) / n  # one more for the weight
-    variance += weight * weight * _squares(unlabelled, rest) / max(others - 1, 1) / others
+    variance = squares(left, mean_of(left)) / (n - 2) / n  # one more for the weight
+    variance += weight * weight * squares(unlabelled, rest) / max(others - 1, 1) / others
     if not variance:
         return None
     value, stderr = mean - weight * (seen - rest), math.sqrt(variance)

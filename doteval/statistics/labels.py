@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..intervals import mean_of
+from .intervals import mean_of
 
 Pair = tuple[Hashable, Hashable]
 

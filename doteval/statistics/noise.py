@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..intervals import _squares, mean_of, quantile_for
+from .distributions import quantile_for
+from .intervals import mean_of, squares
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def noise(rows: Sequence[Sequence[float]]) -> Noise | None:
         return None
     means = [mean_of(row) for row in asked]
     grand = math.fsum(mean * len(row) for mean, row in zip(means, asked, strict=True)) / total
-    inside = math.fsum(_squares(row, mean) for row, mean in zip(asked, means, strict=True))
+    inside = math.fsum(squares(row, mean) for row, mean in zip(asked, means, strict=True))
     within = inside / (total - count)
     across = math.fsum(
         len(row) * (mean - grand) ** 2 for mean, row in zip(means, asked, strict=True)

@@ -10,14 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ..intervals import (
-    _beta_share,
-    _check_open,
-    mcnemar,
-    normal_quantile,
-    normal_tail,
-    quantile_for,
-)
+from .distributions import beta_share, check_open, normal_quantile, normal_tail, quantile_for
+from .tests import mcnemar
 
 _POWER = 0.8  # as is usual since Cohen (1988), Statistical Power Analysis
 
@@ -91,7 +85,7 @@ def _binomial(k: int, n: int, p: float) -> float:
 
 def _at_least(k: int, n: int, p: float) -> float:
     """P(X >= k) of n trials."""
-    return 1.0 if k <= 0 else _beta_share(p, k, n - k + 1)
+    return 1.0 if k <= 0 else beta_share(p, k, n - k + 1)
 
 
 def detectable_mean(
@@ -129,7 +123,7 @@ def rows_for_share(
     Returns:
         None where the share is the threshold, which no number of rows could tell apart.
     """
-    _check_open("power", power)
+    check_open("power", power)
     if p == threshold or not 0 <= threshold <= 1:
         return None
     if p < threshold:
@@ -174,7 +168,7 @@ def rows_for_mean(
     Returns:
         None without a gap or a spread, or beyond what floats can tell.
     """
-    _check_open("power", power)
+    check_open("power", power)
     if not gap or not spread or not 1e-100 < spread / abs(gap) < 1e100:
         return None
     normal = max(0.0, normal_quantile(power))

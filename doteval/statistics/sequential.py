@@ -12,8 +12,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..intervals import Interval, _check_open
-from .shares import _root
+from .distributions import check_open, root
+from .intervals import Interval
 
 # Bets from cautious to bold, as shares of what may be lost on one row. The squares make small
 # bets dense, which long runs with small differences need.
@@ -43,7 +43,7 @@ def anytime(
     Source: Waudby-Smith & Ramdas (2024), J. R. Stat. Soc. B 86, p. 1, with a fixed mixture of
     bets; for true/false this is the mixture of Robbins (1970), Ann. Math. Stat. 41, p. 1397.
     """
-    _check_open("confidence", confidence)
+    check_open("confidence", confidence)
     least, most = span
     width = most - least
     counted: dict[float, float] = {}
@@ -62,7 +62,7 @@ def _grown(counted: Sequence[tuple[float, float]], goal: float) -> float:
     if not total:
         return 0.0
     mean = total / sum(count for _, count in counted)
-    return _root(lambda m: goal - _wealth(counted, m), 0.0, mean, mean / 2)
+    return root(lambda m: goal - _wealth(counted, m), 0.0, mean, mean / 2)
 
 
 def _wealth(counted: Sequence[tuple[float, float]], m: float) -> float:
@@ -89,7 +89,7 @@ def anytime_of(successes: int, n: int, rows: int, confidence: float = 0.95) -> I
     Source: Waudby-Smith & Ramdas (2020), NeurIPS: prior over posterior is a martingale; the
     prior of the count is uniform.
     """
-    _check_open("confidence", confidence)
+    check_open("confidence", confidence)
     if not 0 <= successes <= n <= rows or not rows:
         raise ValueError(f"anytime_of({successes}, {n}, {rows}): expected successes <= n <= rows")
     if not n:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from ..intervals import Interval, _beta_share, quantile_for
+from .distributions import beta_quantile, quantile_for, root
+from .intervals import Interval
 
 
 def exact(successes: float, n: float, confidence: float = 0.95) -> Interval:
@@ -39,56 +40,6 @@ def exact(successes: float, n: float, confidence: float = 0.95) -> Interval:
     low = beta_quantile(side, successes, n - successes + 1) if successes else 0.0
     high = 1 - beta_quantile(side, n - successes, successes + 1) if successes < n else 1.0
     return low, high
-
-
-def beta_quantile(p: float, a: float, b: float) -> float:
-    """
-    The x with I_x(a, b) = p, for a, b > 0 and p in (0, 1), to about 12 digits.
-
-    By Newton's method on log p as a function of log x, within a bracket.
-    """
-    constant = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-
-    def excess(y: float) -> float:
-        share = _beta_share(math.exp(y), a, b)
-        return math.log(share / p) if share else -math.inf
-
-    def slope(y: float) -> float:
-        x = math.exp(y)
-        return math.exp(constant + a * y + (b - 1) * math.log1p(-x)) / _beta_share(x, a, b)
-
-    least = (math.log(p) + math.log(a) - constant) / a  # from I_x <= x^a / (a B(a, b)) if b >= 1
-    return math.exp(_root(excess, min(least, -1e-300) - 1, 0.0, math.log(a / (a + b)), slope))
-
-
-def _root(
-    f: Callable[[float], float],
-    low: float,
-    high: float,
-    start: float,
-    slope: Callable[[float], float] | None = None,
-) -> float:
-    """
-    Where an increasing function is 0, between low and high.
-
-    By Newton's method, or by secants where there is no slope; by halves where that leaves the
-    bracket.
-    """
-    x, before = start, (math.nan, math.nan)
-    for _ in range(200):  # pragma: no branch - halving alone takes about 60
-        y = f(x)
-        if y == 0:
-            break
-        low, high = (x, high) if y < 0 else (low, x)
-        step = slope(x) if slope and math.isfinite(y) else (y - before[1]) / ((x - before[0]) or 1)
-        before = x, y
-        following = x - y / step if step else math.nan
-        if not low < following < high:
-            following = (low + high) / 2
-        if abs(following - x) <= 1e-13 * abs(x) or following in (low, high):
-            break
-        x = following
-    return x
 
 
 # --- numbers -----------------------------------------------------------------------------------
@@ -141,7 +92,7 @@ def _below(pairs: Iterable[tuple[float, int]], z: float) -> float:
         return 0.0
     mean, end = total / rows, max(size for _, size, _ in counted)
     start = mean * max(0.1, 1 - z * math.sqrt((1 - mean * rows / (rows + end)) * end / total))
-    return _root(lambda m: _signed_root(counted, m, end) + z, 0.0, mean, start)
+    return root(lambda m: _signed_root(counted, m, end) + z, 0.0, mean, start)
 
 
 def _signed_root(counted: Sequence[tuple[float, float, int]], m: float, end: float) -> float:

@@ -8,37 +8,39 @@ The tables of docs/explanation/statistics.md, simulated anew and written into it
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.stats import simulations
 
-EFFORT = 50
+EFFORT = 20
 PAGE = Path(__file__).parents[2] / "docs/explanation/statistics.md"
 
 
+def tables() -> Iterator[simulations.Table]:
+    yield simulations.share_errors()
+    yield simulations.bounded_means(EFFORT)
+    yield simulations.false_passes(EFFORT)
+    yield from simulations.open_means(EFFORT)
+    yield simulations.clusters(EFFORT)
+    yield simulations.wrong_regressions(EFFORT)
+    yield simulations.power_of_flips(EFFORT)
+    yield simulations.power_of_numbers(EFFORT)
+    yield simulations.rows_that_decide(EFFORT)
+    yield simulations.looks(EFFORT)
+    yield simulations.corrected_judges(EFFORT)
+    yield simulations.half_widths(EFFORT)
+
+
 def main() -> None:
-    tables = [
-        simulations.share_errors(),
-        simulations.bounded_means(EFFORT),
-        simulations.false_passes(EFFORT),
-        *simulations.open_means(EFFORT),
-        simulations.clusters(EFFORT),
-        simulations.wrong_regressions(EFFORT),
-        simulations.power_of_flips(EFFORT),
-        simulations.power_of_numbers(EFFORT),
-        simulations.rows_that_decide(EFFORT),
-        simulations.looks(EFFORT),
-        simulations.corrected_judges(EFFORT),
-        simulations.half_widths(EFFORT),
-    ]
-    page = PAGE.read_text(encoding="utf-8")
-    for table in tables:
+    for table in tables():
         print(f"{table.name}\n{table.markdown()}\n", flush=True)
         there = re.compile(f"(<!-- {table.name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        page = PAGE.read_text(encoding="utf-8")
         page = there.sub(
             lambda found, table=table: f"{found[1]}{table.markdown()}\n{found[2]}", page
         )
-    PAGE.write_text(page, encoding="utf-8")
+        PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

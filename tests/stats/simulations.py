@@ -11,12 +11,21 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from statistics import stdev
 
-from doteval import intervals
 from doteval.metrics import accuracy, mean
 from doteval.reporting import compare as comparing
 from doteval.reporting import pairs
-from doteval.statistics import correction, noise, power, sequential, shares
+from doteval.statistics import (
+    correction,
+    distributions,
+    intervals,
+    noise,
+    power,
+    sequential,
+    shares,
+    tests,
+)
 
 Draw = Callable[[Random], float]
 
@@ -44,6 +53,11 @@ class Table:
 
     def cells(self) -> list[float]:
         return [cell for _, cells in self.rows for cell in cells if cell is not None]
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean, by the standard library."""
+    return stdev(values) / math.sqrt(len(values))
 
 
 BOUNDED: dict[str, tuple[Draw, float]] = {
@@ -232,7 +246,7 @@ def power_of_flips(effort: int) -> Table:
         noticed = 0
         for _ in range(count):
             drawn = r.choices((0, 1, 2), (least + both, both, 1 - least - 2 * both), k=n)
-            noticed += intervals.mcnemar(drawn.count(0), drawn.count(1)) < 0.05
+            noticed += tests.mcnemar(drawn.count(0), drawn.count(1)) < 0.05
         rows.append((f"{worse} worse, {better} better of {n}", (least, noticed / count)))
     return Table("power-flips", ("seen", "could see", "power"), tuple(rows))
 
@@ -319,8 +333,8 @@ def corrected_judges(effort: int, rows: int = 5000) -> Table:
             assert fixed is not None
             held += fixed.low <= 0.7 <= fixed.high
             width += fixed.high - fixed.low
-            error = intervals.standard_error(human) or 0.0
-            alone += 2 * intervals.t_quantile(0.975, labels - 1) * error
+            error = standard_error(human)
+            alone += 2 * distributions.t_quantile(0.975, labels - 1) * error
         found.append((f"{labels} labels", (held / count, width / count, alone / count)))
     return Table("judges", ("labels", "coverage", "width", "of people alone"), tuple(found))
 
@@ -341,7 +355,7 @@ def half_widths(effort: int) -> Table:
         ]
         centre = intervals.mean_of(means)
         spread = math.sqrt(sum((value - centre) ** 2 for value in means) / (count - 1))
-        measured = intervals.quantile_for(0.95) * spread
+        measured = distributions.quantile_for(0.95) * spread
         found.append(
             (f"{rows} rows, {repeats} repeats", (pilot.half_width(rows, repeats), measured))
         )

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from doteval import intervals, metrics
+from doteval import metrics
+from doteval.statistics import clusters, distributions, intervals, resampling, shares, tests
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
 
@@ -24,19 +25,19 @@ def test_quantiles(draw):
         p = draw.choice([draw.random(), 10 ** draw.uniform(-12, -1)])
         df = draw.choice([draw.randint(1, 50), draw.uniform(0.3, 5), 10 ** draw.uniform(0, 9)])
 
-        assert intervals.normal_quantile(p) == pytest.approx(stats.norm.ppf(p), rel=1e-12)
-        assert intervals.t_quantile(p, df) == pytest.approx(stats.t.ppf(p, df), rel=1e-9)
+        assert distributions.normal_quantile(p) == pytest.approx(stats.norm.ppf(p), rel=1e-12)
+        assert distributions.t_quantile(p, df) == pytest.approx(stats.t.ppf(p, df), rel=1e-9)
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
 def test_intervals_of_a_proportion(draw, confidence):
-    """Wilson's, for few and for many trials."""
+    """The exact one, for few and for many trials."""
     for _ in range(100):
         n = draw.choice([draw.randint(1, 30), draw.randint(1, 1_000_000)])
         successes = draw.randint(0, n)
-        proportion = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+        proportion = stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
 
-        found = intervals.wilson(successes, n, confidence)
+        found = shares.exact(successes, n, confidence)
 
         assert found == pytest.approx((proportion.low, proportion.high), abs=1e-12)
 
@@ -70,7 +71,7 @@ def test_mcnemars_exact_test(draw):
         only_a, only_b = draw.randint(0, 300), draw.randint(1, 300)
         p = stats.binomtest(only_a, only_a + only_b).pvalue
 
-        assert intervals.mcnemar(only_a, only_b) == pytest.approx(p)
+        assert tests.mcnemar(only_a, only_b) == pytest.approx(p)
 
 
 def test_sign_flips(draw):
@@ -85,7 +86,7 @@ def test_sign_flips(draw):
             vectorized=False,
         ).pvalue
 
-        assert intervals.sign_flip(values, seed=0).p == pytest.approx(p)
+        assert tests.sign_flip(values, seed=0).p == pytest.approx(p)
 
 
 def test_bootstrap(draw):
@@ -99,7 +100,7 @@ def test_bootstrap(draw):
         rng=7,
     )
     interval = expected.confidence_interval
-    found = intervals.bootstrap(intervals.mean_of, values, seed=0)
+    found = resampling.bootstrap(intervals.mean_of, values, seed=0)
 
     assert found is not None
     near = 0.06 * (interval.high - interval.low)
@@ -113,4 +114,4 @@ def test_rows_of_a_group(draw):
     values = [draw.gauss(group % 5, 1) for group in groups]
     means = [sum(values[at : at + 4]) / 4 for at in range(0, 80, 4)]
 
-    assert intervals.standard_error(values, groups) == pytest.approx(stats.sem(means))
+    assert clusters.clustered(values, groups).stderr == pytest.approx(stats.sem(means))
