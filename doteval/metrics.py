@@ -223,10 +223,6 @@ class Metric:
             return Estimate(value, n, method=f"no interval: on resampled rows {error}")
         if found is None:
             return Estimate(value, n, method="no interval: too few groups")
-        # A point, but for rounding, says nothing about the spread of what was not seen.
-        if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
-            same = ALL_EQUAL if len(set(values)) == 1 else "no interval: all resamples say the same"
-            return Estimate(value, n, method=same)
         how = "normal, jackknife of {} blocks" if large else "bootstrap, {:,} resamples"
         # A point, but for rounding, says nothing about the spread of what was not seen.
         if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
@@ -449,8 +445,6 @@ def _mean_from_moments(moments: Moments, confidence: float, span: Span) -> Estim
     spread = _spread(moments)
     if not spread:
         return None
-    if not spread:
-        return Estimate(mean, n, method=ALL_EQUAL)
     stderr = spread / math.sqrt(n)
     low, high = intervals.t_interval(mean, stderr, n - 1, confidence)
     return Estimate(mean, n, stderr, max(low, span_ends[0]), min(high, span_ends[1]), "t")
@@ -617,7 +611,8 @@ Metrics = Union[str, Metric, Callable[..., Any], Iterable[Union[str, Metric, Cal
 _PASS = re.compile(r"pass([@^])([1-9][0-9]{0,5})")
 
 
-_SPAN = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
+_END = r"(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
+_SPAN = re.compile(rf"{_END}\.\.{_END}")
 
 
 def span_name(span: tuple[float, float]) -> str:

@@ -149,6 +149,33 @@ def test_a_mean_is_not_worse_because_most_rows_are(contest, rows):
     assert without.verdict == "regression"
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("eval_x[small]", "eval_x[big]"), ("[small]", "[big]")),
+        (("eval_x", "eval_y"), ("eval_x", "eval_y")),
+    ],
+)
+def test_two_evaluations_of_one_experiment_are_labelled_by_what_differs(storage, names, labels):
+    """Both sides are of one experiment, whose name tells nothing."""
+    for name in names:
+        record(storage, "e", {"exact": [True, False]}, name=name)
+
+    found = compare("e", "e", evaluation=names[0], other=names[1], storage=str(storage))
+
+    assert found.labels == labels
+
+
+def test_failures_of_numbers_that_are_all_equal_are_weighed_with_nothing(contest):
+    """Neither the worst that there can be, nor any other than one value, is known."""
+    found = only(contest([2.0] * 4, [2.0, 2.0, None, None], metrics=("mean",), margin=0.1))
+
+    assert (found.verdict, found.reason) == (
+        "cannot tell",
+        "no interval: all differences are the same",
+    )
+
+
 def test_a_significant_gain_is_better(contest):
     """It has a word of its own, and with a margin too."""
     a, b = answers(30, 2, 14)
@@ -165,6 +192,7 @@ def test_rows_that_b_never_came_to_can_not_be_told(storage):
 
     assert (comparison.verdict, comparison.evaluations[0].status_b) == ("cannot tell", "incomplete")
     assert only(comparison).reason == "18 rows of a are missing in B, which is incomplete"
+    assert "  b is incomplete" in comparison_lines(comparison, Terminal(None))
     paired = compare("a", "b", storage=str(storage), paired_only=True)
     assert paired.verdict == "no loss seen"
 

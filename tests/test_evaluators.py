@@ -982,7 +982,7 @@ def test_a_judge_may_give_marks():
 
     score = graded("a", expected="b")
 
-    assert (score.value, score.metrics) == (0.5, ("mean",))
+    assert (score.value, score.metrics) == (0.5, ("mean", "0..1"))
     assert judge(len, "{result}", metrics=["std", "mean"]) is not None
 
 

@@ -486,6 +486,46 @@ def test_failures_leave_an_interval_open():
     assert verdict("exact >= 0.95", found).outcome == "pass"
 
 
+def test_a_gate_may_be_looked_at_any_time(storage):
+    """Its interval is wider, and it tells to go on rather than how far."""
+    answers = [True] * 90 + [False] * 10
+    record(storage, "e", {"exact": answers, "length": [float(at) for at in range(100)]})
+    record(storage, "main", {"exact": answers[::-1], "length": [float(at) for at in range(100)]})
+    texts = (
+        "exact >= 0.75 @ 95% anytime", "exact >= 0.82 @ 95%", "exact >= 0.82 @ 95% anytime",
+        "errors <= 20% @ 95% anytime", "length >= 2 @ 95% anytime",
+        "exact >= baseline(main) - 30% @ 95% anytime",
+        "length >= baseline(main) - 1 @ 95% anytime",
+    )  # fmt: skip
+    with closing(open_store(storage, create=False)) as store:
+        found = judge(map(parse, texts), Stored(store, "e"))
+
+    assert [each.outcome for each in found] == [
+        "pass", "pass", "undecided", "pass", "undecided", "pass", "undecided",
+    ]  # fmt: skip
+    assert found[2].message.endswith("0.82 lies within; go on and look again")
+    assert found[2].low < found[1].low
+
+
+def test_differences_of_groups_or_medians_have_no_interval_for_any_time(storage):
+    """The gate is undecided, and says why."""
+    values = [float(at % 7) for at in range(40)]
+    for name in ("e", "main"):
+        record(storage, name, {"x": values}, metrics=("median",))
+        record(
+            storage,
+            f"{name}2",
+            {"x": [at > 2 for at in values]},
+            groups=[at // 4 for at in range(40)],
+        )
+    with closing(open_store(storage, create=False)) as store:
+        (median,) = judge([parse("x >= baseline(main) - 1 @ 95% anytime")], Stored(store, "e"))
+        (groups,) = judge([parse("x >= baseline(main2) - 10% @ 95% anytime")], Stored(store, "e2"))
+
+    assert (median.outcome, groups.outcome) == ("undecided", "undecided")
+    assert "for any time" in median.message and "for any time" in groups.message
+
+
 def test_an_infinite_mean_is_undecided():
     """There is no interval around it."""
     found = summary(scores={"y": {"mean": mean.estimate([[math.inf], [1.0]])}})

@@ -162,6 +162,12 @@ def test_a_mean_beyond_the_floats_is_infinite(values, mean):
     assert intervals.mean_of(values) == mean
 
 
+def test_each_value_needs_a_group():
+    """One group too few is an error, not a shift."""
+    with pytest.raises(ValueError, match="2 groups for 3 values"):
+        intervals.group_totals([1, 2, 3], ["a", "b"])
+
+
 def test_infinities_of_both_signs_have_no_mean():
     """Infinity less infinity is NaN."""
     assert math.isnan(intervals.mean_of([math.inf, -math.inf]))

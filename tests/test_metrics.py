@@ -301,7 +301,7 @@ def test_sums_that_lost_their_digits_are_refused(measure):
     """With values such as 1e9 and 1e9 + 1 the sums hold only rounding, and the rows are needed."""
     values = [1e9, 1e9 + 1, 1e9 + 3]
 
-    assert measure.from_moments(Moments.of(values)) is None
+    assert measure.from_moments(Moments.of(values * 400)) is None
     assert mean.estimate(once(values)).stderr == pytest.approx(0.8819, abs=1e-4)
 
 
@@ -698,3 +698,75 @@ def test_an_unknown_metric_names_those_that_are_found_by_their_form():
     """pass@k is in no list, as there is one for each k."""
     with pytest.raises(NotFound, match=r"known: accuracy, .*, and pass@k and pass\^k for any k"):
         metrics.find("right.pass_at_3")
+
+
+# --- ranges ----------------------------------------------------------------------------------
+
+
+def test_a_range_stands_among_the_names_of_metrics():
+    """It is no metric, and says what values there can be."""
+    names = names_of(["mean", "1..5"])
+
+    assert names == ("mean", "1..5")
+    assert metrics.declared(names) == (("mean",), (1.0, 5.0))
+    assert metrics.declared(["mean"]) == (("mean",), None)
+    assert metrics.declared([metrics.span_name((-1e-7, 2.5))])[1] == (-1e-7, 2.5)
+    with pytest.raises(UsageError, match="an empty range"):
+        names_of(["mean", "5..1"])
+    with pytest.raises(UsageError, match="expected at least one"):
+        names_of("0..1")
+
+
+def test_many_equal_values_of_a_known_range_need_the_rows():
+    """Their sums have no spread, and what was not seen has."""
+    assert mean.from_moments(Moments.of([0.5] * 20_001), span=(0.0, 1.0)) is None
+    found = mean.estimate([[0.5]] * 20_001, span=(0.0, 1.0))
+    assert 0.499 < found.low < 0.5 < found.high < 0.501
+
+
+def test_many_rows_of_few_groups_are_not_cut_into_blocks(registered):
+    """The jackknife needs a group for each block."""
+    rows = [[float(at % 5)] for at in range(50_001)]
+
+    found = Metric("own", intervals.mean_of).estimate(rows, [at % 20 for at in range(50_001)])
+
+    assert (found.low, found.method) == (None, "no interval: too few groups")
+
+
+# --- at any time -----------------------------------------------------------------------------
+
+
+def any_time(metric, rows, groups=None, span=None):
+    return metrics.at_any_time(metric, rows, groups, 0.95, span)
+
+
+def test_an_interval_for_any_time_is_wider_than_one_for_one_look():
+    """Of true and false, of repeats, and of numbers of a known range."""
+    answers = once([True] * 80 + [False] * 20)
+    repeated = [[True, True]] * 80 + [[True, False]] * 20
+
+    for measure, rows, span in (
+        (accuracy, answers, None),
+        (pass_hat_k(2), repeated, None),
+        (mean, once([0.8, 0.9] * 50), (0.0, 1.0)),
+    ):
+        fixed, found = measure.estimate(rows, span=span), any_time(measure, rows, span=span)
+        assert (found.value, found.method) == (fixed.value, "betting")
+        assert found.low < fixed.low < fixed.high < found.high
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "groups", "why"),
+    [
+        (mean, [1.0, 2.0, 4.0], None, "the range of the values is not known"),
+        (median, list(range(9)), None, "median has none for any time"),
+        (accuracy, [1, 0, 1], [1, 2, 2], "groups have none for any time"),
+        (maximum, [1, 2], None, "an extreme"),
+    ],
+    ids=str,
+)
+def test_some_intervals_are_for_one_look_alone(metric, values, groups, why):
+    """They say why there is none for any time."""
+    found = any_time(metric, once(values), groups)
+
+    assert (found.low, found.method) == (None, f"no interval: {why}")

@@ -48,7 +48,8 @@ def judge(
             the arguments of each call, once and literally. `{verdicts}` becomes the instruction
             how to end, which is appended where the template lacks it.
         verdicts: what the model may say, in whatever case, and the value of each.
-        metrics: by default `accuracy` where all verdicts are true or false, else `mean`.
+        metrics: by default `accuracy` where all verdicts are true or false, else `mean`, and the
+            range of the verdicts.
         name: of the scores.
 
     Returns:
@@ -68,9 +69,10 @@ def judge(
     if len(values) < 2:
         raise UsageError(f"judge(verdicts={dict(verdicts)!r}): expected two different ones or more")
     plain = all(isinstance(value, bool) for value in values.values())
-    from ..metrics import names_of  # only for who has a judge
+    from ..metrics import names_of, span_name  # only for who has a judge
 
-    summaries = names_of(metrics or (ACCURACY if plain else MEAN))
+    points = min(values.values()), max(values.values())
+    summaries = names_of(metrics or (ACCURACY if plain else (*MEAN, span_name(points))))
     instruction = "End your answer with one line that says exactly one of:\n" + "\n".join(
         f"Verdict: {text}" for text in verdicts
     )
