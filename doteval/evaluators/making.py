@@ -120,22 +120,6 @@ def _is_pending(value: Any) -> bool:
     return hasattr(kind, "__await__") and (hasattr(kind, "send") or not hasattr(kind, "__aenter__"))
 
 
-def text_of(result: Any) -> str | None:
-    """
-    The text of an answer: what clients give for an empty one is the empty text, numbers are
-    written out, bytes are UTF-8. None: it is no text.
-    """
-    if isinstance(result, str):
-        return result
-    if result is None:
-        return ""
-    if isinstance(result, (bytes, bytearray)):
-        return bytes(result).decode("utf-8", "replace")
-    if isinstance(result, float) or (isinstance(result, int) and result.bit_length() <= _MOST_BITS):
-        return str(result)
-    return None
-
-
 # --- one's own ---------------------------------------------------------------------------------
 
 Scorer = Callable[..., Any]

@@ -1,56 +1,199 @@
 """
-Evaluators that compare texts, and the choice that a text makes.
+Evaluators that compare texts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from ..errors import UsageError
 from ..records import Score
-from .making import ACCURACY, SHARE, brief, text_of
+from .answers import text_of, unread
+from .making import ACCURACY, SHARE, brief
+
+Patterns = Iterable["str | re.Pattern[str]"]
+
+# --- what is left out of a comparison --------------------------------------------------------
+
+_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_APOSTROPHES = "\u2018\u2019\u02bc\u2032\uff07"
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.IGNORECASE)  # also beside what is not ASCII
+_TYPED = str.maketrans(  # what people type for what printers set
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+        **dict.fromkeys("\u200b\u2060\ufeff\u00ad", ""),
+    }
+)
 
 
-def exact_match(result: Any, expected: Any, *, name: str | None = None) -> Score:
-    """Whether both are equal, to the last blank and the case of each letter."""
-    metadata = brief({"result": result, "expected": expected})
-    return Score(name or "exact_match", _equal(result, expected), ACCURACY, metadata)
-
-
-def _equal(result: Any, expected: Any) -> bool:
-    """Whether both are equal; what can not be compared is not."""
+@lru_cache(maxsize=64)
+def _without(
+    strip: bool,
+    ignore_case: bool,
+    ignore_punctuation: bool,
+    ignore_articles: bool,
+    normalize: str | None,
+    ignore: tuple[str | re.Pattern[str], ...],
+) -> Callable[[str], str] | None:
+    """A function that makes a text what it is compared as; None where it stays as it is."""
+    if normalize not in (None, *_FORMS):
+        raise UsageError(f"normalize={normalize!r}: expected one of {', '.join(_FORMS)}, or None")
     try:
-        return bool(result == expected)
-    except (TypeError, ValueError, RecursionError):  # arrays; nested too deeply
-        return False
+        patterns = [re.compile(pattern) for pattern in ignore]
+    except (re.error, TypeError) as error:
+        raise UsageError(
+            f"ignore={list(ignore)!r}: expected regular expressions: {error}"
+        ) from error
+    if not (strip or ignore_case or ignore_punctuation or ignore_articles or normalize or ignore):
+        return None
+
+    def reduced(text: str) -> str:
+        for pattern in patterns:
+            text = pattern.sub("", text)
+        if normalize is not None and not text.isascii():
+            if "K" in normalize:
+                text = text.translate(_TYPED)
+            text = unicodedata.normalize(normalize, text)
+        if ignore_case:
+            text = text.casefold()
+        if ignore_punctuation:
+            text = _unpunctuated(text)
+        if ignore_articles:
+            text = _ARTICLES.sub(" ", text)
+        if ignore_punctuation or ignore_articles:
+            text = " ".join(text.split())
+        return text.strip() if strip else text
+
+    return reduced
+
+
+_NO_PUNCTUATION = str.maketrans("", "", _ASCII_PUNCTUATION + _APOSTROPHES)
+
+
+def _unpunctuated(text: str) -> str:
+    """
+    The text without punctuation: that of ASCII goes, as in SQuAD; other punctuation ends a word.
+    """
+    text = text.translate(_NO_PUNCTUATION)
+    if text.isascii():
+        return text
+    return "".join(" " if unicodedata.category(char)[0] == "P" else char for char in text)
+
+
+# --- evaluators ------------------------------------------------------------------------------
+
+
+def exact_match(
+    result: Any,
+    expected: Any,
+    *,
+    strip: bool = False,
+    ignore_case: bool = False,
+    ignore_punctuation: bool = False,
+    ignore_articles: bool = False,
+    normalize: str | None = None,
+    ignore: Patterns = (),
+    name: str | None = None,
+) -> Score:
+    """
+    Whether both are equal; without options to the last blank and the case of each letter.
+
+    Args:
+        strip: without blanks at either end.
+        ignore_case: without upper and lower case, in all scripts.
+        ignore_punctuation: without punctuation, in all scripts.
+        ignore_articles: without the English articles.
+        normalize: a Unicode form: "NFC" or "NFD" for one text in other code points, "NFKC" or
+            "NFKD" also for other widths, blanks, quotes and dashes.
+        ignore: regular expressions; what they match is left out first.
+
+    Raises:
+        UsageError: normalize is no such form, or ignore has what is no regular expression.
+    """
+    metadata = brief({"result": result, "expected": expected})
+    reduced = _without(
+        strip, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+    )
+    same = _equal(result, expected, reduced)
+    if not same and type(result) is not type(expected) and _differ(result, (expected,)):
+        metadata["problem"] = f"types differ: {_kind(result)} and {_kind(expected)}"
+    return _scored(name or "exact_match", same, ACCURACY, metadata, result)
+
+
+def one_of(
+    result: Any,
+    expected: Iterable[Any],
+    *,
+    strip: bool = False,
+    ignore_case: bool = False,
+    ignore_punctuation: bool = False,
+    ignore_articles: bool = False,
+    normalize: str | None = None,
+    ignore: Patterns = (),
+    name: str | None = None,
+) -> Score:
+    """
+    Whether the answer equals one of several that are accepted; the options are `exact_match`'s.
+
+    Raises:
+        UsageError: expected is a text, whose letters are hardly meant, or is empty.
+    """
+    alone = isinstance(expected, (str, bytes)) or not isinstance(expected, Iterable)
+    accepted = [] if alone else list(expected)
+    if not accepted:
+        raise UsageError(f"one_of(): expected a list of accepted answers, got {expected!r}")
+    metadata = brief({"result": result, "expected": accepted})
+    reduced = _without(
+        strip, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+    )
+    found = any(_equal(result, each, reduced) for each in accepted)
+    if not found and _differ(result, accepted):
+        metadata["problem"] = f"types differ: {_kind(result)} and {_kind(accepted[0])}"
+    return _scored(name or "one_of", found, ACCURACY, metadata, result)
 
 
 def contains(
-    result: str | None, expected: str, *, ignore_case: bool = False, name: str | None = None
+    result: Any,
+    expected: str,
+    *,
+    ignore_case: bool = False,
+    ignore_punctuation: bool = False,
+    ignore_articles: bool = False,
+    normalize: str | None = None,
+    ignore: Patterns = (),
+    name: str | None = None,
 ) -> Score:
     """
-    Whether the expected text stands anywhere in the answer; never in an answer that is None.
-
-    Args:
-        ignore_case: compare without upper and lower case, in all scripts.
+    Whether the expected text stands anywhere in the answer; the options are `exact_match`'s.
 
     Raises:
-        UsageError: expected is empty, and so would be found in everything.
+        UsageError: expected is empty, or nothing is left of it: it would be found in everything.
     """
     if not isinstance(expected, str) or not expected:
         raise UsageError(f"contains(): expected a text that is not empty, got {expected!r}")
     metadata = brief({"result": result, "expected": expected})
     text = text_of(result)
     if text is None:
-        return _no_text(name or "contains", False, ACCURACY, metadata, result)
-    found = expected.casefold() in text.casefold() if ignore_case else expected in text
-    return Score(name or "contains", found, ACCURACY, metadata)
+        return unread(name or "contains", ACCURACY, metadata, result)
+    reduced = _without(
+        False, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+    )
+    if reduced is not None:
+        text, expected = reduced(text), reduced(expected)
+        if not expected:
+            raise UsageError("contains(): of the expected text the options leave nothing")
+    return _scored(name or "contains", expected in text, ACCURACY, metadata, result)
 
 
 def regex_match(
-    result: str | None, pattern: str | re.Pattern[str], *, flags: int = 0, name: str | None = None
+    result: Any, pattern: str | re.Pattern[str], *, flags: int = 0, name: str | None = None
 ) -> Score:
     """
     Whether the pattern is found in the answer; write `^…$` or `\\A…\\Z` for all of it.
@@ -68,24 +211,49 @@ def regex_match(
     metadata = brief({"result": result, "pattern": compiled.pattern})
     text = text_of(result)
     if text is None:
-        return _no_text(name or "regex_match", False, ACCURACY, metadata, result)
-    return Score(name or "regex_match", compiled.search(text) is not None, ACCURACY, metadata)
+        return unread(name or "regex_match", ACCURACY, metadata, result)
+    found = compiled.search(text) is not None
+    return _scored(name or "regex_match", found, ACCURACY, metadata, result)
 
 
-def one_of(result: Any, expected: Iterable[Any], *, name: str | None = None) -> Score:
-    """
-    Whether the answer equals one of several that are accepted.
+def _patterns(ignore: Patterns) -> tuple[str | re.Pattern[str], ...]:
+    return (ignore,) if isinstance(ignore, (str, re.Pattern)) else tuple(ignore)
 
-    Raises:
-        UsageError: expected is a text, whose letters are hardly meant, or is empty.
-    """
-    accepted = [] if isinstance(expected, (str, bytes)) else list(expected)
-    if not accepted:
-        raise UsageError(f"one_of(): expected a list of accepted answers, got {expected!r}")
-    metadata = brief({"result": result, "expected": accepted})
-    found = any(_equal(result, each) for each in accepted)
-    return Score(name or "one_of", found, ACCURACY, metadata)
 
+def _equal(result: Any, expected: Any, reduced: Callable[[str], str] | None) -> bool:
+    """Whether both are equal; what can not be compared is not."""
+    if reduced is not None and isinstance(result, str) and isinstance(expected, str):
+        return reduced(result) == reduced(expected)
+    try:
+        return bool(result == expected)
+    except (TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError):  # such as arrays
+        return False
+
+
+def _differ(result: Any, expected: Iterable[Any]) -> bool:
+    """Whether the answer is of another type than all that is expected, so that none can match."""
+    return result is not None and all(_kind(result) != _kind(each) for each in expected)
+
+
+def _kind(value: Any) -> str:
+    """The type of a value; numbers are of one type, and so are sequences."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return "number"
+    if isinstance(value, (list, tuple)):
+        return "list"
+    return "text" if isinstance(value, str) else type(value).__name__
+
+
+def _scored(
+    name: str, value: bool | float, metrics: tuple[str, ...], metadata: dict[str, Any], result: Any
+) -> Score:
+    """The score of a comparison; unread where the answer is empty and that is not right."""
+    if not value and (result is None or (isinstance(result, str) and not result.strip())):
+        return unread(name, metrics, metadata, result)
+    return Score(name, value, metrics, metadata)
+
+
+# --- likeness --------------------------------------------------------------------------------
 
 _LONGEST_COMPARED = 20_000  # characters; prose of this length takes 0.2 s
 _MOST_COMPARED = 2_000_000  # characters looked at, as often as they are: under a second
@@ -111,13 +279,13 @@ def similarity(result: str | None, expected: str, *, name: str | None = None) ->
     metadata = brief({"result": result, "expected": expected})
     text = text_of(result)
     if text is None:
-        return _no_text(name or "similarity", 0.0, SHARE, metadata, result)
+        return unread(name or "similarity", SHARE, metadata, result)
     if max(len(text), len(expected)) > _LONGEST_COMPARED:
         metadata["compared"] = f"the first {_LONGEST_COMPARED:,} characters"
         text, expected = text[:_LONGEST_COMPARED], expected[:_LONGEST_COMPARED]
     of = len(text) + len(expected)
     ratio = 2 * _matching(text, expected) / of if of else 1.0
-    return Score(name or "similarity", ratio, SHARE, metadata)
+    return _scored(name or "similarity", ratio, SHARE, metadata, result)
 
 
 def _matching(one: str, other: str) -> int:
@@ -184,21 +352,36 @@ def _longest_common(one: str, other: str) -> tuple[int, int, int]:
     return best_at - best + 1, best_in - best + 1, best
 
 
-def f1(result: str | None, expected: str | Iterable[str], *, name: str | None = None) -> Score:
+def f1(
+    result: Any,
+    expected: str | Iterable[str],
+    *,
+    ignore_case: bool = True,
+    ignore_punctuation: bool = True,
+    ignore_articles: bool = True,
+    normalize: str | None = None,
+    ignore: Patterns = (),
+    name: str | None = None,
+) -> Score:
     """
     Overlap of the words of two texts, 0 to 1, without case, punctuation and English articles.
 
+    Where a script has no blanks between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese,
+    Tibetan), each of its characters is a word. The options are `exact_match`'s.
+
     Args:
-        expected: one text or several that are accepted; the best of them counts.
+        expected: one text or several that are accepted; the best of them counts. Those without
+            words count only where no other one is left.
 
     Returns:
-        A score with the harmonic mean of precision and recall. Where either text has no words
-        left it is 1.0 if neither has, else 0.0.
+        A score with the harmonic mean of precision and recall. Where neither text has words left
+        it is 1.0, where one has none 0.0.
 
     Raises:
         UsageError: expected is no text, nor a list of some.
 
-    Source: Rajpurkar et al. (2016), SQuAD; for texts without words SQuAD 2.0 (2018).
+    Source: Rajpurkar et al. (2016), SQuAD; for texts without words SQuAD 2.0 (2018); characters
+    as words as in MLQA (Lewis et al., 2020).
     """
     alone = isinstance(expected, str) or not isinstance(expected, Iterable)
     accepted: list[Any] = [expected] if alone else list(expected)
@@ -207,18 +390,25 @@ def f1(result: str | None, expected: str | Iterable[str], *, name: str | None = 
     metadata = brief({"result": result, "expected": accepted})
     text = text_of(result)
     if text is None:
-        return _no_text(name or "f1", 0.0, SHARE, metadata, result)
-    words = _words(text)
-    value = max(_overlap(words, _words(each)) for each in accepted)
-    return Score(name or "f1", value, SHARE, metadata)
+        return unread(name or "f1", SHARE, metadata, result)
+    reduced = _without(
+        True, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+    )
+    assert reduced is not None  # it strips at least
+    words = _words(reduced(text))
+    others = [_words(reduced(each)) for each in accepted]
+    value = max(_overlap(words, each) for each in [each for each in others if each] or [[]])
+    return _scored(name or "f1", value, SHARE, metadata, result)
 
 
-_PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")  # also beside a quote or dash that is not ASCII
+_WITHOUT_BLANKS = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
 
 
 def _words(text: str) -> list[str]:
-    return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
+    return text.split() if text.isascii() else _WITHOUT_BLANKS.sub(r" \g<0> ", text).split()
 
 
 def _overlap(words: list[str], others: list[str]) -> float:
@@ -228,80 +418,3 @@ def _overlap(words: list[str], others: list[str]) -> float:
         return float(words == others)
     common = (Counter(words) & Counter(others)).total()
     return 2 * common / (len(words) + len(others))
-
-
-def _no_text(
-    name: str, value: bool | float, metrics: tuple[str, ...], metadata: dict[str, Any], result: Any
-) -> Score:
-    """The score of an answer that is no text."""
-    kind = type(result).__name__
-    metadata["problem"] = f"it compares texts, got {kind}; pass the text of the answer"
-    return Score(name, value, metrics, metadata, unread=True)
-
-
-# --- choices -----------------------------------------------------------------------------------
-
-# What may stand before a letter. No run of it touches another: both would be tried at each length.
-_OPENING = r"[\s*_(\[\"'`]*"
-_CHOSEN = re.compile(
-    r"(?<!not )(?<!n['\u2019]t )(answer|choice|option)(?![A-Z])"
-    rf"{_OPENING}((?:is\b{_OPENING})?(?:[:=]{_OPENING})?)"
-    r"(?-i:(?!a\s+[a-z]))([A-Z])(?![A-Z'\u2019])",  # "the answer is a mammal" picks nothing
-    re.IGNORECASE,
-)
-_BOXED = re.compile(r"\\boxed\{(?:\\text\{)?\s?\(?([A-Za-z])\)?\s?\}")  # as TeX marks an answer
-_LABEL = re.compile(r"[*_(\[\"'`]*([A-Za-z])(?:[)\].:*_\"'`]|\s*$)", re.MULTILINE)
-
-
-def choice_match(
-    result: str | None, expected: str | int, choices: str = "ABCD", *, name: str | None = None
-) -> Score:
-    r"""
-    Whether the answer to a multiple-choice question picks the expected letter.
-
-    Read are, in this order: the last \boxed{B}; the last "answer is (B)", "**Answer:** B", "the
-    right option is B" and the like; the last "option B" that no "not" stands before; a letter that
-    is the whole answer, or its first line, or begins it as a label ("B", "(b) Paris", "B. Paris").
-    An answer that picks nothing is wrong. The metadata have what was read as `choice`.
-
-    Args:
-        expected: the letter, or its position counted from 0.
-        choices: the letters that there are.
-
-    Raises:
-        UsageError: the expected choice is not among the choices.
-    """
-    letters = choices.upper()
-    if type(expected) is int and 0 <= expected < len(letters):
-        right = letters[expected]
-    else:
-        right = str(expected).strip().upper()
-    if len(right) != 1 or right not in letters:
-        raise UsageError(
-            f"choice_match(expected={expected!r}): expected one of {', '.join(letters)}, or its "
-            "position from 0"
-        )
-    metadata = brief({"result": result, "expected": expected})
-    text = text_of(result)
-    if text is None:
-        return _no_text(name or "choice_match", False, ACCURACY, metadata, result)
-    choice = metadata["choice"] = _choice_in(text, letters)
-    return Score(name or "choice_match", choice == right, ACCURACY, metadata)
-
-
-def _choice_in(text: str, letters: str) -> str | None:
-    boxed = [letter.upper() for letter in _BOXED.findall(text) if letter.upper() in letters]
-    if boxed:
-        return str(boxed[-1])
-    mentioned: str | None = None
-    stated: str | None = None
-    for word, link, letter in _CHOSEN.findall(text):
-        if letter.upper() in letters:
-            mentioned = letter.upper()
-            if link or word.lower() == "answer":  # and not "option A is wrong"
-                stated = mentioned
-    if mentioned:
-        return stated or mentioned
-    label = _LABEL.match(text.strip())
-    letter = str(label[1]).upper() if label else ""
-    return letter if letter and letter in letters else None
