@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotFound
+from .calls import ast_evaluation
 from .choices import choice_match
-from .judging import YES_OR_NO, judge
+from .judge import YES_OR_NO, judge
 from .making import brief, evaluator, registry
 from .numbers import numeric_match
-from .structure import ast_evaluation, valid_json
+from .structure import valid_json
 from .texts import contains, exact_match, f1, one_of, regex_match, similarity
 
 __all__ = [
