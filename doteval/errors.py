@@ -5,6 +5,8 @@ code which knows nothing of doteval still catches what it expects.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DotevalError(Exception):
     """The parent of everything that doteval raises on purpose."""
@@ -19,7 +21,14 @@ class DatasetError(DotevalError, ValueError):
 
 
 class RowError(DotevalError, ValueError):
-    """One row that does not fit its columns; it fails that row and no other."""
+    """
+    One row that does not fit its columns; it fails that row and no other.
+
+    Attributes:
+        result: a Result with what is to be kept all the same, such as texts and usage; or None.
+    """
+
+    result: Any = None
 
 
 class ResultError(DotevalError, TypeError):

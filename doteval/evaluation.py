@@ -5,7 +5,7 @@ An evaluation: a function, its dataset, its columns and its policy; and one atte
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -15,9 +15,9 @@ from .concurrency.reading import is_of_another_loop
 from .concurrency.retry import Policy, Retry, as_policy, fitted
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
-from .errors import ResultError, UsageError
+from .errors import ResultError, RowError, UsageError
 from .keys import ATOMS
-from .records import NO_USAGE, Failure, Outcome, Result, Score, Usage
+from .records import Failure, Outcome, Result, Score
 from .redaction import redact, safe_without
 from .text import safe
 
@@ -538,42 +538,6 @@ def _metrics_of(score: Score, name: str) -> tuple[str, ...]:
         raise ResultError(f"the score {score.name!r} of {name}(): {error}") from error
 
 
-def usage_of(usage: Any) -> Usage:
-    """
-    Tokens and cost, from a mapping or an SDK's object.
-
-    Reads `input_tokens` or `prompt_tokens`, `output_tokens` or `completion_tokens`, and `cost`.
-
-    Raises:
-        ResultError: a value is neither None nor a number of 0 or more.
-    """
-    if usage is None:
-        return NO_USAGE
-    get: Callable[[str], Any] = (
-        usage.get if isinstance(usage, Mapping) else lambda name: getattr(usage, name, None)
-    )
-
-    def number(*names: str) -> Any:
-        for name in names:
-            value = get(name)
-            if value is None:
-                continue
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not (0 <= value < 2**63)
-            ):
-                raise ResultError(f"usage has {name}={value!r:.80}; expected a number, 0 or more")
-            return value
-        return None
-
-    return Usage(
-        number("input_tokens", "prompt_tokens"),
-        number("output_tokens", "completion_tokens"),
-        number("cost"),
-    )
-
-
 _ANOTHER_LOOP = (
     " (a client, lock or queue was made on another event loop than that of the rows, as by "
     "asyncio.run() or an `await` in a notebook; make it where the rows use it)"
@@ -601,6 +565,7 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
         type(error).__name__,
         f"{said}{_ANOTHER_LOOP}" if is_of_another_loop(error) else said,
         safe(redact(lines, secrets)[-_LONGEST_TRACEBACK:], newlines=True),
+        error.result if isinstance(error, RowError) else None,
     )
 
 

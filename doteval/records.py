@@ -50,13 +50,18 @@ class Usage(NamedTuple):
     What one call consumed.
 
     Attributes:
-        input_tokens, output_tokens: counts, None where the endpoint did not report them.
+        input_tokens, output_tokens: counts, None where the endpoint did not report them. They are
+            totals, which include what was cached and what was reasoning.
         cost: in whatever currency the caller counts, None where unknown.
+        cached_tokens: those of the input that were read from a cache.
+        reasoning_tokens: those of the output that were reasoning.
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: float | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 NO_USAGE = Usage()
@@ -74,8 +79,8 @@ class Result:
         error: a text. The row then counts as failed, keeps prompt, answer and usage, is not
             tried again within the run, and runs again on resume.
         metadata: a mapping of what else is worth keeping.
-        usage: a mapping with `input_tokens`, `output_tokens` and optionally `cost`, or an
-            SDK's usage object with these attributes.
+        usage: a mapping with `input_tokens`, `output_tokens` and optionally `cost`, the usage or
+            the whole response of any client, or a list of these, which is added up.
 
     Raises:
         TypeError: something among the scores is not a score, or anywhere in the arguments an

@@ -73,7 +73,7 @@ def _entry(
 
 
 def _usage_of(outcome: Result | Failure | None) -> Any:
-    from .evaluation import usage_of
+    from .usage import usage_of
 
     return usage_of(outcome.usage if isinstance(outcome, Result) else None)
 

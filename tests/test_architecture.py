@@ -19,7 +19,7 @@ PACKAGE = Path(doteval.__file__).parent
 # Top to bottom: an import may only point at a room that stands above. A new module gets its
 # place here, and its reason in docs/explanation/design.md.
 ORDER = """
-errors text redaction quantities records keys plugins
+errors text redaction quantities records usage keys plugins
 
 concurrency.evidence     # what attempts show; this room and the next four are arithmetic alone
 concurrency.limit        # how many may be in flight
@@ -49,11 +49,14 @@ statistics.noise         # the spread between and within rows
 statistics               # the face
 metrics
 
+evaluators.answers       # what an answer says, out of its dress
 evaluators.making        # the decorator; what a score keeps of its arguments
 evaluators.texts
 evaluators.numbers
-evaluators.structure     # JSON and function calls
-evaluators.judging
+evaluators.choices
+evaluators.structure     # JSON
+evaluators.calls         # of functions
+evaluators.judge
 evaluators               # the face, with those of plugins
 
 datasets

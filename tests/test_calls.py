@@ -148,7 +148,11 @@ SHAPES = {
     "openai responses": {
         "output": [
             {"type": "reasoning", "summary": []},
-            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "so"}]},
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "so"}],
+            },
             {"type": "function_call", "call_id": "1", "name": "weather", "arguments": TEXT},
         ]
     },
@@ -203,7 +207,7 @@ SHAPES = {
     "assigned": "result = await weather(days=2, city='Paris')",
     "thought": "<think>f(1)?</think>\nweather(days=2, city='Paris')",
     "bytes": b"weather(days=2, city='Paris')",
-}  # fmt: skip
+}
 
 
 def objects(value):
@@ -241,9 +245,17 @@ def test_several_calls_come_in_any_order():
 
 @pytest.mark.parametrize(
     "result",
-    [None, [], "[]", "I can not help.", {"role": "assistant", "content": "No."}, "```\n\n```",
-     {"role": "assistant", "content": [{"type": "text", "text": "No."}]}, {"text": "No."}],
-)  # fmt: skip
+    [
+        None,
+        [],
+        "[]",
+        "I can not help.",
+        {"role": "assistant", "content": "No."},
+        "```\n\n```",
+        {"role": "assistant", "content": [{"type": "text", "text": "No."}]},
+        {"text": "No."},
+    ],
+)
 @pytest.mark.parametrize("expected", [None, [], "[]"])
 def test_no_call_may_be_right(result, expected):
     """An answer without calls is one; a call is not."""
@@ -294,10 +306,13 @@ def test_a_shape_that_is_not_understood_is_unread(result, problem):
         ({"id": 1, "info": {"name": "John"}}, False),
         ({"id": 1, "info": {"name": "John", "mail": "a@b", "x": 1}}, False),
         ({"id": 1, "info": {"name": "John", "mail": "a@b"}, "database": "Other"}, False),
-        ({"id": 1, "info": {"name": "John", "mail": "a@b"}, "of": [{"x": 1}, {"x": 2, "y": 3}]}, True),
+        (
+            {"id": 1, "info": {"name": "John", "mail": "a@b"}, "of": [{"x": 1}, {"x": 2, "y": 3}]},
+            True,
+        ),
         ({"id": 1, "info": {"name": "John", "mail": "a@b"}, "of": [{"x": 1}]}, False),
     ],
-)  # fmt: skip
+)
 def test_lists_of_accepted_values_stand_at_every_level(arguments, right):
     """As in the possible answers of the Berkeley leaderboard, with "" for what may be left out."""
     possible = {

@@ -18,10 +18,9 @@ from doteval.evaluation import (
     failure_of,
     outcome_of,
     parse_columns,
-    usage_of,
 )
 from doteval.metrics import accuracy, pass_at_k, std
-from doteval.records import Failure, Usage
+from doteval.records import Failure
 from tests.travellers import logged
 
 DATA = [("2 + 2", "4")]
@@ -452,27 +451,6 @@ def test_results_compare_and_show_their_parts():
     assert result != Result(Score("a", 1), prompt="!")
     assert result != "a"
     assert repr(Result(True, prompt="?")) == "Result(True, prompt='?')"
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        (None, Usage()),
-        ({}, Usage()),
-        ({"input_tokens": 3, "output_tokens": 5, "cost": 0.25}, Usage(3, 5, 0.25)),
-        (SimpleNamespace(input_tokens=3, output_tokens=0), Usage(3, 0)),
-        (SimpleNamespace(prompt_tokens=7, completion_tokens=2), Usage(7, 2)),
-        (Usage(1, 2, 3.0), Usage(1, 2, 3.0)),
-    ],
-)
-def test_usage_is_read_by_names(usage, expected):
-    assert usage_of(usage) == expected
-
-
-@pytest.mark.parametrize("bad", [-1, "many", float("nan"), True, 2**70])
-def test_a_usage_that_is_no_number_is_an_error(bad):
-    with pytest.raises(ResultError, match="usage has input_tokens="):
-        usage_of({"input_tokens": bad})
 
 
 # ------------------------------------------------------------------- failures

@@ -10,15 +10,15 @@ import random
 import sys
 import time
 import types
-import warnings
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
-from doteval import evaluators
+from doteval import evaluators, foreach, run
 from doteval.errors import NotFound, PluginError, ResultError, RowError, UsageError
 from doteval.evaluators import (
+    Judge,
     ast_evaluation,
     brief,
     choice_match,
@@ -35,7 +35,8 @@ from doteval.evaluators import (
     valid_json,
 )
 from doteval.metrics import accuracy, mean, registry
-from doteval.records import Score
+from doteval.records import Score, Usage
+from doteval.storage import open_store
 from doteval.storage.encoding import dump
 
 
@@ -811,7 +812,15 @@ def test_a_judge_may_give_marks():
         ("Verdict: yes\nbut one more thought", "no clear verdict"),
         ("Verdict: yes\nOn reflection:\nVerdict: no", "contradicting verdicts"),
         ("Reasons.\nyes", "no clear verdict"),
-        ("My verdict: yes", "no clear verdict"),
+        ("Verdict: yes and no", "contradicting verdicts"),
+        ("Verdict: yes, although no would do", "contradicting verdicts"),
+        ("Verdict: yes\nVerdict: yes/no", "contradicting verdicts"),
+        ("Verdict: not yes", "no clear verdict"),
+        ("Verdict: yesterday", "no clear verdict"),
+        ('{"verdict": "maybe"}', "no clear verdict"),
+        ('{"opinion": "yes"}', "no clear verdict"),
+        ("<think>Verdict: yes</think>", "no clear verdict"),
+        ("8/10", "no clear verdict"),
     ],
 )
 def test_an_unclear_verdict_fails_the_row(answer, problem):
@@ -831,6 +840,27 @@ def test_an_unclear_verdict_fails_the_row(answer, problem):
         "> **Verdict**: yes",
         "VERDICT = yes\n\n",
         "# verdict: `yes`",
+        "Verdict: yes (fully)",
+        "Verdict: yes, because it says please.",
+        "Verdict: [yes]",
+        "Verdict - yes",
+        "The verdict is: yes",
+        "Final verdict: yes",
+        "My verdict: yes",
+        "- Verdict: yes",
+        "1. Verdict: yes",
+        "Reasons.\n\nVerdict: yes\n</answer>",
+        "<verdict>Verdict: yes</verdict>",
+        "```\nVerdict: yes\n```",
+        "Reasons.\n```\nVerdict: yes\n```",
+        r"\boxed{yes}",
+        r"Verdict: \boxed{\text{yes}}",
+        '{"verdict": "yes"}',
+        '{"reason": "it is no joke", "Verdict": "Yes"}',
+        '{"verdict": true}',
+        'Sure:\n```json\n{"score": "yes", "why": "{}"}\n```',
+        "<think>Verdict: no</think>Verdict: yes",
+        "Verdict: yes\n\nVerdict: yes",
     ],
 )
 def test_a_clear_verdict_may_be_decorated(answer):
@@ -1091,6 +1121,92 @@ def test_the_truth_of_a_score_is_its_value():
     for score in (f1("a", "a"), Score("label", "cat"), Score("x", math.nan)):
         with pytest.raises(TypeError, match="neither true nor false; write what you mean"):
             bool(score)
+
+
+@pytest.mark.parametrize(
+    ("answer", "mark"),
+    [
+        ("8/10", 8),
+        ("Verdict: 8/10", 8),
+        ("Verdict: 8 out of 10", 8),
+        ("Verdict: 8", 8),
+        ("Verdict: 8.0", 8),
+        ('{"score": 8}', 8),
+        ('{"rating": 8.0}', 8),
+        ("Verdict: 10", 10),
+        ("Verdict: 8/100", None),
+        ("Verdict: 11", None),
+        ("Verdict: 8.5", None),
+        ("Verdict: 7 or 8", None),
+    ],
+)
+def test_a_judge_may_give_marks_out_of_the_highest(answer, mark):
+    """However the mark is written; out of another number it is no mark of this scale."""
+    judged = judge(lambda question: answer, "{result}", verdicts={str(n): n for n in range(1, 11)})
+
+    if mark is None:
+        with pytest.raises(RowError):
+            judged("x")
+    else:
+        assert judged("x").value == mark
+
+
+def test_a_parser_of_ones_own_decides():
+    """It takes the place of the reading, and may find no verdict."""
+    judged = Judge(
+        lambda question: question[-1],
+        "{verdicts}{result}",
+        instructions="Say + or -.",
+        parse={"+": "yes", "-": "no"}.get,
+        name="signs",
+    )
+
+    assert (judged("+").value, judged("-").value) == (True, False)
+    with pytest.raises(RowError, match="no clear verdict"):
+        judged("?")
+
+
+def test_what_a_judge_wrote_and_used_is_kept(tmp_path):
+    """Whatever its verdict; a row without one keeps the answer that was judged, too."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 2}
+    polite = judge(lambda question: (f"{'long ' * 1_000}\n{question[0]}", usage), "{result}")
+
+    @foreach("said", ["yes", "Verdict: no"])
+    def eval_polite(said):
+        return judge(lambda question: (f"{'long ' * 1_000}{said}", usage), "{result}")("answer")
+
+    with pytest.raises(RowError) as caught:
+        polite("x")
+    run(eval_polite, "e", storage=str(tmp_path / "r.db"), progress=False)
+    store = open_store(str(tmp_path / "r.db"))
+    records = list(store.records("e", store.evaluations("e")[0]))
+    store.close()
+
+    assert caught.value.result.usage == usage
+    failed = next(record.outcome for record in records if record.failed)
+    assert (failed.type, failed.result.usage) == ("RowError", Usage(10, 2))
+    assert failed.result.metadata == {"result": "answer", "judgement": "long " * 1_000 + "yes"}
+
+
+def test_a_score_keeps_the_judgement_and_its_usage():
+    """As text, whole up to 20,000 characters."""
+    text = "because " * 1_000 + "\nVerdict: yes"
+    score = judge(lambda question: (text, {"input_tokens": 3, "cost": "0.01"}), "{result}")("x")
+
+    assert score.metadata["judgement"] == text
+    assert score.metadata["usage"]["input_tokens"] == 3
+    assert score.metadata["usage"]["cost"] == 0.01
+
+
+def test_a_label_is_held_against_the_verdict():
+    """So that agreement of judge and people can be told; no label is none."""
+    judged = judge(lambda question: "yes", "{result}")
+
+    assert judged("x", label="No").expected is False
+    assert judged("x", label=None).expected is None
+    with pytest.raises(UsageError, match="label='maybe'.*expected one of yes, no, or None"):
+        judged("x", label="maybe")
+    assert judge(lambda question: "yes", "{label}")(label="anything").expected is None
 
 
 # --- by name ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import NotFound
 from .calls import ast_evaluation
 from .choices import choice_match
-from .judge import YES_OR_NO, judge
+from .judge import YES_OR_NO, Judge, judge
 from .making import brief, evaluator, registry
 from .numbers import numeric_match
 from .structure import valid_json
@@ -21,6 +21,7 @@ from .texts import contains, exact_match, f1, one_of, regex_match, similarity
 
 __all__ = [
     "YES_OR_NO",
+    "Judge",
     "ast_evaluation",
     "brief",
     "choice_match",

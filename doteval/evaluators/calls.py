@@ -141,7 +141,9 @@ def _calls(given: Any) -> list[Call]:
         return _calls_in(text_of(given) or "")
     if isinstance(given, (list, tuple)):
         return [call for each in given for call in _calls(each)]
-    get = given.get if isinstance(given, Mapping) else lambda key: getattr(given, key, None)
+    get: Callable[[str], Any] = (
+        given.get if isinstance(given, Mapping) else lambda key: getattr(given, key, None)
+    )
     called = get("name")
     if isinstance(called, str):
         for key in _ARGUMENTS:
@@ -364,7 +366,7 @@ def _same_name(one: str, other: str, same: Same) -> bool:
 
 
 def _are_accepted(given: Mapping[str, Any], accepted: Mapping[str, Any], same: Same) -> bool:
-    """Whether each value is among those that its key accepts, and none that is needed is left out."""
+    """Whether each value is accepted by its key, and none that is needed is left out."""
     if not given.keys() <= accepted.keys():
         return False
     for key, values in accepted.items():

@@ -44,9 +44,12 @@ _OPTION = (
     "|pilihan|huruf|seçenek|şık|phương án|optie|opcja|buchstabe|alternative|variant|number|no\\."
 )
 _LINK = (
-    "is|are|was|be|being|would|should|must|has|to|will|likely|probably|clearly|definitely|thus|hence"
-    "|therefore|so|then|the|that|correct|right|best|final|most|appropriate|accurate|as(?=\\s+follows)"
-    "|follows|given|by|in|it'?s|here|this|question|problem|of|above|ist|lautet|wäre|die|der|das|den|richtige|korrekte|also|somit"
+    "is|are|was|be|being|would|should|must|has|to|will|likely|probably|clearly|definitely|thus"
+    "|hence"
+    "|therefore|so|then|the|that|correct|right|best|final|most|appropriate|accurate"
+    "|as(?=\\s+follows)"
+    "|follows|given|by|in|it'?s|here|this|question|problem|of|above|ist|lautet|wäre|die|der|das"
+    "|den|richtige|korrekte|also|somit"
     "|es|sería|la|el|las?|correcta|correcto|est|serait|le|bonne|é|e|seria|o|os?|correta|certa|è"
     "|sarebbe|corretta|giusta|adalah|yaitu|ialah|yang|benar|là|đúng|to|jest|prawidłowa|poprawna"
     f"|juiste|correcte|är|er|on|je|doğru|ni|option|a(?=\\s+(?:{_OPTION}))"
@@ -57,12 +60,19 @@ _FAR_ANSWER = (  # Chinese, Japanese, Korean, Hindi, Bengali, Arabic, Urdu, Pers
     "|απάντηση|תשובה|คำตอบ|ตอบ|பதில்|సమాధానం|ഉത്തരം|જવાબ|ਜਵਾਬ"
 )
 _FAR_CHOOSE = "故?[选選](?:择|擇|项|項)?|选为|選ぶ|выбираю|выбрал\\w?|обираю|أختار|اختار|선택"
-_FAR_CORRECT = "正[解确確]|正しい|対|对|정답|맞|옳|सही|सटीक|সঠিক|صحيح|الصحيح|صحیح|درست|верн|правильн|σωστ|נכונ|ถูก"
-_FAR_NOT = "不|非|没|沒|未|错|錯|误|誤|除|ない|違|아니|틀|नहीं|ग़?लत|না|নয়|ভুল|ليس|خطأ|غير|نہیں|غلط|نیست|не|ไม่|ผิด"
+_FAR_CORRECT = (
+    "正[解确確]|正しい|対|对|정답|맞|옳|सही|सटीक|সঠিক|صحيح|الصحيح|صحیح|درست|верн|правильн|σωστ"
+    "|נכונ|ถูก"
+)
+_FAR_NOT = (
+    "不|非|没|沒|未|错|錯|误|誤|除|ない|違|아니|틀|नहीं|ग़?लत|না|নয়|ভুল|ليس|خطأ|غير|نہیں|غلط|نیست|не"
+    "|ไม่|ผิด"
+)
 _CHOOSE = (
     "(?:i|i'd|i'll|i'm|we|let'?s|let me|would|will|shall|to|going|thus|so|therefore|must)\\s+"
     "(?:(?:will|would|shall|to|also|therefore|have|go|finally|now|definitely|have to)\\s+){0,3}"
-    "(?:choose|chose|pick|select|answer|say|guess|vote for|opt for|go with|go for|going with|settle on)"
+    "(?:choose|chose|pick|select|answer|say|guess|vote for|opt for|go with|go for|going with"
+    "|settle on)"
     "|ich (?:wähle|nehme|entscheide mich für)|wähle ich|(?:yo )?(?:elijo|escojo|elegiría)"
     "|je (?:choisis|choisirais|prends)|(?:eu )?escolh[oi]|marco|scelgo|saya memilih|pilih|seçiyorum"
     "|tôi chọn|chọn|wybieram|ik kies"
@@ -75,40 +85,57 @@ _THINK = (
 )
 _CORRECT = (
     "correct|right|true|best|the answer|accurate|most (?:likely|appropriate|accurate|plausible)"
-    "|richtig|korrekt|correcta|correcto|correct[ea]?|juste|exacte?|correta|correto|certa|corretta|esatta"
+    "|richtig|korrekt|correcta|correcto|correct[ea]?|juste|exacte?|correta|correto|certa"
+    "|corretta|esatta"
     "|giusta|benar|tepat|doğru\\w{0,3}|đúng|chính xác|poprawna|prawidłowa|juist|rätt"
 )
-_IS = "is|are|was|must be|would be|should be|seems|looks|appears|ist|wäre|scheint|es|est|é|è|adalah|là|jest|är|er"
+_IS = (
+    "is|are|was|must be|would be|should be|seems|looks|appears|ist|wäre|scheint|es|est|é|è"
+    "|adalah|là|jest|är|er"
+)
 _WRONG = (
-    "(?:(?:is|are|was|were|can|could|would|does|do|did|has|seems|looks|must|may|might|ist|es|est|é|è|adalah|là)"
+    "(?:(?:is|are|was|were|can|could|would|does|do|did|has|seems|looks|must|may|might|ist|es"
+    "|est|é|è|adalah|là)"
     "\\b\\s*(?:be\\s+)?){0,2}"
-    "(?:n'?t\\b|n't|not\\b(?!\\s+(?:option\\s+|answer\\s+)?[(\\[]?[A-Z]\\b)|never\\b|no\\b|also not|clearly not|wrong|incorrect|false|invalid|untrue|implausible"
-    "|impossible|out\\b|eliminated|ruled out|falsch|nicht|incorrect[oa]|fals[oa]|fau(?:x|sse)|errad[oa]"
+    "(?:n'?t\\b|n't|not\\b(?!\\s+(?:option\\s+|answer\\s+)?[(\\[]?[A-Z]\\b)|never\\b|no\\b"
+    "|also not|clearly not|wrong|incorrect|false|invalid|untrue|implausible"
+    "|impossible|out\\b|eliminated|ruled out|falsch|nicht|incorrect[oa]|fals[oa]|fau(?:x|sse)"
+    "|errad[oa]"
     "|sbagliat[oa]|salah|yanlış|sai\\b|fout|✗|✘|❌|×)"
 )
 _DENIED = (
-    "(?:\\bnot|n't|n’t|\\bnever|\\bcannot|\\bno|\\bneither|\\bnor|\\bif|\\bwhether|\\bunless|\\bsuppos\\w{1,3}"
+    "(?:\\bnot|n't|n’t|\\bnever|\\bcannot|\\bno|\\bneither|\\bnor|\\bif|\\bwhether|\\bunless"
+    "|\\bsuppos\\w{1,3}"
     "|\\bassum\\w{1,3}|\\beliminat\\w{1,3}|\\brul\\w{1,3} out|\\bexclud\\w{1,3}|\\bdiscard\\w{0,3}"
-    "|\\binstead of|\\brather than|\\bthan|\\bexcept|\\b(?:all|anything|everything) but|\\bover|\\bunlike|\\bwrong|\\bincorrect|\\bfalse"
-    "|\\bwhy|\\bnicht|\\bkein\\w{0,2}|\\bwenn|\\bfalls|\\bsi|\\bse|\\bpas|\\bnon|\\bnão|\\bbukan|\\bdeğil"
+    "|\\binstead of|\\brather than|\\bthan|\\bexcept|\\b(?:all|anything|everything) but|\\bover"
+    "|\\bunlike|\\bwrong|\\bincorrect|\\bfalse"
+    "|\\bwhy|\\bnicht|\\bkein\\w{0,2}|\\bwenn|\\bfalls|\\bsi|\\bse|\\bpas|\\bnon|\\bnão"
+    "|\\bbukan|\\bdeğil"
     "|\\bkhông|\\bnie|\\bniet|\\bstudent'?s?|\\buser'?s?)"
 )
 _AND = "or|and|oder|und|o|y|ou|et"
-_FOLLOWING = (  # words that go on after the letter A or I; others make an article or a pronoun of it
-    "because|since|as|for|due|given|when|while|where|which|that|but|and|or|not|is|are|in|on|here|by|with|from"
-    "|therefore|although|though|rather|instead|porque|ya|pues|puesto|parce|car|puisque|weil|da|denn|und|oder"
+_FOLLOWING = (  # words that may follow the letter A or I; others make an article of it
+    "because|since|as|for|due|given|when|while|where|which|that|but|and|or|not|is|are|in|on"
+    "|here|by|with|from"
+    "|therefore|although|though|rather|instead|porque|ya|pues|puesto|parce|car|puisque|weil|da"
+    "|denn|und|oder"
     "|pois|karena|sebab|perch[eé]|omdat|want|çünkü|ponieważ|bo|vì|bởi|och|y|et|e|ou|o|şık\\w{0,6}"
 )
 _BACK = re.compile(  # what takes back what was stated before it
-    r"\b(?:no|nope|nein|non|não|wait|hmm+|oops|sorry|actually|correction|rather|instead|scratch that"
-    r"|on second thought\w?|i mean|my mistake|let me re\w{2,10}|reconsider\w{0,3}|re-?evaluat\w{1,3}"
-    r"|i was wrong|that'?s wrong|that is wrong|perdón|pardon|moment)\b[\s]?[,.:;!\u2014\u2013\u2026-]"
-    r"|\b(?:or rather|wait|actually|correction|scratch that|on second thought\w?|i mean|reconsider\w{0,3})\b"
+    r"\b(?:no|nope|nein|non|não|wait|hmm+|oops|sorry|actually|correction|rather|instead"
+    r"|scratch that"
+    r"|on second thought\w?|i mean|my mistake|let me re\w{2,10}|reconsider\w{0,3}"
+    r"|re-?evaluat\w{1,3}"
+    r"|i was wrong|that'?s wrong|that is wrong|perdón|pardon"
+    r"|moment)\b[\s]?[,.:;!\u2014\u2013\u2026-]"
+    r"|\b(?:or rather|wait|actually|correction|scratch that|on second thought\w?|i mean"
+    r"|reconsider\w{0,3})\b"
     r"|不对|不對|等等|更正|いや|待って|아니",
     re.IGNORECASE,
 )
 _DENIED_BEFORE = re.compile(
-    rf"(?:{_DENIED}\s+(?:the|that|an?|my|it'?s|it is|be|die|der|la|le)?\s*(?:correct|right|best|final)?"
+    rf"(?:{_DENIED}\s+(?:the|that|an?|my|it'?s|it is|be|die|der|la|le)?\s*(?:correct|right|best"
+    rf"|final)?"
     r"\s*(?:option|choice|answer)?|\b(?:could|might|may|can) (?:also )?be|\bone of)\s*[(\[]?\Z",
     re.IGNORECASE,
 )
@@ -145,7 +172,7 @@ def _patterns(letters: str) -> _Patterns:
     end = rf"(?!['’](?!d[iıuü]r|t[iıuü]r)|-?[{word}]|\.[{word}]|[+#])"
     goes_on = rf"(?![ \t]+(?!(?:{_FOLLOWING})\b)[a-zà-ɏ])"
     i = r"(?![ \t]+(?!(?:because|since|as|is)\b)[a-z])"
-    # Capitals, but neither article nor pronoun; small letters, in brackets or where nothing goes on.
+    # Capitals, but neither article nor pronoun; small letters, in brackets or at an end.
     plainly = "".join(re.escape(letter) for letter in letters if letter not in "AI") or upper
     pick = "|".join(
         [
@@ -170,7 +197,8 @@ def _patterns(letters: str) -> _Patterns:
         ),
         marked=of(
             rf"\[\[\s?(?P<pick>[{upper}{lower}])\s?\]\]|####\s*{begin}(?-i:([{upper}{lower}])){end}"
-            rf"|[\"'](?:final_?|correct_?)?(?:answer|choice|option|letter|pick|selected)[\"']\s?:\s?"
+            rf"|[\"'](?:final_?|correct_?)?(?:answer|choice|option|letter|pick"
+            rf"|selected)[\"']\s?:\s?"
             rf"[\"']?\(?([{upper}{lower}])(?=[)\"'.:,\s}}]|$)"
         ),
         final=of(
@@ -193,17 +221,20 @@ def _patterns(letters: str) -> _Patterns:
                 rf"\b(?:{_THINK}){gap}(?:option\s+|answer\s+|choice\s+)?{pick}(?=[)\]]?\s*(?:[.,;:!\n(\-–—]|$|\b(?:{_FOLLOWING})\b))"
             ),
             of(
-                rf"\b(?:so|therefore|thus|hence|also|daher|donc|por lo tanto|portanto|quindi|jadi|因此|所以|故)[\s,:]{{1,3}}{option}{pick}(?=[)\]]?\s*(?:[.!\n]|$))"
+                rf"\b(?:so|therefore|thus|hence|also|daher|donc|por lo tanto|portanto|quindi"
+                rf"|jadi|因此|所以|故)[\s,:]{{1,3}}{option}{pick}(?=[)\]]?\s*(?:[.!\n]|$))"
             ),
             of(
                 rf"(?:\b(?:{_OPTION}|{_ANSWER})\s+)?{pick}[)\].:]{{0,2}}\s?(?:\([^()\n]{{0,80}}\)\s?)?\s?"
-                rf"(?:{_IS})\s+(?:(?:the|a|clearly|definitely|probably|likely|thus|therefore|indeed|also|die|der|das|la|le|el|a|o"
+                rf"(?:{_IS})\s+(?:(?:the|a|clearly|definitely|probably|likely|thus|therefore"
+                rf"|indeed|also|die|der|das|la|le|el|a|o"
                 rf"|my|our|most|yang|câu|phương)\s+){{0,3}}(?:{_CORRECT}|final answer|answer)\b"
             ),
             of(rf"{pick}{far}(?:{_FAR_CORRECT})"),
         ),
         verdicts=of(
-            rf"{begin}(?P<pick>[{upper}])[)\].:]{{0,2}}\s?[:\-–—]?\s?(?P<said>yes|no|correct|incorrect|true"
+            rf"{begin}(?P<pick>[{upper}])[)\].:]{{0,2}}\s?[:\-–—]?\s?(?P<said>yes|no|correct"
+            rf"|incorrect|true"
             rf"|false|right|wrong|✓|✔|✅|✗|✘|❌)(?![{word}])"
         ),
         named=of(rf"\b(?:{_OPTION}|{_ANSWER}){gap}{pick}"),

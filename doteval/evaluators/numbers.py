@@ -148,28 +148,36 @@ def _fraction(number: Number) -> Fraction | None:
 _LARGEST_EXPONENT = 10_000
 _SIGN = r"[+-]?[ ]?"
 _PLAIN = (  # digits in groups or not; points, then digits
-    r"(?:[1-9][0-9]{0,2}(?P<{0}>[,'_ ])(?:[0-9]{2,3}(?P={0}))*[0-9]{3}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
+    r"(?:[1-9][0-9]{0,2}(?P<between>[,'_ ])(?:[0-9]{2,3}(?P=between))*[0-9]{3}|[0-9]+)"
+    r"(?:\.[0-9]*)?|\.[0-9]+"
 )
-_TIMES = r"(?:[eE](?P<e>[+-]?[0-9]{1,6})|\s?[*x×·]\s?10\s?(?:\^|\*\*)\s?[({]?(?P<ten>[+-]?[0-9]{1,6})[)}]?)"
+_TIMES = (
+    r"(?:[eE](?P<e>[+-]?[0-9]{1,6})"
+    r"|\s?[*x×·]\s?10\s?(?:\^|\*\*)\s?[({]?(?P<ten>[+-]?[0-9]{1,6})[)}]?)"
+)
 _NUMBER = re.compile(
     rf"(?P<sign>{_SIGN})"
     rf"(?:10\s?(?:\^|\*\*)\s?[({{]?(?P<power>[+-]?[0-9]{{1,6}})[)}}]?"
     rf"|(?:(?P<whole>[0-9]{{1,300}})\s{{1,3}})?(?P<over>[0-9]{{1,300}})\s?/\s?(?P<under>[0-9]{{1,300}})"
-    rf"|(?P<digits>{_PLAIN.replace('{0}', 'between')}){_TIMES}?)"
+    rf"|(?P<digits>{_PLAIN}){_TIMES}?)"
     r"\s?(?P<percent>%|‰|percent\b|per cent\b|pct\b)?"
 )
 _INFINITY = re.compile(r"([+-]?)\s?(?:inf|infinity|∞|\\infty)", re.IGNORECASE)
-_MONEY = r"(?:US|[ACRH]|NZ|S|HK|NT)?[$€£¥₹₽₩₪₫₴₦₱฿₺₿¢]|(?:Rs\.?|USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|kr\.?|zł|元|円)(?![A-Za-z])"
+_MONEY = (
+    r"(?:US|[ACRH]|NZ|S|HK|NT)?[$€£¥₹₽₩₪₫₴₦₱฿₺₿¢]|(?:Rs\.?|USD|EUR|GBP|JPY|CNY|RMB|INR|CHF"
+    r"|kr\.?|zł|元|円)(?![A-Za-z])"
+)
 _MONEY_BEFORE = re.compile(rf"(?<![A-Za-z])(?:([+-])\s?)?(?:{_MONEY})\s?(?=[-+0-9.])")
 _MONEY_AFTER = re.compile(rf"\s?(?:{_MONEY})\Z")
 _POINTS = re.compile(  # which can but separate thousands
     r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:[. ][0-9]{3})+,[0-9]+)"
 )
 
+_BLANKS = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("\u2212\u2012\u2013\ufe63\uff0d\u2010\u2011", "-"),
-        **dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
+        **dict.fromkeys(_BLANKS, " "),
         **dict.fromkeys("\u2019\u02bc\u2032\uff07", "'"),
         **dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\u00ad", ""),
         "\u2044": "/", "\u2215": "/", "\uff0f": "/", "\uff0b": "+", "\uff0c": ",", "\uff0e": ".",
@@ -195,7 +203,8 @@ _TEX = (
     ),
 )
 _DRESS = re.compile(
-    r"</?[A-Za-z][\w:-]{0,30}(?:\s[^<>\n]{0,100})?>|[`\"“”„«»]|~~|__|(?<![0-9])\*{2,3}|\*{2,3}(?![0-9(])"
+    r"</?[A-Za-z][\w:-]{0,30}(?:\s[^<>\n]{0,100})?>|[`\"“”„«»]|~~|__|(?<![0-9])\*{2,3}"
+    r"|\*{2,3}(?![0-9(])"
 )
 
 

@@ -39,7 +39,7 @@ def _without(
     ignore_case: bool,
     ignore_punctuation: bool,
     ignore_articles: bool,
-    normalize: str | None,
+    normalize: Any,
     ignore: tuple[str | re.Pattern[str], ...],
 ) -> Callable[[str], str] | None:
     """A function that makes a text what it is compared as; None where it stays as it is."""

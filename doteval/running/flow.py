@@ -29,7 +29,7 @@ from ..concurrency.retry import Retry
 from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
-from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of, usage_of
+from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of
 from ..keys import ATOMS, Identities, shard_of
 from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
 from ..redaction import safe_without, secrets_of
@@ -39,11 +39,13 @@ from ..reporting.summary import Summary, own_figures, summarise
 from ..statistics.intervals import as_float
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
+from ..usage import read_usage
 from .circumstances import commit_of, version
 from .copies import on_copies
 from .drive import if_abandoned
 from .version import version_of
 
+_FEW = 20  # rows with scores before a figure that none of them told is missed
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 _TICK = 0.1  # seconds between two snapshots for whoever shows progress
@@ -175,6 +177,8 @@ class Flow:
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._tokens = self._cost = 0.0
+        self._usage_told = False
+        self._seen: set[str] = set()  # which figures any usage had
         self._stopped: str | None = None  # by the budget, and why
 
     # ----------------------------------------------------------------------- whole
@@ -518,9 +522,11 @@ class Flow:
                 outcome: Any = failure_of(item.error, self._secrets)
             else:
                 outcome = outcome_of(item.value, self.evaluation.__name__, self._secrets)
-                result = outcome.result if isinstance(outcome, Failure) else outcome
-                if result is not None and result.usage is not None:
-                    usage = usage_of(result.usage)
+            result = outcome.result if isinstance(outcome, Failure) else outcome
+            if result is not None and result.usage is not None:
+                usage, problem = read_usage(result.usage)
+                if problem:
+                    self._tell_usage(problem)
         except Exception as raised:  # what a row returns is theirs, and so is what that raises
             error = raised if isinstance(raised, ResultError) else self._unstorable(item, raised)
             item.error = error
@@ -534,6 +540,10 @@ class Flow:
         if usage is not NO_USAGE:
             self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
             self._cost += usage.cost or 0.0
+            if usage.input_tokens is not None or usage.output_tokens is not None:
+                self._seen.add("tokens")
+            if usage.cost is not None:
+                self._seen.add("cost")
         if self._pace is not None:
             spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
             self._pace.spent(spent, self._clock.time())
@@ -555,6 +565,12 @@ class Flow:
             item.error = problem = self._unstorable(item, error)
             record = record._replace(outcome=failure_of(problem, self._secrets))
             return encode(record, item.text, item.digest, usage, replaces)
+
+    def _tell_usage(self, problem: str) -> None:
+        """Usage that can not be read fails no row; it is told once."""
+        if not self._usage_told:
+            self._usage_told = True
+            self.notes.append(safe_without(self._secrets, problem, 300))
 
     def _unstorable(self, item: RowItem, error: Exception) -> ResultError:
         return ResultError(
@@ -618,13 +634,32 @@ class Flow:
 
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
-        if self._budget is None or self._stopped is not None or self._loop is None:
+        if self._stopped is not None or self._loop is None:
             return
         failed = sum(self.errors.values())
-        elapsed = self._clock.time() - self._began
-        self._stopped = self._budget.spent(elapsed, self._tokens, self._cost, failed, self.done)
+        if self._budget is not None:
+            elapsed = self._clock.time() - self._began
+            self._stopped = self._budget.spent(elapsed, self._tokens, self._cost, failed, self.done)
+        self._stopped = self._stopped or self._blind(self.done - failed)
         if self._stopped is not None:
             self._loop.stop()
+
+    def _blind(self, scored: int) -> str | None:
+        """Which limit can never bind because no row tells what it limits, once some have scores."""
+        if scored < _FEW:
+            return None
+        limits = [
+            ("budget of tokens", "tokens", self._budget and self._budget.tokens),
+            ("budget of cost", "cost", self._budget and self._budget.cost),
+            ("rate limit of tokens", "tokens", self._pace and self._pace.tokens),
+        ]
+        for what, figure, limit in limits:
+            if limit is not None and figure not in self._seen:
+                return (
+                    f"there is a {what}, and none of the first {scored} rows told any {figure}; "
+                    "return Result(usage=…), or leave the limit out"
+                )
+        return None
 
     def _break(self, error: BaseException) -> None:
         """The store refused: stop at once; what is durable stays."""

@@ -30,6 +30,7 @@ RECORD_COLUMNS = (  # beside id, evaluation, run and state
     "key, digest, repeat, position, error, attempts, started, duration, waited, concurrency, "
     "input_tokens, output_tokens, cost"
 )
+_PARTS = ("cached_tokens", "reasoning_tokens")  # of the usage, beside the columns
 ATTEMPT_COLUMNS = (  # beside evaluation and run
     "key, repeat, number, started, duration, outcome, error, message"
 )
@@ -230,6 +231,18 @@ _BODY: dict[str, tuple[Callable[[Any], bool], str]] = {
     "row": (lambda value: isinstance(value, dict), "an object"),
     "error": (_is_text, "a text, or null"),
     "scores": (lambda value: isinstance(value, dict), "an object"),
+    "expected": (lambda value: isinstance(value, dict), "an object"),
+    "unread": (
+        lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        "a list of names",
+    ),
+    "usage": (
+        lambda value: (
+            isinstance(value, dict)
+            and all(value.get(part) is None or _is_number(value[part]) for part in _PARTS)
+        ),
+        "an object with the numbers cached_tokens and reasoning_tokens",
+    ),
     "failure": (
         lambda value: (
             isinstance(value, dict)
@@ -285,7 +298,7 @@ def encode(
     (
         key, position, repeat, _, outcome, attempts, started, duration, waited, concurrency
     ) = record  # fmt: skip
-    input_tokens, output_tokens, cost = usage
+    input_tokens, output_tokens, cost, *parts = usage
     error: str | None = None
     scores: tuple[Any, ...] = ()
     result: Result | None
@@ -297,6 +310,8 @@ def encode(
         result, scores, extra = outcome, outcome.scores, ""
     if result is not None:
         extra += _texts(result, scores)
+    if parts != [None, None]:
+        extra += f', "usage": {dump(dict(zip(_PARTS, parts, strict=True)))}'
     columns = (
         key,
         digest,
@@ -339,10 +354,19 @@ def _texts(result: Result, scores: tuple[Score, ...]) -> str:
     if result.error is not None:
         parts += f', "error": {dump(result.error)}'
     for score in scores:
-        if score.metadata:
-            notes = {score.name: score.metadata for score in scores if score.metadata}
-            return f'{parts}, "scores": {dump(notes)}'
+        if score.metadata or score.unread or score.expected is not None:
+            return parts + _beside(scores)
     return parts
+
+
+def _beside(scores: tuple[Score, ...]) -> str:
+    """What scores have beside their values, by their names."""
+    notes = {score.name: score.metadata for score in scores if score.metadata}
+    expected = {score.name: score.expected for score in scores if score.expected is not None}
+    unread = [score.name for score in scores if score.unread]
+    parts = f', "scores": {dump(notes)}' if notes else ""
+    parts += f', "expected": {dump(expected)}' if expected else ""
+    return parts + (f', "unread": {dump(unread)}' if unread else "")
 
 
 def decode(
@@ -365,10 +389,20 @@ def decode(
     usage = None
     if input_tokens is not None or output_tokens is not None or cost is not None:
         usage = Usage(input_tokens, output_tokens, cost)
-    notes = body.get("scores", {})
+    if "usage" in body:
+        usage = (usage or Usage())._replace(**{part: body["usage"].get(part) for part in _PARTS})
+    notes, expected = body.get("scores", {}), body.get("expected", {})
+    unread = body.get("unread", ())
     result = Result(
         *[
-            Score(name, value_of(value, boolean), tuple(metrics), notes.get(name))
+            Score(
+                name,
+                value_of(value, boolean),
+                tuple(metrics),
+                notes.get(name),
+                expected.get(name),
+                name in unread,
+            )
             for name, value, boolean, metrics in scores
         ],
         prompt=body.get("prompt"),
