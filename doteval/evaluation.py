@@ -5,7 +5,7 @@ An evaluation: a function, its dataset, its columns and its policy; and one atte
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
