@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
+EMPTY = "the answer is empty"  # the `problem` of an unread score that had nothing to read
+DIFFERING = "types differ"  # how the `problem` begins where an answer could not be equal
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -105,6 +105,7 @@ def _listed(store: Store) -> list[Listed]:
     "show what came out of an experiment",
     "doteval show baseline\n"
     "doteval show baseline --errors            # the rows that failed, and why\n"
+    "doteval show baseline --unread            # whose answer could not be read\n"
     "doteval show baseline --full              # every record with its texts\n"
     "doteval show baseline --watch             # while it runs in another terminal\n"
     "doteval show baseline --evaluation eval_sums --concurrency\n"
@@ -117,6 +118,7 @@ def _listed(store: Store) -> list[Listed]:
     ),
     option("--full", action="store_true", help="every record: row, prompt, answer, scores, error"),
     option("--errors", action="store_true", help="the failed records, with what they said"),
+    option("--unread", action="store_true", help="the records whose answer could not be read"),
     option(
         "--concurrency",
         action="store_true",
@@ -129,7 +131,7 @@ def _listed(store: Store) -> list[Listed]:
 def show(call: Call) -> int:
     """What is stored of an experiment."""
     if call.options.watch:
-        _plain(call, "full", "errors", "concurrency", "json")
+        _plain(call, "full", "errors", "unread", "concurrency", "json")
         return watch(call, _show)
     with paged(call) as pages:
         _show(pages)
@@ -145,7 +147,7 @@ def _show(call: Call) -> bool:
             _json(call, store, names)
         elif options.concurrency:
             _concurrency(call, store, names)
-        elif options.errors or options.full:
+        elif options.errors or options.full or options.unread:
             _records(call, store, names)
         else:
             return _blocks(call, store, names)
@@ -220,7 +222,7 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> None:
     """The records one by one, as they are read."""
     from ..reporting.details import failure_lines, record_lines
 
-    lines = record_lines if call.options.full else failure_lines
+    lines = failure_lines if call.options.errors and not call.options.full else record_lines
     for at, (name, called) in enumerate(names.items()):
         call.show([""] if at else [])
         call.say(call.terminal.paint(call.terminal.shown(called), "strong"))
@@ -229,12 +231,25 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> None:
             none = False
             call.say("", *lines(record, call.terminal))
         if none:
-            call.say("  no row failed" if call.options.errors else "  no records")
+            call.say(_none(call))
 
 
 def _read(call: Call, store: Store, name: str) -> Iterator[Record]:
     failed = True if call.options.errors else None
-    return store.records(call.options.experiment, name, failed=failed)
+    records = store.records(call.options.experiment, name, failed=failed)
+    return filter(_is_unread, records) if call.options.unread else records
+
+
+def _none(call: Call) -> str:
+    if call.options.unread:
+        return "  every answer could be read"
+    return "  no row failed" if call.options.errors else "  no records"
+
+
+def _is_unread(record: Record) -> bool:
+    """Whether the answer could not be read by one of the scores."""
+    scores = getattr(record.outcome, "scores", ())  # a failure has none
+    return any(score.unread for score in scores)
 
 
 def _json(call: Call, store: Store, names: dict[str, str]) -> None:
@@ -251,7 +266,7 @@ def _json(call: Call, store: Store, names: dict[str, str]) -> None:
     for at, name in enumerate(names):
         told = as_json(summarise(store, experiment, name).to_dict())
         call.show([","] if at else [])
-        if call.options.full or call.options.errors:
+        if call.options.full or call.options.errors or call.options.unread:
             call.say(f'{told[:-2]},\n  "records": [')
             call.show(_json_records(_read(call, store, name)))
             told = "  ]\n}"

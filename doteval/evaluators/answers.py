@@ -11,9 +11,8 @@ import re
 import unicodedata
 from typing import Any
 
-from ..records import Score
+from ..records import EMPTY, Score
 
-EMPTY = "the answer is empty"
 _ONLY_REASONING = "there is nothing but reasoning"
 _MOST_BITS = 8_192  # of an integer; from about 14,000 on the interpreter refuses to print it
 

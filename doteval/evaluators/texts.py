@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import UsageError
-from ..records import Score
+from ..records import DIFFERING, Score
 from .answers import text_of, unread
 from .making import ACCURACY, SHARE, brief
 
@@ -123,7 +123,7 @@ def exact_match(
     )
     same = _equal(result, expected, reduced)
     if not same and type(result) is not type(expected) and _differ(result, (expected,)):
-        metadata["problem"] = f"types differ: {_kind(result)} and {_kind(expected)}"
+        metadata["problem"] = f"{DIFFERING}: {_kind(result)} and {_kind(expected)}"
     return _scored(name or "exact_match", same, ACCURACY, metadata, result)
 
 
@@ -155,7 +155,7 @@ def one_of(
     )
     found = any(_equal(result, each, reduced) for each in accepted)
     if not found and _differ(result, accepted):
-        metadata["problem"] = f"types differ: {_kind(result)} and {_kind(accepted[0])}"
+        metadata["problem"] = f"{DIFFERING}: {_kind(result)} and {_kind(accepted[0])}"
     return _scored(name or "one_of", found, ACCURACY, metadata, result)
 
 

@@ -31,6 +31,7 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     if result is not None:
         fields += [("prompt", result.prompt), ("answer", result.model_response)]
         fields += [("metadata", result.metadata or None)]
+        fields += [(f"unread: {name}", why) for name, why in _unread(result)]
     if isinstance(outcome, Failure):
         fields += [("error", outcome.message), ("traceback", outcome.traceback.rstrip() or None)]
     shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
@@ -68,6 +69,13 @@ def verdict(record: Record) -> int:
                 return WRONG
             found = RIGHT
     return found
+
+
+def _unread(result: Result) -> Iterator[tuple[str, str]]:
+    """The names of the scores that could not read the answer, and why."""
+    for score in result.scores:
+        if isinstance(score, Score) and score.unread:
+            yield score.name, str((score.metadata or {}).get("problem", "it was not said why"))
 
 
 def row_label(column: str) -> str:

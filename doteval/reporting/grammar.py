@@ -127,6 +127,8 @@ FIGURES: Mapping[str, Figure] = {
     "missing": Figure(lambda summary: summary.missing, lambda summary: summary.total),
     "stale": Figure(lambda summary: summary.stale),
     "versions": Figure(lambda summary: max(1, len(summary.versions)) if summary.done else 0),
+    "unread": Figure(lambda summary: summary.unread, lambda summary: summary.scored),
+    "empty": Figure(lambda summary: summary.empty, lambda summary: summary.scored),
     "scored": Figure(lambda summary: summary.scored),
     "coverage": Figure(lambda summary: summary.coverage, is_share=True),
     "duration": Figure(lambda summary: summary.duration),

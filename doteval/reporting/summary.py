@@ -65,6 +65,8 @@ class Summary:
             are others in the last one), and `commit`, the last one first. () where all are of one.
         shards: where the last run was of a shard: the status of each shard's last run by its name,
             such as "2/4"; "absent" where nobody has run it here.
+        readings: by score, `of` how many values, and how many of their answers were `unread`,
+            `empty`, or `differing` in type from what was expected; only scores that have some.
     """
 
     experiment: str
@@ -96,6 +98,27 @@ class Summary:
     shards: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     versions: tuple[Mapping[str, Any], ...] = ()
+    readings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def unread(self) -> int:
+        """Records whose answer a score could not read; of several scores, those of the most."""
+        return max((each["unread"] for each in self.readings.values()), default=0)
+
+    @property
+    def empty(self) -> int:
+        """Records whose answer was empty; of several scores, those of the most."""
+        return max((each["empty"] for each in self.readings.values()), default=0)
+
+    @property
+    def alike(self) -> tuple[str, ...]:
+        """A sentence for each score of which all of ten or more answers are wrong in one way."""
+        return tuple(
+            f"{name}: all {text.count(each['of'])} answers {_WRONG[kind]}"
+            for name, each in self.readings.items()
+            for kind in _WRONG
+            if each["of"] >= _MANY and each[kind] == each["of"]
+        )
 
     @property
     def done(self) -> int:
@@ -131,6 +154,9 @@ class Summary:
             "failed": self.failed,
             "missing": self.missing,
             "stale": self.stale,
+            "unread": self.unread,
+            "empty": self.empty,
+            "readings": {name: dict(each) for name, each in self.readings.items()},
             "success_rate": self.success,
             "duration": self.duration,
             "rows_per_second": self.rate,
@@ -199,6 +225,12 @@ class Summary:
         )
 
 
+_MANY = 10  # answers; fewer may be wrong in one way by chance
+_WRONG = {
+    "unread": "could not be read; `show --unread` says why",
+    "empty": "are empty; does the function return what the model said?",
+    "differing": "are of another type than what is expected, as texts of a CSV are beside numbers",
+}
 _LONGEST_NAME = 80  # characters shown of a name in a notebook
 
 
@@ -264,6 +296,14 @@ def summarise(
         shards=shards_of(runs),
         kept=tuple(recollected),
         versions=_versions(store, runs),
+        readings={
+            name: {
+                "of": facts["trials"],
+                **{kind: facts.get(kind, 0) for kind in ("unread", "empty", "differing")},
+            }
+            for name, facts in tally.scores.items()
+            if any(facts.get(kind) for kind in ("unread", "empty", "differing"))
+        },
     )
 
 

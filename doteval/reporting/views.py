@@ -86,6 +86,7 @@ def summary_lines(
     for label, facts in (
         ("rows", [_rows(summary)]),
         ("scores", _scores(summary, terminal)),
+        ("answers", _readings(summary, terminal)),
         ("bounds", _bounds(summary, terminal)),
         ("versions", _versions(summary, terminal)),
         ("time", [_times(summary)]),
@@ -208,6 +209,26 @@ def _rows(summary: Summary) -> list[Piece]:
     if summary.groups is not None:
         pieces.append(Piece(plural(summary.groups, "group")))
     return pieces
+
+
+_MANY_UNREAD = 0.10  # of the answers: then the figure says little about the model
+
+
+def _readings(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    """How many answers could not be read, and what is wrong in one way with all of them."""
+    told = []
+    for name, each in summary.readings.items():
+        pieces = [Piece(terminal.shown(name, LONGEST_NAME))]
+        for kind in ("unread", "empty"):
+            share = each[kind] / each["of"]
+            if share:
+                style = "warn" if share > _MANY_UNREAD else ""
+                pieces.append(
+                    Piece(f"{text.count(each[kind])} {kind} ({text.percent(share)})", style)
+                )
+        if len(pieces) > 1:
+            told.append(pieces)
+    return told + [_words(sentence, terminal) for sentence in summary.alike]
 
 
 def _times(summary: Summary) -> list[Piece]:

@@ -24,6 +24,7 @@ from .encoding import (
     attempt_columns,
     dump,
     load,
+    marks_in,
     storable,
     value_of,
     value_to,
@@ -380,10 +381,11 @@ class _Adoption:
         self._records.append((id, self._evaluation, run, fact.state, *fact.columns))
         self._bodies.append((id, fact.body))
         self._text += len(fact.body)
+        mark = marks_in(fact.body)
         for name, value in fact.scores:
             if name not in self._scores:
                 raise Contradiction(f"evaluation {self._name!r} has no score {name!r}")
-            self._values.append((id, self._scores[name], *value_to(value)))
+            self._values.append((id, self._scores[name], *value_to(value, mark(name))))
         if len(self._records) >= _PAGE or self._text >= _PAGE_TEXT:
             self._flush()
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import StoreError
 from ..keys import described, fields_of, is_missing
-from ..records import Attempt, Failure, Record, Result, Score, Usage
+from ..records import DIFFERING, EMPTY, Attempt, Failure, Record, Result, Score, Usage
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it
@@ -332,7 +332,7 @@ def encode(
         raise ValueError(f"its texts have {len(body):,} characters, more than a store can hold")
     if len(scores) > 1:
         _check_names(scores)
-    values = tuple([value_to(score.value) for score in scores])
+    values = tuple([value_to(score.value, _mark(score.unread, score.metadata)) for score in scores])
     return Entry(record, columns, body, scores, values, replaces)
 
 
@@ -426,29 +426,51 @@ def decode(
     )  # fmt: skip
 
 
-def value_to(value: bool | int | float) -> tuple[Any, int]:
+UNREAD, VOID, OTHER_TYPE = 2, 4, 8  # beside 1, a bool, in the column `boolean`
+
+
+def _mark(unread: bool, metadata: Any) -> int:
+    """How an answer was read, for the column `boolean`, which is added up."""
+    if not unread:
+        problem = metadata.get("problem") if metadata else None
+        return OTHER_TYPE if isinstance(problem, str) and problem.startswith(DIFFERING) else 0
+    return VOID if metadata and metadata.get("problem") == EMPTY else UNREAD
+
+
+def marks_in(body: str) -> Callable[[str], int]:
+    """A function that tells of the name of a score how its answer was read, by the document."""
+    if '"unread": [' not in body and DIFFERING not in body:
+        return lambda name: 0
+    document = load_body(body)
+    unread, notes = document.get("unread", ()), document.get("scores", {})
+    return lambda name: _mark(
+        name in unread, notes[name] if isinstance(notes.get(name), dict) else None
+    )
+
+
+def value_to(value: bool | int | float, mark: int = 0) -> tuple[Any, int]:
     """
-    A score's value as SQLite holds it, and 1 where it is a bool: that becomes a number, NaN will
-    be NULL, and what passes 63 bits is text.
+    A score's value as SQLite holds it, and the mark with 1 added where it is a bool: that becomes
+    a number, NaN will be NULL, and what passes 63 bits is text.
 
     Raises:
         ValueError: it is an integer of more digits than Python reads.
     """
     if value is True or value is False:
-        return int(value), 1
+        return int(value), 1 + mark
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         if value.bit_length() > _LONGEST_INT:
             digits = round(value.bit_length() * 0.30103)
             raise ValueError(f"a score is an integer of {digits:,} digits; 4,200 can be kept")
-        return str(value), 0
-    return value, 0
+        return str(value), mark
+    return value, mark
 
 
 def value_of(stored: Any, boolean: int) -> bool | int | float:
     """The value that `value_to` was given."""
     if stored is None:
         return float("nan")
-    if boolean:
+    if boolean & 1:
         return bool(stored)
     if isinstance(stored, str):
         return int(stored)

@@ -371,7 +371,7 @@ def _is_score(row: tuple[Any, ...]) -> bool:
         value_of(value, boolean)
     except ValueError:
         return False
-    return isinstance(name, int) and boolean in (0, 1) and not isinstance(value, bytes)
+    return isinstance(name, int) and boolean in range(16) and not isinstance(value, bytes)
 
 
 def _mended(row: tuple[Any, ...], columns: Iterable[str]) -> tuple[Any, ...]:

@@ -90,7 +90,7 @@ CREATE TABLE scores (
     record INTEGER NOT NULL,            -- records.id
     name INTEGER NOT NULL,              -- score_names.id
     value,                              -- number; NULL: NaN; text: an integer beyond 63 bits
-    boolean INTEGER NOT NULL,           -- 1: the value is True or False
+    boolean INTEGER NOT NULL,           -- 1: True or False; + 2 unread, 4 empty, 8 of another type
     PRIMARY KEY (record, name)
 ) WITHOUT ROWID;
 CREATE TABLE attempts (                 -- the ledger: failed attempts, paid and without scores

@@ -26,16 +26,20 @@ _TOTALS = (
 )
 _MOMENTS = (
     "SELECT count(*), {trials}, min(boolean), count(value), sum(value), sum(value * value), "
-    "min(value), max(value) FROM ({rows})"
+    "min(value), max(value), sum(unread), sum(empty), sum(differing) FROM ({rows})"
 )
-_VALUES = "SELECT boolean, value * 1.0 AS value FROM "
+_VALUES = (
+    "SELECT boolean & 1 AS boolean, value * 1.0 AS value, boolean >> 1 & 1 AS unread, "
+    "boolean >> 2 & 1 AS empty, boolean >> 3 & 1 AS differing FROM "
+)
 _SCORES = (
     "records JOIN scores ON record = records.id AND name = ? WHERE evaluation = ? AND state = 0"
 )
 # NaN is NULL, and so is its row's mean.
 _MEANS = (
-    "SELECT count(*) AS trials, min(boolean) AS boolean, CASE WHEN count(value) = count(*) "
-    f"THEN avg(value) END AS value FROM {_SCORES} GROUP BY key"
+    "SELECT count(*) AS trials, min(boolean & 1) AS boolean, sum(boolean >> 1 & 1) AS unread, "
+    "sum(boolean >> 2 & 1) AS empty, sum(boolean >> 3 & 1) AS differing, "
+    f"CASE WHEN count(value) = count(*) THEN avg(value) END AS value FROM {_SCORES} GROUP BY key"
 )
 
 
@@ -55,7 +59,8 @@ class Tally:
         input_tokens, output_tokens, cost: sums; None where no record reported any.
         repeats: the most records that one row has.
         scores: by name: `metrics` (names), `boolean`, `trials` (how many values), and over the
-            rows, each the mean of its repeats, `n`, `total`, `squares`, `low`, `high` and `nans`.
+            rows, each the mean of its repeats, `n`, `total`, `squares`, `low`, `high` and `nans`;
+            and how many values are `unread`, `empty`, and `differing` in type from the expected.
         began, ended: Unix seconds of the first start and the last end of a live record.
     """
 
@@ -184,7 +189,7 @@ def _moments(
 def _scores(names: list[Any], moments: list[list[Any]]) -> dict[str, dict[str, Any]]:
     found = {}
     for (_, name, metrics), added in zip(names, moments, strict=True):
-        n, trials, boolean, numbers, total, squares, low, high = added[0]
+        n, trials, boolean, numbers, total, squares, low, high, *read = added[0]
         if n:
             found[name] = {
                 "metrics": load(metrics),
@@ -196,5 +201,6 @@ def _scores(names: list[Any], moments: list[list[Any]]) -> dict[str, dict[str, A
                 "low": low,
                 "high": high,
                 "nans": n - numbers,
+                **dict(zip(("unread", "empty", "differing"), read, strict=True)),
             }
     return found
