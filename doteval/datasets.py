@@ -15,8 +15,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from .errors import DatasetError, RowError
-from .keys import fields_of
 from .plugins import Registry, hint
+from .records import ATOMS
 from .text import safe
 
 if TYPE_CHECKING:
@@ -65,11 +65,15 @@ def _bind_other(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
         if len(row) == len(columns):
             return tuple(row)
         raise RowError(_sequence_misfit(columns, row))
+    if len(columns) == 1 and type(row) in ATOMS:
+        return (row,)
     keys = _keys_of(row)
     if keys is not None:
         if all(column in keys for column in columns):
             return tuple(row[column] for column in columns)
         raise RowError(_missing(columns, keys, row))
+    from .keys import fields_of  # loads OpenSSL; a dataset is written down before anything runs
+
     fields = fields_of(row)
     if fields is not None and all(column in fields for column in columns):
         return tuple(getattr(row, column) for column in columns)

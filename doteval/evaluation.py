@@ -16,8 +16,7 @@ from .concurrency.retry import Policy, Retry, as_policy, fitted
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, RowError, UsageError
-from .keys import ATOMS
-from .records import Failure, Outcome, Result, Score
+from .records import ATOMS, Failure, Outcome, Result, Score
 from .redaction import redact, safe_without
 from .text import safe
 

@@ -20,8 +20,8 @@ from hashlib import blake2b
 from typing import Any
 
 from .errors import DatasetError
+from .records import ATOMS
 
-ATOMS = frozenset({str, int, float, bool, type(None), bytes})
 # What the values of subclasses count as. Not `str(value)`, which the subclass may redefine.
 _PLAINER: dict[type, Callable[[Any], Any]] = {
     str: str.__str__,

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Union
 
 EMPTY = "the answer is empty"  # the `problem` of an unread score that had nothing to read
 DIFFERING = "types differ"  # how the `problem` begins where an answer could not be equal
+# Types whose values never change and hold nothing.
+ATOMS = frozenset({str, int, float, bool, type(None), bytes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,12 @@ class Result:
             flat = tuple(scores[0])
         for score in flat:
             if isinstance(score, Score):
-                _refuse_awaitable(f"the score {score.name!r}", score.value, score.metadata)
+                notes = score.metadata
+                if type(score.value) not in ATOMS or not (
+                    notes is None
+                    or (type(notes) is dict and ATOMS.issuperset(map(type, notes.values())))
+                ):  # seldom: what is asked of every row is asked without a call
+                    _refuse_awaitable(f"the score {score.name!r}", score.value, notes)
             elif not isinstance(score, (bool, int, float)):
                 _refuse_awaitable("scores (Score, bool or a number)", score)
                 raise TypeError(
@@ -127,7 +134,7 @@ class Result:
             ("metadata=", metadata),
             ("usage=", usage),
         ):
-            if type(value) not in _ATOMS:  # as nearly always
+            if type(value) not in ATOMS:  # as nearly always
                 _refuse_awaitable(name, value)
         self.scores = flat
         self.prompt = prompt
@@ -152,7 +159,6 @@ class Result:
     __hash__ = None  # type: ignore[assignment]  # it holds whatever the caller put in
 
 
-_ATOMS = frozenset({str, int, float, bool, type(None), bytes})
 _CONTAINERS = (list, tuple, set, frozenset, Mapping)
 
 
@@ -167,7 +173,7 @@ def _refuse_awaitable(place: str, *values: Any) -> None:
     while left:
         value = left.pop()
         kind = type(value)
-        if kind in _ATOMS or id(value) in seen:
+        if kind in ATOMS or id(value) in seen:
             continue
         if hasattr(kind, "__await__"):
             raise TypeError(

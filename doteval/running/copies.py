@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from ..keys import ATOMS, is_stable
+from ..keys import is_stable
+from ..records import ATOMS
 
 
 def on_copies(function: Callable[..., Any], row: Mapping[str, Any]) -> Any:

@@ -30,8 +30,8 @@ from ..concurrency.strategies import as_mapping, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of
-from ..keys import ATOMS, Identities, shard_of
-from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
+from ..keys import Identities, shard_of
+from ..records import ATOMS, LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot

@@ -88,6 +88,13 @@ def test_a_store_of_a_stranger_is_not_used(here):
     assert project(here / "mine") is None
 
 
+def test_the_root_of_the_disk_ends_the_search(here):
+    """Where neither the home directory nor somebody else's folder did."""
+    top = Path(here.anchor)
+
+    assert project(top) in (None, top)
+
+
 def test_a_folder_that_is_not_there_belongs_to_no_project(here):
     """Nothing can be known of it."""
     assert project(here / "gone") is None
