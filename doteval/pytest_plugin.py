@@ -336,6 +336,9 @@ def _is_overlooked(collector: pytest.Module | pytest.Class, name: str, owner: ty
     """Whether pytest passes over a class of evaluations that does not say `__test__ = False`."""
     if not any(map(_is_evaluation, vars(owner).values())):
         return False
+    module: Any = collector.getparent(pytest.Module)
+    if owner.__module__ != module.obj.__name__:  # it is another file's
+        return False
     if getattr(owner, "__test__", True) is False:
         return False
     return _is_test_case(owner) or not collector.istestclass(owner, name)

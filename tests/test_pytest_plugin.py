@@ -356,9 +356,11 @@ def test_a_named_file_may_be_left_out_on_purpose(project: Project) -> None:
 def test_evaluations_of_a_class_that_is_not_collected_are_told(project: Project) -> None:
     """Of another name, or a TestCase; not one to inherit from, nor with `__test__ = False`."""
     body = SUMS.partition("\n\n")[2].replace("\n", "\n    ").replace("(a, b)", "(self, a, b)")
+    start = "from doteval import foreach\nclass Elsewhere:\n    "
+    project.write("library.py", f"{start}{body}\n")
     project.write(
         "eval_class.py",
-        "import unittest\nfrom doteval import foreach\n"
+        "import unittest\nfrom doteval import foreach\nfrom library import Elsewhere\n"
         + "".join(
             f"\nclass {head}:\n    {body}\n"
             for head in ("EvalThing", "Case(unittest.TestCase)", "Base", "TestGood(Base)", "Meant")

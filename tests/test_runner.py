@@ -1300,6 +1300,8 @@ def test_a_method_is_named_with_its_class():
 
 
 class Outer:
+    __test__ = False  # run by hand
+
     @foreach("n", [1])
     def eval_m(self, n):
         return True
