@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from doteval import Score, foreach, run
-from doteval.errors import NotFound, UsageError
+from doteval.errors import NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Attempt, Run, Usage
 from doteval.storage import Store, open_store
 from doteval.storage.archive import Kept, Opening, Paid, Ran
 from doteval.storage.exchange import export_lines, import_lines
+from doteval.storage.sqlite import SqliteStore
 from tests.stocked import BEGAN, EVALUATION, HOSTILE, recorded, right, stock, wrong
 
 OTHER = "tests/eval_y.py::eval_y[a]"
@@ -419,3 +420,26 @@ def test_facts_can_go_from_store_to_store(store: Store, other: Store) -> None:
     assert amount.records == 14
     assert repr(list(other.facts("first"))) == repr(list(store.facts("first")))
     assert {type(fact) for fact in other.facts("first")} == {Opening, Ran, Kept, Paid}
+
+
+@pytest.mark.xfail(
+    strict=True, raises=StoreError, reason="waits for: One store, one stream, one table, one page"
+)
+def test_a_run_beside_an_import_waits_for_no_more_than_a_page(store: Store, tmp_path: Path) -> None:
+    """An import of an hour must not cost what a run has finished meanwhile."""
+    stock(store, "first", [right(n) for n in range(1_201)])
+    lines = lines_of(store)
+    path = tmp_path / "one.db"
+    running = SqliteStore(path, tmp_path, busy=0.05)
+    number = running.begin(Run("cd" * 16, "other", EVALUATION, BEGAN, None, 0.0, "running", 1, {}))
+
+    def slowly() -> Iterator[bytes]:
+        for at, line in enumerate(lines):
+            if at == 1_100:
+                running.total(number, 5)
+            yield line
+
+    try:
+        import_lines(store, slowly(), "again")
+    finally:
+        running.close()
