@@ -122,7 +122,7 @@ def test_any_name_of_an_experiment_resumes_and_stays_in_the_store(folder, name):
 
 
 def test_a_metric_that_nobody_knows_any_more_does_not_break_show(folder, monkeypatch, capsys):
-    """The rest is shown, and the metric that is gone is named."""
+    """The rest is shown, and the metric that is gone is named with the figure that its run kept."""
     known = metrics.registry
     monkeypatch.setattr(known, "_registered", dict(known._registered))
 
@@ -141,7 +141,8 @@ def test_a_metric_that_nobody_knows_any_more_does_not_break_show(folder, monkeyp
 
     assert code == 0
     assert "mean  1 " in shown
-    assert "unknown   size.mine: " in shown
+    assert "mine  3 " in shown
+    assert "kept      size.mine is as its run computed it: there is no metric 'mine'" in shown
 
 
 def test_rows_that_are_mappings_give_their_values(folder):
