@@ -171,8 +171,10 @@ def _is_figure(value: Any) -> bool:
 
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
-        ("doteval", "python", "platform", "commit", "source", "copy_of"), (_is_text, "a text")
+        ("doteval", "python", "platform", "commit", "source", "named", "copy_of"),
+        (_is_text, "a text"),
     ),
+    **dict.fromkeys(("code", "config"), (lambda value: isinstance(value, dict), "an object")),
     "strategy": (
         lambda value: isinstance(value, dict) and isinstance(value.get("name", ""), str),
         "an object with a name",
