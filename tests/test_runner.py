@@ -577,7 +577,7 @@ def test_a_changed_function_is_told(store):
     runner.drive(second.run)
 
     assert first.notes == []
-    assert "the source of eval_n has changed" in second.notes[0]
+    assert "changed since the last run: the code of " in second.notes[0]
 
 
 def test_stale_rows_are_told(store):

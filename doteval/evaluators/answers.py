@@ -8,7 +8,6 @@ could begin within it.
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from ..records import EMPTY, Score
@@ -155,6 +154,8 @@ def plain(text: str) -> str:
     full-width, bold or in a circle becomes the letter that it is.
     """
     if not text.isascii():
+        import unicodedata  # 1 MB of tables, needed only for text that is not ASCII
+
         text = _CONTROLS.sub("", unicodedata.normalize("NFKC", text))
     for pattern in (_STRUCK, _TEX, _TAG, _LINE, _EMPHASIS):
         text = pattern.sub("", text)

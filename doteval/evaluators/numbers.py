@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Union
@@ -223,6 +222,8 @@ def _digit(char: str) -> str:
     """A decimal digit of any script as that of ASCII, a fraction as a quotient."""
     if char < "\x7f":
         return char
+    import unicodedata  # 1 MB of tables, needed only for text that is not ASCII
+
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)

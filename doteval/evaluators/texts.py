@@ -5,7 +5,6 @@ Evaluators that compare texts.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -60,6 +59,8 @@ def _without(
         if normalize is not None and not text.isascii():
             if "K" in normalize:
                 text = text.translate(_TYPED)
+            import unicodedata  # see _unpunctuated
+
             text = unicodedata.normalize(normalize, text)
         if ignore_case:
             text = text.casefold()
@@ -84,6 +85,8 @@ def _unpunctuated(text: str) -> str:
     text = text.translate(_NO_PUNCTUATION)
     if text.isascii():
         return text
+    import unicodedata  # 1 MB of tables, needed only for text that is not ASCII
+
     return "".join(" " if unicodedata.category(char)[0] == "P" else char for char in text)
 
 

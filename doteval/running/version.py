@@ -194,6 +194,7 @@ class _Reach:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._trees: dict[str, _Tree | None] = {}
+        self._named: dict[str, _Tree] = {}
         self._seen: set[tuple[int, str]] = set()
         self._kept: list[object] = []  # so that no number of `_seen` is used again
         self.found: dict[str, str] = {}
@@ -269,7 +270,7 @@ class _Reach:
         """
         self.meet(place, type(value))  # of the user's own, it is a part of what is reached
         file, _, name = place.rpartition("::")
-        tree = next((each for each in self._trees.values() if each and each.name == file), None)
+        tree = self._named.get(file)
         made = None if tree is None else tree.assignment(name)
         fixed = isinstance(value, _IMMUTABLE) and not (made and _words(made) & _CHANGING)
         if tree is not None and made is not None and not fixed:
@@ -309,7 +310,9 @@ class _Reach:
             return None
         if file not in self._trees:
             name = self._name_of(file)
-            self._trees[file] = None if name is None else _Tree.read(file, name)
+            tree = self._trees[file] = None if name is None else _Tree.read(file, name)
+            if tree is not None:
+                self._named.setdefault(tree.name, tree)
         return self._trees[file]
 
     def _name_of(self, file: str) -> str | None:
