@@ -59,6 +59,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         for model in ("a", "b"):
             rows = [ticket(n, experiment, model) for n in range(40)]
             stock(opened, experiment, rows, evaluation=f"eval_t.py::eval_tickets[{model}]")
+    for position, temperature in enumerate((0.7, 0)):
+        header = {"config": {"temperature": temperature, "model": "m"}, "code": {"f": "abc"}}
+        stock(opened, "two", [right(position)], header=header)
     yield opened
     opened.close()
 
@@ -117,7 +120,7 @@ PNG = (  # one red dot
 def pages(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with now.html and second.html, compared with their baselines, and many.html."""
     folder = tmp_path_factory.mktemp("pages")
-    for name, baseline in (("now", "base"), ("second", "first"), ("many", None)):
+    for name, baseline in (("now", "base"), ("second", "first"), ("two", None), ("many", None)):
         with open(folder / f"{name}.html", "w", encoding="utf-8", newline="\n") as file:
             file.writelines(report_page(store, [name], baseline, now=BEGAN + 900, version="1"))
     return folder
@@ -489,6 +492,7 @@ def test_figures_are_those_of_the_command_line(browser: Browser) -> None:
         "figure": [[views.figure(each), views.figure(-each or 0.0)] for each in sizes],
         "change": [[compared.change(metric, sign * each or 0.0)
                     for metric in ("accuracy", "mean") for sign in (1, -1)] for each in sizes],
+        "narrow": [[views.figure(each, each / 1e5), views.figure(each, 1e-3)] for each in sizes],
         "interval": [[views.interval(metric, Estimate(each, 9, None, each / 2, each), Terminal())
                       for metric in ("accuracy", "mean")] for each in sizes],
     }  # fmt: skip
@@ -500,6 +504,7 @@ def test_figures_are_those_of_the_command_line(browser: Browser) -> None:
           count: (each) => [count(each)], duration: (each) => [duration(each)],
           rate: (each) => [rate(each, "rows")], percent: (each) => [percent(each), percent(-each)],
           figure: (each) => [figure(each), figure(-each)],
+          narrow: (each) => [figure(each, each / 1e5), figure(each, 1e-3)],
           change: (each) => ["accuracy", "mean"].flatMap((metric) =>
             [change(metric, each), change(metric, -each)]),
           interval: (each) => ["accuracy", "mean"].map((metric) =>
@@ -634,6 +639,16 @@ def test_two_experiments_stand_on_one_line_above_one_scale(second: Browser) -> N
     assert ticks[0] == ticks[1] and "%" in ticks[0][0]
     opened = "return [...document.querySelectorAll('details.evaluation')].map((each) => each.open)"
     assert second.run(opened) == [True, False]
+
+
+def test_rows_of_several_versions_are_told_apart(browser: Browser, pages: Path) -> None:
+    """By what differs in what made them."""
+    two = opened(browser, pages / "two.html")
+
+    assert texts(two, ".note.warn") == [
+        "1 row made by the latest version: temperature = 0",
+        "1 row made by an earlier version: temperature = 0.7",
+    ]
 
 
 def test_on_a_phone_and_on_paper_the_score_is_seen(second: Browser) -> None:
