@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import isasyncgen, isgenerator
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
@@ -151,7 +152,7 @@ class Source:
         DatasetError: it is none of these, or a mapping, whose keys are no rows.
     """
 
-    __slots__ = ("_given", "_used")
+    __slots__ = ("_folder", "_given", "_used")
 
     def __init__(self, dataset: Any) -> None:
         if isinstance(dataset, Mapping):
@@ -169,6 +170,13 @@ class Source:
             )
         self._given = dataset
         self._used = False
+        self._folder: str | None = None
+
+    def beside(self, function: Callable[..., Any]) -> None:
+        """Look for a file beside that of this function first, and then in the working directory."""
+        code = getattr(function, "__code__", None)
+        if code is not None and os.path.isfile(code.co_filename):
+            self._folder = os.path.dirname(os.path.abspath(code.co_filename))
 
     def __repr__(self) -> str:
         return f"Source({shown(self._given, 80)})"
@@ -185,7 +193,7 @@ class Source:
         if not isinstance(given, (str, os.PathLike)) and not _is_iterable(given):
             given = _made_by(given)
         if isinstance(given, (str, os.PathLike)):
-            return read_file(given)
+            return read_file(given, self._folder)
         rows = _rows_of(given)
         if rows is self._given:  # an iterator: it can be walked once
             if self._used:
@@ -307,13 +315,18 @@ def _once(table: Any, columns: Iterable[Any]) -> list[Any]:
 # --- files -----------------------------------------------------------------------------------
 
 
-def read_file(path: str | os.PathLike[str]) -> Iterator[Any]:
+def read_file(path: str | os.PathLike[str], folder: str | None = None) -> Iterator[Any]:
     """
     The rows of a file, read lazily but for JSON; its kind goes by its suffix.
 
     `.jsonl` and `.ndjson` have one JSON value a line; `.csv` and `.tsv` a header and rows, which
-    become mappings of texts; `.json` one list of rows. Each may be compressed (`.csv.gz`). Text is
-    UTF-8, with or without a byte order mark. Blank lines are skipped.
+    become mappings of texts; `.json` one list of rows, or one value a line. Each may be compressed
+    (`.csv.gz`). Text is UTF-8, with or without a byte order mark. Blank lines are skipped, and so
+    are rows and columns of a table with nothing but delimiters; a row may end early, and then
+    lacks the columns behind. A table whose header has semicolons and no comma is read by them.
+
+    Args:
+        folder: where a relative path is looked for first; then in the working directory.
 
     Raises:
         DatasetError: there is no such file or its suffix is unknown (at once); or, when the
@@ -322,26 +335,31 @@ def read_file(path: str | os.PathLike[str]) -> Iterator[Any]:
     from pathlib import Path  # loads urllib and ipaddress; most datasets are no files
 
     given = os.fspath(path)  # a Path makes one slash of the two of an address
-    path = Path(path)
+    if "://" in given:
+        raise DatasetError(
+            f"the dataset {shown(given)} is an address, and files are read: download it, or "
+            "pass a function that yields its rows"
+        )
+    path = Path(folder, given) if folder is not None else Path(given)
+    if not path.is_file():
+        path = Path(given)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] == [".gz"]
     kind = (suffixes[:-1] if packed else suffixes)[-1:]
     reader = _READERS.get(kind[0]) if kind else None
     if reader is None:
+        other = _OTHER_READERS.get(kind[0]) if kind else None
+        how = f"; write lambda: pandas.{other}({str(path)!r})" if other else ""
         raise DatasetError(
             f"{shown(given)} as a dataset: expected the path of a file that ends in "
-            f"{', '.join(_READERS)}, or one of these with .gz"
+            f"{', '.join(_READERS)}, or one of these with .gz{how}"
         )
     if not path.is_file():
-        if "://" in given:
-            raise DatasetError(
-                f"the dataset {shown(given)} is an address, and files are read: download it, or "
-                "pass a function that yields its rows"
-            )
         kind_of = "is not a file" if path.exists() else "does not exist"
+        beside = "" if folder is None else f"the evaluation's folder, {shown(folder)}, and from "
         raise DatasetError(
-            f"the dataset {shown(given)} {kind_of}; paths count from the working directory, "
-            f"{shown(os.getcwd())}"
+            f"the dataset {shown(given)} {kind_of}; paths count from {beside}the working "
+            f"directory, {shown(os.getcwd())}"
         )
     return reader(path, _lines(path, packed))
 
@@ -390,11 +408,13 @@ def _read_jsonl(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Any]:
 def _read_json(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Any]:
     import json
 
+    numbered = list(lines)
     try:
-        rows = json.loads("".join(line for _, line in lines))
+        rows = json.loads("".join(line for _, line in numbered))
     except (ValueError, RecursionError) as error:
-        if isinstance(error, DatasetError):
-            raise
+        if getattr(error, "msg", "") == "Extra data":  # it may hold a value a line
+            yield from _read_jsonl(path, iter(numbered))
+            return
         line = getattr(error, "lineno", 1)
         raise DatasetError(f"{path}, line {line}: {_json_problem(error)}") from None
     if not isinstance(rows, list):
@@ -430,37 +450,59 @@ def _read_table(
 
     # One limit for the whole process, 128 KiB at first. To put it back would hurt other threads.
     csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader((line for _, line in lines), delimiter=delimiter, strict=True)
+    texts = _each_line(lines)
+    first, skipped = next(texts, ""), 0
+    if first.lower().startswith("sep="):  # what Excel reads and others write for it
+        delimiter, first, skipped = first[4:5], next(texts, ""), 1
+    elif ";" in first and delimiter not in first:
+        delimiter = ";"
+    reader = csv.reader(chain([first], texts), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
-        began = reader.line_num + 1
+        began = reader.line_num + 1 + skipped
         try:
             fields = next(reader, None)
         except csv.Error as error:
             raise DatasetError(f"{path}, line {began}: {error}") from None
         if fields is None:
             return
-        if not fields:
+        if not any(field.strip() for field in fields):
             continue
         if header is None:
             header = _header(path, began, fields)
-        elif len(fields) != len(header):
+            continue
+        if any(fields[len(header) :]):
             raise DatasetError(
                 f"{path}, line {began}: expected {len(header)} fields as in the header, got "
                 f"{len(fields)}: {shown(fields)}"
             )
-        else:
-            yield dict(zip(header, fields, strict=True))
+        yield dict(zip(header, fields, strict=False))
+
+
+def _each_line(lines: Iterator[tuple[int, str]]) -> Iterator[str]:
+    """The lines, also where each ends in a carriage return alone, as old spreadsheets have it."""
+    for _, line in lines:
+        start = 0
+        while (end := line.find("\r", start)) >= 0 and line[end + 1 : end + 2] not in ("\n", ""):
+            yield line[start : end + 1]
+            start = end + 1
+        yield line[start:]
 
 
 def _header(path: Path, number: int, fields: list[str]) -> list[str]:
     names = [field.strip() for field in fields]
+    while names and not names[-1]:  # delimiters behind the last column
+        names.pop()
     double = next((name for at, name in enumerate(names) if name in names[:at]), None)
     if double is not None:
         raise DatasetError(f"{path}, line {number}: the header has {shown(double)} twice")
     return names
 
 
+_OTHER_READERS = {
+    ".parquet": "read_parquet", ".feather": "read_feather", ".xlsx": "read_excel",
+    ".xls": "read_excel", ".ods": "read_excel", ".pkl": "read_pickle",
+}  # fmt: skip
 _READERS: dict[str, Callable[[Path, Iterator[tuple[int, str]]], Iterator[Any]]] = {
     ".jsonl": _read_jsonl,
     ".ndjson": _read_jsonl,

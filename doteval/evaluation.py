@@ -366,6 +366,7 @@ class ForEach:
         source = dataset if isinstance(dataset, Source) else Source(dataset)
 
         def decorate(function: Callable[..., Any]) -> Evaluation:
+            source.beside(function)
             plain = not inspect.iscoroutinefunction(function)
             strategy = as_strategy(self._concurrency, plain)
             policy = fitted(self._policy, not plain)

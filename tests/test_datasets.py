@@ -571,19 +571,98 @@ def test_tsv_is_separated_by_tabs(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b\n1,2\n3\n", r"rows\.csv, line 3: expected 2 fields as in the header, got 1: \['3'\]"),
         ("a,b\n1,2,3\n", "line 2: expected 2 fields.*got 3"),
         ('a,b\n1,"2\n3\n', "line 2: unexpected end of data"),
         ('a,b\n1,"2"3\n', "line 2: ',' expected after '\"'"),
         ("a,b, a\n", "line 1: the header has 'a' twice"),
         (b"a,b\n1,2\n\xff,3\n", "line 3, byte 1: 0xff is not UTF-8"),
     ],
-    ids=["short", "long", "open quote", "stray quote", "double", "latin-1"],
+    ids=["long", "open quote", "stray quote", "double", "latin-1"],
 )
 def test_a_damaged_table_is_told_with_its_line(write, content, message):
     """No value is shifted into another column."""
     with pytest.raises(DatasetError, match=message):
         rows_of(write("rows.csv", content))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a,b,,\n1,2,,\n3,4,,\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]),
+        ("a,b\n1,2,,\n", [{"a": "1", "b": "2"}]),
+        ("a,b\n,\n1,2\n , \n,,,\n", [{"a": "1", "b": "2"}]),
+        ("a,b\n1\n3,4\n", [{"a": "1"}, {"a": "3", "b": "4"}]),
+        ("a;b\n1;2,5\n", [{"a": "1", "b": "2,5"}]),
+        ("sep=;\na;b\n1;2\n", [{"a": "1", "b": "2"}]),
+        ("sep=,\r\na,b\r\n1,2\r\n", [{"a": "1", "b": "2"}]),
+        ("a,b\r1,2\r3,4\r", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]),
+        ('a,b\r\n1,"x\r\ny"\r\n', [{"a": "1", "b": "x\r\ny"}]),
+        ('a,b\n1,"x\ry"\n', [{"a": "1", "b": "x\ry"}]),
+        ("", []),
+    ],
+    ids=repr,
+)
+def test_what_spreadsheets_write_is_read(write, text, rows):
+    """Empty columns and rows, semicolons, short rows, carriage returns."""
+    assert rows_of(write("rows.csv", text)) == rows
+
+
+def test_a_short_row_fails_alone(write):
+    """It lacks a column; the others run."""
+    first, second = rows_of(write("rows.csv", "q,a\n1\n3,4\n"))
+
+    with pytest.raises(RowError, match="the row has no 'a'; it has: q"):
+        bind(("q", "a"), first)
+    assert bind(("q", "a"), second) == ("3", "4")
+
+
+def test_json_may_hold_a_value_a_line(write):
+    """Whatever its suffix says; what is neither is told by its line."""
+    assert rows_of(write("rows.json", '{"q": 1}\n\n{"q": 2}\n')) == [{"q": 1}, {"q": 2}]
+    with pytest.raises(DatasetError, match=r"rows\.json, line 2: not JSON"):
+        rows_of(write("rows.json", '{"q": 1}\n{"q": \n'))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("rows.parquet", r"lambda: pandas.read_parquet\('rows.parquet'\)"),
+        ("rows.xlsx", r"lambda: pandas.read_excel\('rows.xlsx'\)"),
+        (
+            "https://example.com/x.csv",
+            "'https://example.com/x.csv' is an address",
+        ),
+        ("hf://datasets/x", "is an address, and files are read"),
+    ],
+)
+def test_other_kinds_of_files_say_how_to_go_on(path, said):
+    """What to write, with the address as it was given."""
+    with pytest.raises(DatasetError, match=said):
+        Source(path).open()
+
+
+def test_a_file_is_looked_for_beside_the_evaluation_first(tmp_path, monkeypatch):
+    """And then in the working directory; so it is found from wherever the command is given."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        (folder / "both.csv").write_text(f"q\n{folder.name}\n")
+    (there / "one.csv").write_text("q\nthere\n")
+    code = "def eval_x(q): ..."
+    (here / "eval_x.py").write_text(code)
+    names = {}
+    exec(compile(code, str(here / "eval_x.py"), "exec"), names)
+    monkeypatch.chdir(there)
+
+    def opened(path):
+        source = Source(path)
+        source.beside(names["eval_x"])
+        return list(source.open())
+
+    assert opened("both.csv") == [{"q": "here"}]
+    assert opened("one.csv") == [{"q": "there"}]
+    with pytest.raises(DatasetError, match="paths count from the evaluation's folder, .*here"):
+        opened("none.csv")
 
 
 def test_huge_fields_are_read_however_the_readers_interleave(write):
