@@ -21,11 +21,13 @@ PACKAGE = Path(doteval.__file__).parent
 ORDER = """
 errors text redaction quantities records usage keys plugins
 
-concurrency.evidence     # what attempts show; this room and the next four are arithmetic alone
+concurrency.evidence     # what attempts show; this room and the next six are arithmetic alone
+concurrency.startup      # the beginning of a limit
 concurrency.limit        # how many may be in flight
+concurrency.refusals     # congestion, or chance
 concurrency.learned_rate # how many may start in a second
 concurrency.outage       # nothing succeeds
-concurrency.adaptive     # the four behind one gate
+concurrency.adaptive     # all of them behind one gate
 concurrency.reading      # exceptions into outcomes
 concurrency.retry        # the policy
 concurrency.pace         # beside retry: the loop asks both

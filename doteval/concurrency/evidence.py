@@ -14,6 +14,9 @@ ROUND = 16  # attempts that make a window, where the limit is not smaller: 25 % 
 FEW = 4  # attempts that make a window at the smallest limits
 NOISE = 0.1  # standard error of log latency that ends an undecided probe
 PRIOR, PRIOR_WEIGHT, LEARNT = 0.4, 4.0, 200.0  # spread of log latency before it is known
+WINDOWS = 10.0  # windows that the prior of the shared noise, none, counts for
+JUMP = 1.0  # relative difference of two windows that is believed at most
+BRIEF = 1e-3  # seconds of evidence, at least
 INSTANT = 1e-6  # seconds; nothing is taken to be faster
 KEPT = 5_000  # attempts that wait to be judged; more would not make a window better
 UNFINISHED = 1.5  # a running attempt counts as this much of its age
@@ -37,12 +40,16 @@ class Evidence:
     The typical latency is the square of the mean square root. The mean is at the mercy of the
     longest answers, the logarithm at that of the shortest (cached ones); the root is between, and
     an added wait shows twice as clearly against heavy-tailed answers as it does in the mean.
+
+    Attributes:
+        count: attempts.
+        span: seconds in which they began.
     """
 
-    __slots__ = ("count", "in_flight", "roots", "seconds")
+    __slots__ = ("count", "in_flight", "roots", "seconds", "span")
 
     def __init__(self) -> None:
-        self.count = self.in_flight = self.roots = self.seconds = 0.0
+        self.count = self.in_flight = self.roots = self.seconds = self.span = 0.0
 
     def add(self, in_flight: float, seconds: float) -> None:
         """One attempt."""
@@ -98,9 +105,10 @@ class Scale:
         idle: logarithm of the latency without a queue, no less than it is; None: not known yet.
     """
 
-    __slots__ = ("_deviations", "_weight", "idle", "spread")
+    __slots__ = ("_deviations", "_shared", "_weight", "_windows", "idle", "spread")
 
     def __init__(self) -> None:
+        self._shared, self._windows = 0.0, WINDOWS
         self._deviations, self._weight = PRIOR_WEIGHT * PRIOR**2, PRIOR_WEIGHT
         self.spread = PRIOR
         self.idle: float | None = None
@@ -119,9 +127,29 @@ class Scale:
         least = seen.latency + 2.0 * self.spread / math.sqrt(seen.count)
         self.idle = least if self.idle is None else min(self.idle, least)
 
-    def error(self, one: float, other: float) -> float:
-        """Standard error of the difference of two rates that so many attempts showed."""
-        return self.spread * math.sqrt(1.0 / one + 1.0 / other)
+    def compare(self, window: Evidence, before: Evidence) -> None:
+        """
+        Learn the noise that all attempts share from two windows in a row, at one level.
+
+        What they differ by beyond the spread of their attempts is a speed that jumps. It does not
+        average out over attempts, only over time: its variance is c/T, T the seconds of evidence.
+        """
+        excess = min(JUMP, abs(window.rate - before.rate)) ** 2
+        excess -= self.spread**2 * (1.0 / window.count + 1.0 / before.count)
+        self._windows = min(self._windows + 1.0, 4.0 * WINDOWS)
+        c = excess / (1.0 / window.span + 1.0 / before.span)
+        self._shared += (c - self._shared) / self._windows
+
+    @property
+    def shared(self) -> float:
+        """c of the noise that all attempts share, seconds."""
+        return max(0.0, self._shared)
+
+    def error(self, one: Evidence, other: Evidence) -> float:
+        """Standard error of the difference of two rates."""
+        own = self.spread**2 * (1.0 / one.count + 1.0 / other.count)
+        shared = sum(self.shared / max(each.span, BRIEF) for each in (one, other))
+        return math.sqrt(own + shared)
 
     def elasticity(self, new: Evidence, old: Evidence) -> tuple[float, float]:
         """
@@ -131,7 +159,7 @@ class Scale:
         step = math.log(new.level / old.level)
         if abs(step) < SAME:
             return 0.5, math.inf
-        return (new.rate - old.rate) / step, self.error(new.count, old.count) / abs(step)
+        return (new.rate - old.rate) / step, self.error(new, old) / abs(step)
 
     def worth(self, seen: Evidence) -> float:
         """
@@ -160,7 +188,7 @@ class Attempt(NamedTuple):
     Attributes:
         token: its number, from 0.
         start: when it began.
-        in_flight: attempts in flight then, itself included.
+        in_flight: attempts in flight then, itself included, without those that were refused.
         area: attempts in flight until then, integrated over time.
         epoch: of the limit it began under.
     """
@@ -192,7 +220,7 @@ class Attempts:
         self.epoch = 0
         self._area, self._area_at = 0.0, 0.0
         self._done: list[tuple[float, float, float]] = []  # start, mean in flight, latency
-        self._judged = -math.inf  # attempts begun until then have been counted
+        self._judged = 0.0  # attempts begun until then have been counted
 
     def begin(self, now: float) -> int:
         """An attempt starts; its token."""
@@ -208,6 +236,14 @@ class Attempts:
         self._integrate(now)
         return self.running.pop(token)
 
+    def refused(self, attempt: Attempt) -> None:
+        """One was: those that began beside it had one less in flight than it seemed."""
+        for token in reversed(self.running):
+            if token < attempt.token:
+                break
+            beside = self.running[token]
+            self.running[token] = beside._replace(in_flight=beside.in_flight - 1)
+
     def succeeded(self, attempt: Attempt, now: float) -> tuple[float, float]:
         """(seconds it took, attempts in flight meanwhile on average) of one that succeeded."""
         latency = max(now - attempt.start, INSTANT)
@@ -217,15 +253,15 @@ class Attempts:
 
     def keep(self, attempt: Attempt, now: float, latency: float, level: float) -> None:
         """Put one that succeeded among those that the next window is made of."""
-        late = now - latency <= self._judged
+        late = now - latency < self._judged
         if attempt.epoch == self.epoch and not late and len(self._done) < KEPT:
             self._done.append((now - latency, level, latency))
 
-    def new_epoch(self) -> None:
+    def new_epoch(self, now: float) -> None:
         """The limit moved: what began before says nothing about the new one."""
         self.epoch += 1
         self.peak = 0
-        self._done, self._judged = [], -math.inf
+        self._done, self._judged = [], now
 
     def window(self, now: float, age: float, limit: int) -> Evidence | None:
         """
@@ -248,11 +284,12 @@ class Attempts:
         for attempt in self.running.values():
             if attempt.start > until:
                 break
-            if attempt.epoch == self.epoch and attempt.start > self._judged:
+            if attempt.epoch == self.epoch and attempt.start >= self._judged:
                 seconds = now - attempt.start
                 window.add(self._level(attempt, seconds), UNFINISHED * seconds)
         if window.count < max(FEW, min(ROUND, limit)):
             return None
+        window.span = max(INSTANT, until - self._judged)
         self._done, self._judged = young, until
         return window
 

@@ -41,6 +41,16 @@ class LearnedRate:
         """Seconds between two starts; 0 where no rate limit is known."""
         return 1.0 / self.pace if self.pace is not None else 0.0
 
+    @property
+    def beyond(self) -> bool:
+        """Whether more is tried than is known to be accepted."""
+        return self.pace is not None and self.pace > self.rate
+
+    @property
+    def known(self) -> bool:
+        """Whether the rate is known well enough to say what it does not explain."""
+        return self._known >= 5 * PLATEAU
+
     def forget(self) -> None:
         """There is no rate limit."""
         self.pace = None

@@ -15,12 +15,7 @@ from collections import deque
 from typing import NamedTuple
 
 from .evidence import INSTANT, Attempt, Attempts, Evidence, Scale
-
-# Starting up
-CAUTIOUS = 16  # a first limit above this is no start but a guess: half of it is tried first
-PAYS = 0.5  # elasticity that a doubling must keep; half of what was added must arrive
-CALM = 8  # rounds up to this size show what a latency without a queue is
-SURE = 2.0  # standard errors against it before the start-up ends: stopping early costs most
+from .startup import CALM, LOWEST, PAYS, Startup
 
 # Probing
 SMALL, LARGE = math.log(1.18), math.log(1.6)  # steps of a probe; noisier latencies, larger steps
@@ -31,6 +26,7 @@ GIVE_UP = 1.5  # standard errors that a smaller limit must be sure by: too low c
 LOOK_DOWN = 6  # every sixth probe looks down in any case: what was idle may have changed
 RESTS = 2.0, 20.0  # rounds between probes, first and last; at 20 a probe costs 1-2 % of them
 TIRED, UNSURE = 2.0, 1.7  # the rest grows by this after a clear failure, and after a doubtful one
+OLD = 8.0  # times the latest latencies that an attempt need not be older than to be judged
 MEMORY = 6  # rounds that a level's throughput is averaged over
 USED = 0.9, 0.85  # share of the limit reached at most, and on average, for it to be in use
 FELL = 2.5  # standard errors that a fall in throughput must be sure by; one look per interval
@@ -101,64 +97,6 @@ class History:
         return " → ".join(str(change.limit) for change in self.all()[-8:])
 
 
-class Startup:
-    """
-    Rounds that double the limit, and what they showed.
-
-    Attributes:
-        size: completions that make the present round.
-    """
-
-    __slots__ = ("_before", "_calm", "_round", "size")
-
-    def __init__(self, size: int) -> None:
-        self._before, self._calm = Evidence(), Evidence()  # the last round; all calm ones
-        self.begin(size)
-
-    def begin(self, size: int) -> None:
-        """A new round."""
-        self.size, self._round = size, Evidence()
-
-    def add(self, level: float, latency: float) -> Evidence | None:
-        """One more that succeeded. The round, when that was its last."""
-        self._round.add(level, latency)
-        return self._round if self._round.count >= self.size else None
-
-    def stalled(self, done: Evidence, scale: Scale) -> float | None:
-        """The level that growth since an earlier round brought, if that is surely too little."""
-        for earlier in (self._before, self._calm):
-            if earlier.count and self._stalls(done, earlier, scale):
-                return earlier.level * math.exp(max(0.0, done.rate - earlier.rate))
-        return None
-
-    def _stalls(self, done: Evidence, earlier: Evidence, scale: Scale) -> bool:
-        gain, error = scale.elasticity(done, earlier)
-        both = Evidence()  # few attempts can look alike by chance: their whole spread counts
-        both.merge(earlier)
-        both.merge(done)
-        error *= max(1.0, math.sqrt(both.variance) / scale.spread)
-        return gain + SURE * error < max(PAYS, scale.worth(done))
-
-    def paid(self, done: Evidence, scale: Scale) -> None:
-        """The round goes into what the next ones are compared with."""
-        if self.size <= CALM:
-            self._calm.merge(done)
-            scale.see_idle(self._calm)
-        self._before = done
-
-    def settle(self, attempts: Attempts, scale: Scale, now: float) -> None:
-        """The start-up is over. Its rounds saw the short answers first: count the others too."""
-        for attempt in attempts.running.values():
-            if attempt.in_flight <= min(CALM, self.size // 2):  # begun while the rounds paid
-                self._calm.add(attempt.in_flight, max(now - attempt.start, INSTANT))
-        scale.idle = None
-        if self._calm.count:
-            scale.see_idle(self._calm)
-
-    def __repr__(self) -> str:
-        return f"Startup(round of {self.size}: {self._round}, before it {self._before})"
-
-
 class Probe:
     """
     Trying other levels: where from, which way, how far, and when again.
@@ -212,20 +150,47 @@ class Limit:
         self.probe = Probe(self.value)
         self._settings, self._attempts, self._history = settings, attempts, history
         self._decide_at = -math.inf
+        self._window: Evidence | None = None  # the last one at this level
+        self._gain: float | None = None  # elasticity that the last probe found
+        self._down = False  # whether the level below is being tried
         self._looked = 0.0  # when the rest was last counted down
-        if self.value > CAUTIOUS:
-            self.state = State.RESTING
-            self.probe.step, self.probe.direction = DOUBLING, -1
+        if self.value <= self._floor:
+            self.startup.falling = self.startup.guess = False
+
+    @property
+    def beyond(self) -> bool:
+        """Whether more is tried than a known cap allows."""
+        return self.ceiling is not None and self.state is State.PROBING and self.probe.direction > 0
+
+    @property
+    def belief(self) -> str:
+        """The limit, and why it is what it is, in words for a person."""
+        words = f"limit {self.value}"
+        if self.known.throughput is not None:
+            words += f": throughput {self.known.throughput:.3g}/s"
+        elif self.state is State.STARTING:
+            words += ": starting up"
+        if self._gain is not None:
+            words += f", elasticity {self._gain:.2g}"
+        if self.ceiling is not None:
+            words += f", a cap near {self.ceiling}"
+        return words
 
     # ---------------------------------------------------------------- what others tell
 
     def succeeded(self, now: float, attempt: Attempt, latency: float, level: float) -> None:
         """One more, that took `latency` seconds with `level` in flight on average."""
+        if self.state is State.STARTING and self.startup.falling:
+            self._fall(now, attempt, latency, level)
+            return
         if self.state is State.STARTING:
-            room = min(2 * self.startup.size, self._settings.max_concurrency)
+            startup = self.startup
+            room = min((1 + startup.growth) * startup.size, self._settings.max_concurrency)
+            if startup.held:
+                room = startup.size
             if self.value < room and now >= self.paused:
-                self.value += 1
-            done = self.startup.add(level, latency)
+                self.value = min(room, self.value + startup.growth)
+            done = startup.add(level, latency)
             if done is not None:
                 self._end_round(now, done)
             return
@@ -236,34 +201,46 @@ class Limit:
     def move(self, now: float, level: int, reason: str, seen: Evidence | None = None) -> None:
         """Another limit: attempts that began before it say nothing about it."""
         self.value = min(self._settings.max_concurrency, max(self._settings.min_concurrency, level))
-        self._attempts.new_epoch()
+        self._attempts.new_epoch(now)
+        self._window = None
         self.known = Evidence()
         self._looked, self._decide_at = now, now + self._settings.adaptation_interval
         self._history.note(now, self.value, reason, seen)
 
-    def cut(self, now: float, served: int, capped: bool, hold: float) -> None:
+    def cut(self, now: float, served: int, hold: float) -> None:
         """
-        More was refused: to what was being served, at most by `error_backoff_factor`.
+        A cap was met: down to what was being served, at most by `error_backoff_factor`.
 
         Args:
             served: attempts in flight at the refusal, without the refused one.
-            capped: whether a cap on concurrency may explain it.
             hold: seconds in which nothing starts. They are no rest, and nothing of them is made
                 up for.
         """
-        expected = self.ceiling is not None and self.state is State.PROBING
-        self.probe.pause(2.0 * self.probe.rest if expected else RESTS[0])
-        self.probe.step = 0.0
-        self.ceiling = max(self._settings.min_concurrency, served) if capped else None
+        expected, probe = self.beyond, self.probe
+        probe.pause(2.0 * probe.rest if expected else RESTS[0])
+        probe.step = 0.0
+        if expected:  # what was tried from is known to be served
+            served = max(served, probe.base)
+        self.ceiling = max(self._settings.min_concurrency, served)
         level = max(served, math.floor(self._settings.error_backoff_factor * self.value))
-        self.move(now, min(level, self.value), "cut: congestion")
+        self.rest(now, min(level, self.value), "cut: congestion", hold)
+
+    def stay(self, now: float, hold: float) -> None:
+        """A rate limit was met, which the number in flight does not change."""
+        self.ceiling = None
+        self.probe.pause(RESTS[0])
+        level = self.probe.base if self.state is State.PROBING else self.value
+        self.rest(now, level, "cut: congestion", hold)
+
+    def rest(self, now: float, level: int, reason: str, hold: float) -> None:
+        """At this level, whatever was going on, and after a hold of so many seconds."""
+        self.state = State.RESTING
+        self.move(now, level, reason)
         self._looked = now + hold
-        if capped and expected:  # the costlier, the rarer
-            rounds = 10.0 * hold / max(self._settings.adaptation_interval, self._attempts.mean)
-            self.probe.left = max(self.probe.left, rounds)
 
     def interrupted(self) -> int:
         """An outage begins. The level to go back to."""
+        self._down = self.startup.guess = False
         level = self.value
         if self.state is State.PROBING:
             level, self.state = self.probe.base, State.RESTING
@@ -274,20 +251,32 @@ class Limit:
 
     # ---------------------------------------------------------------- starting up
 
+    @property
+    def _floor(self) -> int:
+        """Nothing looks down to less."""
+        return max(self._settings.min_concurrency, LOWEST)
+
     def _end_round(self, now: float, done: Evidence) -> None:
         """As many have succeeded as were allowed when the round began: did its growth pay?"""
         startup, attempts, top = self.startup, self._attempts, self._settings.max_concurrency
         self.proven = True
         self.scale.learn(done)
-        reached = startup.stalled(done, self.scale)
+        paid, reached = startup.judge(done, self.scale)
         if reached is not None:
-            self._settle(now, round(reached), "held: more only queues", done)
+            level = round(reached)
+            if not self._floor < level <= CALM:
+                self._settle(now, level, "held: more only queues", done)
+                return
+            startup.fall(Evidence())
+            self.move(now, level, "held: more only queues", done)
             return
         used, attempts.peak = attempts.peak >= USED[0] * startup.size, 0
-        if not used:
+        if not used or not (paid or startup.held):
+            startup.held = used  # once: another round at this level
             self.value = startup.size
             startup.begin(self.value)
             return
+        startup.held = False
         startup.paid(done, self.scale)
         if startup.size >= top:
             self._settle(now, top, "held: the maximum", done)
@@ -295,8 +284,64 @@ class Limit:
         startup.begin(self.value)
         self._history.note(now, self.value, "grew: starting up", done)
 
+    def _fall(self, now: float, attempt: Attempt, latency: float, level: float) -> None:
+        """Half of the level, and half of that, as long as that brings as much."""
+        startup, scale = self.startup, self.scale
+        here = attempt.epoch == self._attempts.epoch
+        if not self._down:
+            volley = startup.guess and self.value <= CALM
+            if here and (volley or attempt.in_flight >= USED[1] * self.value):
+                startup.high.add(level, latency)
+            if startup.high.count >= (1 if volley else max(CALM, self.value // 2)):
+                self._look_down(now)
+            return
+        if not here:
+            if startup.guess and startup.high.count < startup.size <= CALM:  # the volley's others
+                startup.high.add(level, latency)
+            return
+        startup.low.add(level, latency)
+        low = startup.low
+        if low.count < self.value:  # those that run took at least as long until now
+            low = Evidence()
+            low.merge(startup.low)
+            for running in self._attempts.running.values():
+                if running.epoch == self._attempts.epoch:
+                    low.add(running.in_flight, max(now - running.start, INSTANT))
+            if scale.elasticity(startup.high, low)[0] < PAYS:
+                return
+        self.proven = True
+        scale.learn(startup.low)
+        gain, error = scale.elasticity(startup.high, low)
+        if gain + error < PAYS:
+            if self.value <= self._floor:
+                self._settle(now, self.value, "held: more only queues", startup.low)
+                return
+            startup.fall(startup.low)
+            startup.guess = False
+            self._look_down(now)
+            return
+        self._down = False
+        if startup.guess:
+            factor = 3 if startup.size <= CALM else 2
+            size = min(factor * startup.size, self._settings.max_concurrency)
+            scale.see_idle(startup.low)
+            self.move(now, size, "grew: starting up", startup.low)
+            startup.rise(size)
+            return
+        reached = startup.low.level * math.exp(max(0.0, startup.high.rate - startup.low.rate))
+        self._settle(now, round(reached), "held: more only queues", startup.low)
+
+    def _look_down(self, now: float) -> None:
+        self._down = True
+        level = max(self._floor, (self.value + 1) // 2)
+        self.move(now, level, "looking down", self.startup.high)
+
     def _settle(self, now: float, level: int, reason: str, seen: Evidence) -> None:
-        self.startup.settle(self._attempts, self.scale, now)
+        """The start-up is over."""
+        if self.startup.falling:
+            self.scale.see_idle(seen)
+        else:
+            self.startup.settle(self._attempts, self.scale, now)
         self.move(now, level, reason, seen)
         self.probe.pause(RESTS[0])
         self.state = State.RESTING
@@ -306,7 +351,9 @@ class Limit:
     def _decide(self, now: float) -> None:
         level = self.probe.known if self.state is State.PROBING else self.known
         scale, attempts = self.scale, self._attempts
-        age = math.exp(level.latency + scale.spread) if level.count else 1.5 * attempts.mean
+        age = 1.5 * attempts.mean
+        if level.count:  # what the level was known for may be long ago
+            age = min(math.exp(level.latency + scale.spread), OLD * attempts.mean)
         window = attempts.window(now, age, self.value)
         if window is None:
             self._decide_at = now + age / 8  # soon, but not at every completion
@@ -320,6 +367,10 @@ class Limit:
             return
         self.proven = True
         scale.learn(window)
+        if self._window is not None:
+            scale.compare(window, self._window)
+            scale.compare(window, self.known)
+        self._window = window
         if self.state is State.PROBING:
             self._judge_probe(now, window)
         else:
@@ -330,7 +381,7 @@ class Limit:
         known, probe, settings, ratio = self.known, self.probe, self._settings, 1.0
         if known.count:
             gain = window.rate - known.rate
-            error = self.scale.error(window.count, known.count)
+            error = self.scale.error(window, known)
             ratio = math.exp(gain)
             fell = math.exp(gain + FELL * error) < settings.decrease_threshold
             if fell and self.value > settings.min_concurrency:
@@ -353,7 +404,7 @@ class Limit:
         direction = self._direction(queue)
         if direction == 0:
             return
-        error = scale.error(known.count, 3 * self.value)
+        error = scale.error(known, known)
         step = max(probe.step, min(LARGE, max(SMALL, error / PRECISE)))
         level = round(self.value * math.exp(direction * step))
         level = max(level, self.value + 1) if direction > 0 else min(level, self.value - 1)
@@ -375,7 +426,7 @@ class Limit:
                 probe.left = probe.rest
                 return 0
             direction = -1
-        if direction < 0 and self.value <= settings.min_concurrency:
+        if direction < 0 and self.value <= self._floor:
             direction = 1
         return 0 if direction > 0 and self.value >= settings.max_concurrency else direction
 
@@ -392,7 +443,7 @@ class Limit:
         elif gain + (error if up else GIVE_UP * error) < worth:
             higher = False
         elif enough:
-            higher = gain > worth if up else True
+            higher = gain > worth if up else gain + 0.5 * error > worth
         else:
             return
         doubtful = abs(gain - worth) < error
@@ -411,7 +462,8 @@ class Limit:
             self.ceiling = None
         probe.step = min(DOUBLING, 2.0 * abs(math.log(self.value / probe.base)))
         probe.rest, probe.left = RESTS[0], RESTS[0] / 2
-        told = _told("grew" if up else "shrank: not needed", base, here)
+        self._gain = self.scale.elasticity(here, base)[0]
+        told = _told("grew" if up else "shrank: not needed", base, here, self._gain)
         self._history.note(now, self.value, told, here)
 
     def _return(self, now: float, here: Evidence, base: Evidence, tired: float) -> None:
@@ -421,7 +473,8 @@ class Limit:
             level *= math.exp(min(max(0.0, here.rate - base.rate), LARGE))
         probe.step = 0.0
         probe.pause(probe.rest * tired)
-        self.move(now, round(level), _told("back", base, here), here)
+        self._gain = self.scale.elasticity(here, base)[0]
+        self.move(now, round(level), _told("back", base, here, self._gain), here)
         if self.value == probe.base:
             self.known = base
 
@@ -431,5 +484,6 @@ class Limit:
         return f"Limit({self.value}, {self.state.value}{cap}, {self.known}, {self.scale}, {doing})"
 
 
-def _told(verb: str, before: Evidence, after: Evidence) -> str:
-    return f"{verb}: throughput {before.throughput:.3g} → {after.throughput:.3g}/s"
+def _told(verb: str, before: Evidence, after: Evidence, gain: float | None = None) -> str:
+    told = f"{verb}: throughput {before.throughput:.3g} → {after.throughput:.3g}/s"
+    return told if gain is None else f"{told}, elasticity {gain:.2g}"

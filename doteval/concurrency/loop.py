@@ -6,7 +6,7 @@ The one asyncio loop behind every strategy: it starts attempts, not rows.
                       └── due, a heap ◀─┘ failed, and worth another attempt
 
 A *gate* decides how many attempts may be in flight (a fixed window, batches, or the adaptive
-controller) and hears of each one's start and end. An item that waits for another attempt holds no
+gate) and hears of each one's start and end. An item that waits for another attempt holds no
 slot. Whether an attempt may start *now* is asked of every *opening*: the gate's pace, a rate
 limit, the hold after a Retry-After, a backlog that must be written first.
 
@@ -61,8 +61,13 @@ class Gate(Protocol):
 
     def ended(
         self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> None:
-        """The attempt of this token ended."""
+    ) -> bool:
+        """
+        The attempt of this token ended.
+
+        Returns:
+            whether a Retry-After that came with it holds back every start, not only its row.
+        """
         ...
 
     def ready_at(self, now: float) -> float:
@@ -638,12 +643,12 @@ class Loop:
             reading = _IGNORED
         else:
             reading = read(error, time.time())
-        if self._wraps is None:
-            self._gate.ended(item.token, item.ended, reading.outcome, reading.retry_after)
+        token, hint = item.token, reading.retry_after
+        binding = self._wraps is None and self._gate.ended(token, item.ended, reading.outcome, hint)
         if self._error is error:
             self._notify()
             return
-        again = self._again(item, reading)
+        again = self._again(item, reading, binding)
         if self._on_failed is not None:
             self._on_failed(item, reading, not again)
         if not again:
@@ -651,7 +656,7 @@ class Loop:
                 self._error = error
             self._finish(item)
 
-    def _again(self, item: Item, reading: Reading) -> bool:
+    def _again(self, item: Item, reading: Reading, binding: bool) -> bool:
         """Put the item among those that wait for another attempt, unless it had its chances."""
         policy = self._policy
         if self._stopped or policy is None or policy.attempts == 1:
@@ -697,7 +702,8 @@ class Loop:
         wait = policy.delay(item.failures, self._random)
         if reading.retry_after is not None:
             asked = min(reading.retry_after, policy.patience)  # a day's pause is no reason to hang
-            self._hold.extend(now, asked)
+            if binding:
+                self._hold.extend(now, asked)
             wait = max(wait, asked)
         heapq.heappush(self._due, (now + wait, next(self._order), item))
         return True

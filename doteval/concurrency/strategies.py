@@ -38,8 +38,8 @@ class _Window:
 
     def ended(
         self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> None:
-        pass
+    ) -> bool:
+        return True  # a window can not tell congestion from chance
 
     def ready_at(self, now: float) -> float:
         return now
@@ -177,6 +177,11 @@ def _figures(loop: Loop, gate: Gate) -> dict[str, Any]:
 def history(gate: Gate) -> tuple[Change, ...]:
     """How the limit moved; () for a gate whose limit is fixed."""
     return tuple(gate.history) if isinstance(gate, AdaptiveGate) else ()
+
+
+def belief(gate: Gate) -> str:
+    """What Adaptive takes the endpoint for, in words; "" for a gate that believes nothing."""
+    return gate.belief if isinstance(gate, AdaptiveGate) else ""
 
 
 def as_mapping(change: Change) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Policy(Protocol):
 
     def ended(
         self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> None: ...
+    ) -> bool: ...
 
     def ready_at(self, now: float) -> float: ...
 
@@ -77,8 +77,8 @@ class Fixed:
 
     def ended(
         self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> None:
-        pass
+    ) -> bool:
+        return False
 
     def ready_at(self, now: float) -> float:
         return now
@@ -177,13 +177,13 @@ class Client:
         def reply(outcome: Outcome, retry_after: float | None) -> None:
             now = self.world.now
             self.in_flight -= 1
-            self.policy.ended(token, now, outcome, retry_after)
+            binding = self.policy.ended(token, now, outcome, retry_after)
             if outcome is Outcome.SUCCESS:
                 self.log.successes.append((now, size, now - begin))
             else:
                 self.log.failed += 1
                 self.log.refused += outcome is Outcome.CONGESTION
-                if retry_after is not None:
+                if retry_after is not None and binding:
                     self._hold = max(self._hold, now + retry_after)
                 most = min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures, 10))
                 due = now + (retry_after or 0.0) + self._random.uniform(0.0, most)
