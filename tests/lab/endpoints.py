@@ -13,6 +13,8 @@ from doteval.concurrency.evidence import Outcome
 from .world import Endpoint, Reply, World
 
 REFUSAL = 0.1  # seconds until a refused attempt knows it
+# What 0 to 8 busy slots of a real llama.cpp server give together (two cores, 270M parameters).
+LLAMA = (0.0, 1.0, 1.19, 1.12, 1.04, 0.98, 0.91, 0.86, 0.82)
 
 When = Callable[[float], float]  # something that changes with time
 
@@ -22,6 +24,19 @@ def steps(*points: tuple[float, float]) -> When:
 
     def value(now: float) -> float:
         return [v for moment, v in points if moment <= now][-1]
+
+    return value
+
+
+def jumping(seed: int, sigma: float, correlation: float = 2.0, step: float = 0.5) -> When:
+    """A speed that jumps: lognormal, constant for `step` seconds, correlated over a few more."""
+    rng, keep = random.Random(seed * 17 + 3), math.exp(-step / correlation)
+    values = [rng.gauss(0, sigma)]
+
+    def value(now: float) -> float:
+        while len(values) <= now / step:
+            values.append(keep * values[-1] + math.sqrt(1 - keep * keep) * rng.gauss(0, sigma))
+        return math.exp(values[int(now / step)])
 
     return value
 
@@ -63,6 +78,54 @@ class Workers:
         self._busy -= 1
         self._serve(world)
         reply(Outcome.SUCCESS, None)
+
+
+class Slots:
+    """
+    A small server that gets slower in all when more is asked, as llama.cpp's does on two cores.
+
+    So many slots behind a queue, and `total[n]`: what n busy ones give together, beside one. The
+    first call of a slot takes `cold` times as long; the slot that was used last is used next.
+    """
+
+    def __init__(self, total: tuple[float, ...] = LLAMA, cold: float = 3.0) -> None:
+        self._total, self._cold = total, cold
+        self._idle, self._warm = list(range(len(total) - 1)), set[int]()
+        self._queue: deque[tuple[float, Reply]] = deque()
+        self._left: dict[int, tuple[float, Reply]] = {}  # by slot: work that is left
+        self._updated, self._plan = 0.0, 0
+
+    def submit(self, world: World, size: float, reply: Reply) -> None:
+        self._queue.append((size, reply))
+        self._serve(world)
+
+    def _serve(self, world: World) -> None:
+        if self._left:
+            n = len(self._left)
+            done = (world.now - self._updated) * self._total[n] / n
+            self._left = {slot: (work - done, to) for slot, (work, to) in self._left.items()}
+        self._updated = world.now
+        replies = [self._free(slot) for slot, (work, _) in [*self._left.items()] if work <= 1e-9]
+        while self._queue and self._idle:
+            size, reply = self._queue.popleft()
+            slot = self._idle.pop()
+            self._left[slot] = size * (1.0 if slot in self._warm else self._cold), reply
+            self._warm.add(slot)
+        self._plan += 1
+        if self._left:
+            n = len(self._left)
+            wait = max(0.0, min(work for work, _ in self._left.values())) * n / self._total[n]
+            world.at(world.now + wait, self._due, world, self._plan)
+        for reply in replies:
+            reply(Outcome.SUCCESS, None)
+
+    def _due(self, world: World, plan: int) -> None:
+        if plan == self._plan:
+            self._serve(world)
+
+    def _free(self, slot: int) -> Reply:
+        self._idle.append(slot)
+        return self._left.pop(slot)[1]
 
 
 class Device:
@@ -194,6 +257,22 @@ class Cap:
             reply(outcome, retry_after)
 
         self.inner.submit(world, size, free)
+
+
+class Refusing:
+    """A share of the attempts, a number or a function of time, is refused however few come."""
+
+    def __init__(
+        self, inner: Endpoint, share: float | When, seed: int, hint: float | None = None
+    ) -> None:
+        self.inner, self.hint, self._random = inner, hint, random.Random(seed * 131 + 7)
+        self._share: When = share if callable(share) else lambda now: share
+
+    def submit(self, world: World, size: float, reply: Reply) -> None:
+        if self._random.random() < self._share(world.now):
+            world.at(world.now + REFUSAL, reply, Outcome.CONGESTION, self.hint)
+        else:
+            self.inner.submit(world, size, reply)
 
 
 class Flaky:

@@ -18,7 +18,10 @@ from .endpoints import (
     Hidden,
     Outage,
     Patience,
+    Refusing,
+    Slots,
     Workers,
+    jumping,
     steps,
 )
 from .world import Endpoint
@@ -335,4 +338,92 @@ SCENARIOS = [
         60,
         settings={"initial_concurrency": 6, "min_concurrency": 6, "max_concurrency": 6},
     ),
+    # refusals at random: they come as often at low levels as at high ones
+    Scenario("1 % refused", lambda s: Refusing(Workers(FREE), 0.01, s), flat(1), 240),
+    Scenario("3 % refused", lambda s: Refusing(Workers(FREE), 0.03, s), flat(1), 240),
+    Scenario("5 % refused", lambda s: Refusing(Workers(FREE), 0.05, s), flat(1), 240),
+    Scenario("10 % refused", lambda s: Refusing(Workers(FREE), 0.1, s), flat(1), 240),
+    Scenario(
+        "2 % refused, hint 1 s", lambda s: Refusing(Workers(FREE), 0.02, s, 1.0), flat(1), 240
+    ),
+    Scenario(
+        "4 % refused, hint 5 s", lambda s: Refusing(Workers(FREE), 0.04, s, 5.0), flat(1), 240
+    ),
+    Scenario("3 % refused, 10 workers", lambda s: Refusing(Workers(10), 0.03, s), flat(1), 240),
+    Scenario(
+        "5 % refused, 10 workers", lambda s: Refusing(Workers(10), 0.05, s, 2.0), flat(1), 240
+    ),
+    Scenario(
+        "4 % refused from the middle",
+        lambda s: Refusing(Workers(FREE), steps((0, 0.0), (120, 0.04)), s),
+        flat(1),
+        240,
+        edges=(120,),
+    ),
+    Scenario(
+        "3 % refused, cap 10", lambda s: Refusing(Cap(Workers(FREE), 10), 0.03, s), flat(1), 240
+    ),
+    Scenario(
+        "3 % refused, 300 a minute",
+        lambda s: Refusing(Bucket(Workers(FREE), 5, 5), 0.03, s),
+        flat(1),
+        300,
+        bound=refills(5, 5),
+    ),
+    Scenario(
+        "3 % refused, cap 20, 6, 20",
+        lambda s: Refusing(
+            Cap(Workers(FREE), steps((0, 20), (150, 6), (300, 20)), hint=2.0), 0.03, s, 2.0
+        ),
+        flat(1),
+        450,
+        edges=(150, 300),
+    ),
+    Scenario(
+        "3 % refused, batch, memory 40",
+        lambda s: Refusing(Device(0.02, 40, 1.5), 0.03, s),
+        heavy(3, 0.4),
+        600,
+        settings=TOP100,
+    ),
+    # a speed that jumps
+    Scenario("6 workers, jumps by half", lambda s: Workers(6, jumping(s, 0.5)), flat(0.5), 180),
+    Scenario("12 workers, slow jumps", lambda s: Workers(12, jumping(s, 0.35, 6.0)), flat(1), 300),
+    Scenario("no limit, jumps by half", lambda s: Workers(FREE, jumping(s, 0.5)), flat(1), 180),
+    Scenario(
+        "12 workers, jumps, 3 % refused",
+        lambda s: Refusing(Workers(12, jumping(s, 0.35)), 0.03, s, 1.0),
+        flat(1),
+        300,
+    ),
+    Scenario(
+        "300 a minute, jumps",
+        lambda s: Bucket(Workers(FREE, jumping(s, 0.4)), 5, 20),
+        flat(1),
+        300,
+        bound=refills(5, 20),
+    ),
+    # small servers, and what caution costs
+    Scenario(
+        "llama, start 5",
+        lambda s: Slots(),
+        flat(0.074, 0.4),
+        60,
+        settings={"initial_concurrency": 5},
+    ),
+    Scenario("llama, start 2", lambda s: Slots(), flat(0.074, 0.4), 60),
+    Scenario(
+        "llama, 120 rows, start 5",
+        lambda s: Slots(),
+        flat(0.074, 0.4),
+        60,
+        120,
+        settings={"initial_concurrency": 5},
+    ),
+    Scenario("llama, 120 rows, start 2", lambda s: Slots(), flat(0.074, 0.4), 60, 120),
+    Scenario("16 rows, defaults", workers(FREE), flat(1), 60, 16, DEFAULTS),
+    Scenario("100 rows, defaults", workers(FREE), flat(1), 60, 100, DEFAULTS),
+    Scenario("1,000 rows, defaults", workers(FREE), flat(1), 200, 1000, DEFAULTS),
+    Scenario("start 24, 3 workers", workers(3), flat(1), 300, settings={"initial_concurrency": 24}),
+    Scenario("3 workers, defaults", workers(3), flat(1), 300, settings=DEFAULTS),
 ]
