@@ -44,6 +44,7 @@ class Snapshot:
         idle: seconds since a row last finished, or since the run began.
         scores: the mean so far by score name.
         path: the limits that Adaptive has gone through, such as (2, 4, 8); () otherwise.
+        belief: what Adaptive takes the endpoint for, in words; "" otherwise.
     """
 
     evaluation: str
@@ -59,6 +60,7 @@ class Snapshot:
     idle: float
     scores: Mapping[str, float]
     path: tuple[int, ...] = ()
+    belief: str = ""
 
 
 # --- one line on a terminal ------------------------------------------------------------------
@@ -66,7 +68,8 @@ class Snapshot:
 # What gives way as the terminal narrows: at each mention the part takes its next shorter form (the
 # last is to vanish). What stays longest is done/total, and that something is wrong.
 _GIVES_WAY = (
-    *("stored", "scores", "bar", "rate", "name", "flight", "waiting", "scores", "bar", "name"),
+    *("flight", "stored", "scores", "bar", "rate", "name", "flight", "waiting", "scores"),
+    *("bar", "name"),
     *("scores", "flight", "bar", "flight", "scores", "stall", "rate", "time", "errors", "time"),
     *("stall", "stall", "errors", "stall", "count"),
 )
@@ -257,9 +260,12 @@ def _flight(snapshot: Snapshot, unicode: bool) -> list[str]:
     used = f"{snapshot.in_flight:,}/{snapshot.limit:,}"
     moved = moves(snapshot.path)
     if len(moved) < 2:
-        return [f"{used} in flight", f"{snapshot.in_flight:,} in flight", ""]
+        used_whole = f"{used} in flight"
+        return [used_whole, used_whole, f"{snapshot.in_flight:,} in flight", ""]
     path = trail(moved, _PATH_SHOWN, unicode)
-    return [f"{used} in flight ({path})", f"{used} ({path})", f"{used} in flight", ""]
+    told = f"{path}; {snapshot.belief}" if snapshot.belief else path
+    whole = [f"{used} in flight ({told})", f"{used} in flight ({path})"]
+    return [*whole, f"{used} ({path})", f"{used} in flight", ""]
 
 
 def moves(limits: Sequence[int]) -> list[int]:

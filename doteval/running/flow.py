@@ -26,7 +26,7 @@ from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import GRACE, Item, Loop
 from ..concurrency.reading import Reading
 from ..concurrency.retry import Retry
-from ..concurrency.strategies import as_mapping, history, summary_of
+from ..concurrency.strategies import as_mapping, belief, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of
@@ -406,6 +406,10 @@ class Flow:
             {**as_mapping(change), "at": round(change.at - self._began, 3)}
             for change in (history(self._gate) if loop is not None else ())
         ]
+        if len(changes) > 1:
+            at, limit = round(self._clock.time() - self._began, 3), self._gate.limit
+            words = f"at the end: {belief(self._gate)}"
+            changes.append({"at": at, "limit": limit, "reason": words, "throughput": None})
         header = dict(run.header)
         closed = Run(
             run.uid, run.experiment, run.evaluation, run.started,
@@ -736,6 +740,7 @@ class Flow:
             idle=now - self._last_durable,
             scores={name: total / n for name, (n, total) in self._means.items()},
             path=tuple(change.limit for change in history(self._gate)),
+            belief=belief(self._gate),
         )
 
     def _slow(self, seconds: float) -> None:
