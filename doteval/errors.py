@@ -5,8 +5,6 @@ code which knows nothing of doteval still catches what it expects.
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class DotevalError(Exception):
     """The parent of everything that doteval raises on purpose."""
@@ -28,7 +26,7 @@ class RowError(DotevalError, ValueError):
         result: a Result with what is to be kept all the same, such as texts and usage; or None.
     """
 
-    result: Any = None
+    result: object = None
 
 
 class ResultError(DotevalError, TypeError):

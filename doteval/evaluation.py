@@ -561,11 +561,12 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     except BaseException as problem:  # its str or repr raised, somewhere in the chain
         lines = f"(the traceback can not be shown: {type(problem).__name__})\n"
     said = safe_without(secrets, error, _LONGEST_MESSAGE, newlines=True)
+    kept = error.result if isinstance(error, RowError) else None
     return Failure(
         type(error).__name__,
         f"{said}{_ANOTHER_LOOP}" if is_of_another_loop(error) else said,
         safe(redact(lines, secrets)[-_LONGEST_TRACEBACK:], newlines=True),
-        error.result if isinstance(error, RowError) else None,
+        kept if isinstance(kept, Result) else None,
     )
 
 

@@ -273,6 +273,9 @@ def test_no_call_may_be_right(result, expected):
         (5, "a int is no call"),
         ([5], "a int is no call"),
         ({"a": 1, "b": 2}, "a dict is no call"),
+        ({"f": 5}, "a dict is no call"),
+        ("await x(1) + 1\nf(", "code that is no call"),
+        ("f(1) + 1", "code that is no call"),
         ("f(", "code that is no call"),
         ("f(x)", "code that is no call"),
         ("for x in f(1): g(x)\nf(2)", None),
@@ -291,6 +294,17 @@ def test_a_shape_that_is_not_understood_is_unread(result, problem):
 
     assert (score.value, score.unread) == (False, True)
     assert (problem or "code") in score.metadata["problem"]
+
+
+def test_names_that_hold_calls_elsewhere_may_be_functions():
+    """Only where they hold none; a call without arguments has none."""
+    assert ast_evaluation({"output": {"a": 1, "b": 2}}, "output(a=1, b=2)").value is True
+    assert ast_evaluation({"message": {"text": "hi"}}, "message(text='hi')").value is True
+    assert ast_evaluation({"name": "f"}, "f()").value is True
+    assert ast_evaluation({"content": 5, "role": "assistant"}, []).value is True
+    answer = {"role": "assistant", "tool_calls": [{"text": "hm"}], "content": "No."}
+    assert ast_evaluation(answer, []).value is True
+    assert ast_evaluation("f(a=1)", {"f": {"a": [2, 1]}}, loose=True).value is True
 
 
 # --- what is accepted ------------------------------------------------------------------------

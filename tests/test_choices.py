@@ -47,6 +47,7 @@ READ = [  # (answer, the choice that it makes)
     ("<answer>B</answer>", "B"),
     ("<answer>\nThe answer is B.\n</answer>", "B"),
     ("<final_answer>(B)</final_answer>", "B"),
+    (f"<answer>{'So it goes. ' * 300}The answer is B.</answer>", "B"),
     ("I compared A and C. <answer>B) Paris</answer>", "B"),
     ('{"answer": "B"}', "B"),
     ('{"reason": "A is wrong", "answer": "B"}', "B"),
@@ -204,6 +205,8 @@ UNREAD = [
     "The answer is one of A, B, C or D.",
     "Choose A, B, C or D.",
     "The answer is A or B",
+    "The answer is A, B or C",
+    "Let us see.\nB. is nice\nwho knows",
     "Both A and B are correct.",
     "The answer is A. The answer is B.",
     "Answer: A\nAnswer: B",
@@ -223,7 +226,7 @@ UNREAD = [
 UNREAD.remove("A")
 
 
-@pytest.mark.parametrize(("answer", "choice"), READ, ids=repr)
+@pytest.mark.parametrize(("answer", "choice"), READ, ids=lambda value: repr(value)[:60])
 def test_a_choice_is_read(answer, choice):
     """Whatever it wears and whatever it says beside it."""
     score = choice_match(answer, "B")
@@ -234,7 +237,7 @@ def test_a_choice_is_read(answer, choice):
     assert "problem" not in score.metadata
 
 
-@pytest.mark.parametrize("answer", UNREAD, ids=repr)
+@pytest.mark.parametrize("answer", UNREAD, ids=lambda value: repr(value)[:60])
 def test_what_makes_no_choice_is_unread(answer):
     """Neither prose, nor denial, nor several choices are a pick; the score says why."""
     score = choice_match(answer, "B")

@@ -680,6 +680,57 @@ def test_valid_json(result, valid):
     assert ("problem" in score.metadata) is not valid
 
 
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        ('```json\n{"a": 1}\n```', "it stands between ```; fenced=True reads that"),
+        ('\ufeff{"a": 1}', "it begins with a byte order mark"),
+        ('{"a": 1,}', "a comma too many, "),
+        ("[1, 2, ]", "a comma too many, "),
+        ('{"a": [1, 2', "it ends midway, "),
+        ("{'a': 1}", 'a quote that is not ", '),
+        ("{\u201ca\u201d: 1}", 'a quote that is not ", '),
+        ('{"a": 1 // one\n}', "a comment, "),
+        ('{"a": True}', "a constant of Python, "),
+        ('{"a": NaN}', "NaN is no JSON"),
+        ('{"a": 1} so it is', "text behind the document, "),
+        ('Here it is: {"a": 1}', "it begins with text, "),
+        ('{"a" 1}', "Expecting ':' delimiter"),
+    ],
+)
+def test_what_keeps_a_text_from_being_json_is_named(result, problem):
+    """Before what the parser says."""
+    score = valid_json(result)
+
+    assert (score.value, score.unread) == (False, False)
+    assert score.metadata["problem"].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("result", "valid"),
+    [
+        ('```json\n{"a": 1}\n```', True),
+        ('<think>{</think>Sure:\n```\n{"a": 1}\n```\nThere.', True),
+        ('~~~\n{"a": 1}\n~~~', True),
+        ('```json\n{"a": 1}', True),
+        ('```python\nf()\n```\n```json\n{"a": 1}\n```', True),
+        ('{"a": 1}', True),
+        ({"a": 1}, True),
+        ('```json\n{"a": 1,}\n```', False),
+        ("```json\n1\n```\n```json\n2\n```", False),
+        ('Sure: {"a": 1}', False),
+    ],
+)
+def test_json_in_a_fence_is_read_if_that_was_said(result, valid):
+    """The one block, of several the one of JSON; without a fence all of the answer."""
+    assert valid_json(result, fenced=True).value is valid
+
+
+def test_an_integer_of_any_length_is_json():
+    """The interpreter refuses to read it; the grammar of JSON does not."""
+    assert valid_json("1" * 5_000).value is True
+
+
 @pytest.fixture
 def jsonschema(monkeypatch):
     """The package, or where it is not installed what the evaluator needs of it."""

@@ -245,6 +245,7 @@ def test_an_expected_number_that_is_none_is_told():
         ("42km", "last", 42),
         ("5, in the 3rd of 2 rounds of GPT-4 and H2O", "last", 2),
         ("1,2,3", "last", 3),
+        ("1/0 or 5", "first", 5),
         ("<think>41</think>It is 42", "first", 42),
         (r"2 + 2 = \boxed{4}, not 5", "last", 5),
         (r"2 + 2 = \boxed{4}, not 5", "boxed", 4),

@@ -123,6 +123,7 @@ CASES = {
         {"candidates": [], "usageMetadata": GEMINI},
         Usage(100, 50, None, 64, 30),
     ),
+    "a response of two": ({"usage": {"speed": 1}, "usage_metadata": {"input_tokens": 1}}, Usage(1)),
     "a total alone": ({"total_tokens": 12}, Usage(12)),
     "a total and the input": ({"prompt_tokens": 5, "total_tokens": 12}, Usage(5, 7)),
     "a total and the output": ({"output_tokens": 5, "totalTokens": 12}, Usage(7, 5)),

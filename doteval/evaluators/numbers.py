@@ -133,8 +133,6 @@ def _fraction(number: Number) -> Fraction | None:
     from decimal import Decimal
     from fractions import Fraction
 
-    if isinstance(number, float):
-        return None
     if isinstance(number, Decimal) and (
         not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT
     ):
