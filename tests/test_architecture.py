@@ -98,6 +98,7 @@ reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
 reporting.details        # records to lines, in the words of the views
 reporting.compare        # two experiments: verdicts on all that differs
+reporting.league         # three and more: each against each, and ranks
 reporting.compared       # a comparison to lines, and to Markdown
 reporting.grammar        # a text to a gate, or a caret under the mistake
 reporting.gate           # gates and what is stored to verdicts

@@ -48,9 +48,17 @@ def _confidence(said: str) -> float:
     "doteval compare main candidate\n"
     "doteval compare main candidate --margin 1%       # a loss of a point is accepted\n"
     "doteval compare main candidate --markdown        # for a pull request\n"
+    "doteval compare small medium large                # each against each, and ranks\n"
     'doteval compare exp exp --evaluation "eval_qa[small]" --other "eval_qa[large]"',
     option("a", metavar="A", help="the experiment to compare with"),
     option("b", metavar="B", help="the newer experiment"),
+    option(
+        "more",
+        metavar="C",
+        nargs="*",
+        default=[],
+        help="further experiments: each is compared with each, and they are ranked",
+    ),
     option(
         "--evaluation",
         metavar="NAME",
@@ -97,7 +105,9 @@ def _confidence(said: str) -> float:
     option("--markdown", action="store_true", help="print Markdown, for a pull request"),
 )
 def compare(call: Call) -> int:
-    """Is B worse than A? 0: better, or no loss; 1: yes; 3: that can not be told."""
+    """
+    Is B worse than A? 0: better, or no loss; 1: yes; 3: that can not be told. Of three and more: 0.
+    """
     from ..reporting.compare import compare as compared
     from ..reporting.compared import comparison_lines, comparison_markdown
     from ..reporting.pairs import REGRESSION, UNSURE
@@ -105,6 +115,8 @@ def compare(call: Call) -> int:
     options = call.options
     if options.json and options.markdown:
         raise UsageError("--json or --markdown, not both")
+    if options.more:
+        return _ranked(call)
     with call.store() as store:
         comparison = compared(
             options.a,
@@ -125,6 +137,30 @@ def compare(call: Call) -> int:
     else:
         call.show(comparison_lines(comparison, call.terminal))
     return {REGRESSION: FAILED, UNSURE: INCONCLUSIVE}.get(comparison.verdict, OK)
+
+
+def _ranked(call: Call) -> int:
+    """Three and more experiments."""
+    from ..reporting.league import league, league_lines
+
+    options = call.options
+    if options.markdown or options.other or options.margin is not None:
+        raise UsageError("--markdown, --other and --margin are for two experiments")
+    with call.store() as store:
+        found = league(
+            [options.a, options.b, *options.more],
+            storage=store,
+            evaluation=options.evaluation,
+            only=options.only,
+            lower_is_better=options.lower_is_better,
+            confidence=options.confidence,
+            paired_only=options.paired_only,
+        )
+    if options.json:
+        call.say(as_json(found.to_dict()))
+    else:
+        call.show(league_lines(found, call.terminal))
+    return OK
 
 
 # --- gate -------------------------------------------------------------------------------------

@@ -285,19 +285,19 @@ def compare(
         seed,
         paired_only,
     )
-    with _opened(storage) as store:
+    with opened(storage) as store:
         chosen = evaluations_of(store, before, after, evaluation, other)
         _check_names(asked, store, chosen)
         chosen = _asked_about(asked, store, chosen)
         found = [_contrast(store, *sources, asked) for sources in chosen.pairs]
     if not any(score.paired for each in found for score in each.scores):
         raise NotFound(_nothing_in_common(before, after, found))
-    judged = _judged(found, margin, confidence)
-    return Comparison(before, after, confidence, margin, judged, chosen.gone, chosen.new)
+    verdicts = judged(found, margin, confidence)
+    return Comparison(before, after, confidence, margin, verdicts, chosen.gone, chosen.new)
 
 
 @contextmanager
-def _opened(storage: Address) -> Iterator[Store]:
+def opened(storage: Address) -> Iterator[Store]:
     """A store that was given is left open; one by its address is closed in the end."""
     if storage is not None and hasattr(storage, "tally"):
         yield storage  # type: ignore[misc]
@@ -514,7 +514,7 @@ def _change(
 # --- verdicts ---------------------------------------------------------------------------------
 
 
-def _judged(
+def judged(
     found: Sequence[Contrast], margin: float | None, confidence: float
 ) -> tuple[Contrast, ...]:
     """The same with p-values corrected for each other, and verdicts."""
@@ -524,7 +524,7 @@ def _judged(
     if margin is not None:
         beyond, _ = _holm([_p_beyond(each, margin) for each in every], every)
     every = [replace(each, detectable=detectable(each, (1 - confidence) / asked)) for each in every]
-    judged = iter(
+    again = iter(
         [
             _with_verdict(each, p, q, margin, 1 - confidence)
             for each, p, q in zip(every, adjusted, beyond, strict=True)
@@ -534,7 +534,7 @@ def _judged(
         replace(
             it,
             scores=tuple(
-                replace(score, differences=tuple(next(judged) for _ in score.differences))
+                replace(score, differences=tuple(next(again) for _ in score.differences))
                 for score in it.scores
             ),
         )
