@@ -414,6 +414,25 @@ def test_the_whole_interval_must_clear_the_threshold(text, outcome, end):
     assert judged.message.endswith(end)
 
 
+@pytest.mark.parametrize(
+    ("value", "gate", "told"),
+    [
+        (0.1 + 0.2, "x.max > 0.3", "0.30000000000000004 > 0.3"),
+        (0.79999, "x.max >= 0.8", "0.79999 is not >= 0.8"),
+        (1733333333.4567, "x.max > 1", "1733333333.0 > 1.0"),
+        (2e15 / 3, "x.max > 1", "666666666666667.0 > 1.0"),
+        (1e300, "x.max > 1", "1e+300 > 1.0"),
+    ],
+)
+def test_a_figure_has_the_digits_that_its_verdict_needs(tmp_path, capsys, value, gate, told):
+    """Four, or those before the point; more only where a rounded one would stand elsewhere."""
+    store = str(tmp_path / "results.db")
+    record(store, "now", {"x": [value]}, metrics=("max",))
+    main(["gate", "now", gate, "--storage", store])
+
+    assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("rows", [2, 50])
 def test_equal_numbers_clear_no_interval_gate(tmp_path, capsys, rows):
     """They do not tell their spread, so an interval is neither here nor against a baseline."""
