@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 from contextlib import closing
@@ -54,6 +55,14 @@ def test_coverage_is_the_share_of_all_rows_that_have_scores(storage):
     summary = record(storage, "e", {"exact": [True, False, None, True]})
 
     assert summary.coverage == 0.75
+
+
+def test_scores_that_are_all_nan_are_summed_up(storage):
+    """There is no smallest and no largest among them, so failures have no bounds."""
+    summary = record(storage, "e", {"exact": [float("nan"), float("nan"), None]})
+
+    assert (summary.scored, summary.failed, summary.bounds) == (2, 1, {})
+    assert math.isnan(summary.scores["exact"]["accuracy"].value)
 
 
 def test_nothing_covers_nothing(storage):

@@ -578,8 +578,9 @@ class _Score:
 
     def bounds(self, metric: Metric) -> tuple[float, float] | None:
         """The figure if every failure were wrong, and right; None where neither has a number."""
-        facts, span = self._facts, self._span_for(metric.name)
-        if facts["nans"] or span is None:
+        facts = self._facts
+        span = None if facts["nans"] else self._span_for(metric.name)
+        if span is None:
             return None
         if metric.name in _MEANS and not self._repeated:
             n, total = facts["n"] + self._failed, facts["total"]
