@@ -137,9 +137,9 @@ def marked(text: str) -> str:
 
 _TEX = re.compile(
     r"\\(?:text(?:bf|it|rm|tt|sf|sc|normal)?|math(?:bf|rm|it|sf|tt|bb|cal)|mbox|boxed|fbox|framebox"
-    r"|operatorname|left|right|displaystyle|textstyle|quad|qquad|[,;:!()\[\]])(?![a-z])\*?"
-    r"|\\\s|[{}$]"
+    r"|operatorname|left|right|displaystyle|textstyle|[()\[\]])(?![a-z])\*?|[{}$]"
 )
+_TEX_BLANK = re.compile(r"\\(?:q?quad(?![a-z])|[,;:!\s])")
 _TAG = re.compile(r"</?[A-Za-z][\w:-]{0,30}(?:\s[^<>\n]{0,200})?/?>|<\|[\w]{1,30}\|>|</s>")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _LINE = re.compile(r"^[ \t]*(?:(?:#{1,6}|>|[-+\u2022\u25cf])[ \t]+|#{3,6})", re.MULTILINE)
@@ -157,6 +157,7 @@ def plain(text: str) -> str:
         import unicodedata  # 1 MB of tables, needed only for text that is not ASCII
 
         text = _CONTROLS.sub("", unicodedata.normalize("NFKC", text))
+    text = _TEX_BLANK.sub(" ", text)
     for pattern in (_STRUCK, _TEX, _TAG, _LINE, _EMPHASIS):
         text = pattern.sub("", text)
     return text.translate(_QUOTES)

@@ -121,6 +121,10 @@ _FOLLOWING = (  # words that may follow the letter A or I; others make an articl
     "|denn|und|oder"
     "|pois|karena|sebab|perch[eé]|omdat|want|çünkü|ponieważ|bo|vì|bởi|och|y|et|e|ou|o|şık\\w{0,6}"
 )
+_BECAUSE = (
+    "because|since|as|for|due|given|but|rather|instead|porque|pues|parce|car|puisque|weil|denn"
+    "|pois|karena|sebab|perch[eé]|omdat|want|çünkü|ponieważ|vì"
+)
 _BACK = re.compile(  # what takes back what was stated before it
     r"\b(?:no|nope|nein|non|não|wait|hmm+|oops|sorry|actually|correction|rather|instead"
     r"|scratch that"
@@ -218,7 +222,7 @@ def _patterns(letters: str) -> _Patterns:
                 rf"\b(?:{_CHOOSE}){gap}(?:for\s+)?(?:(?:the|l['’]|la|die|option)\s*)?{option}{pick}"
             ),
             of(
-                rf"\b(?:{_THINK}){gap}(?:option\s+|answer\s+|choice\s+)?{pick}(?=[)\]]?\s*(?:[.,;:!\n(\-–—]|$|\b(?:{_FOLLOWING})\b))"
+                rf"\b(?:{_THINK}){gap}(?:option\s+|answer\s+|choice\s+)?{pick}(?=[)\]]?\s*(?:[.,;:!\n(\-–—]|$|\b(?:{_BECAUSE})\b))"
             ),
             of(
                 rf"\b(?:so|therefore|thus|hence|also|daher|donc|por lo tanto|portanto|quindi"
@@ -239,7 +243,8 @@ def _patterns(letters: str) -> _Patterns:
         ),
         named=of(rf"\b(?:{_OPTION}|{_ANSWER}){gap}{pick}"),
         label=of(
-            rf"^[ \t]*[(\[]?(?-i:(?P<pick>[{upper}{lower}]))(?:[)\].:](?![{word}])|\s+[-–—]\s)"
+            rf"^[ \t]*[(\[]?(?-i:(?P<pick>[{upper}{lower}]))"
+            rf"(?:[)\].:](?![{word}])|,(?=\s)|\s+(?:[-–—]|{_BECAUSE})\s)"
         ),
         more=of(
             rf"[)\]]?(?:\s?[,/&+、]\s?(?:{_AND})?\s?|\s+(?:{_AND})\s+)"

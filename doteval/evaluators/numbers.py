@@ -40,9 +40,9 @@ def numeric_match(
 
     "1,234.50", "1 234.5", "1.2345e3", "$1,234.50" and 1234.5 are the same, and so are "45%" and
     0.45, "1/2", "\\frac{1}{2}" and 0.5, "1.5 × 10^3" and "**1500**". Texts are compared as exact
-    numbers, without rounding; where one is a float that is no whole number, both count with 15
-    significant digits, which is what a float can hold: 0.1 + 0.2 is 0.3. A comma only separates
-    thousands, unless points do: "1.234,56" is 1234.56, "3,14" and "0,500" are no numbers.
+    numbers, without rounding; where one is a float that is no whole number up to 2**53, both count
+    with 15 significant digits, which is what a float can hold: 0.1 + 0.2 is 0.3. A comma only
+    separates thousands, unless points do: "1.234,56" is 1234.56, "3,14" and "0,500" are none.
 
     An answer that is no number is wrong and `unread`; so is NaN.
 
@@ -94,7 +94,7 @@ def _number(
     if isinstance(value, float):
         if value != value:
             return None
-        return int(value) if value.is_integer() else value
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
     text = text_of(value)
     if text is None:
         if getattr(value, "shape", None) == ():  # a scalar of numpy or torch
@@ -142,6 +142,7 @@ def _fraction(number: Number) -> Fraction | None:
 
 # --- what is written -------------------------------------------------------------------------
 
+_EXACT = 2**53  # from here on a float is not the integer that was meant
 _LARGEST_EXPONENT = 10_000
 _SIGN = r"[+-]?[ ]?"
 _PLAIN = (  # digits in groups or not; points, then digits
@@ -200,7 +201,7 @@ _TEX = (
     ),
 )
 _DRESS = re.compile(
-    r"</?[A-Za-z][\w:-]{0,30}(?:\s[^<>\n]{0,100})?>|[`\"“”„«»]|~~|__|(?<![0-9])\*{2,3}"
+    r"~~[^~\n]{1,100}~~|</?[A-Za-z][\w:-]{0,30}(?:\s[^<>\n]{0,100})?>|[`\"“”„«»]|~~|__|(?<![0-9])\*{2,3}"
     r"|\*{2,3}(?![0-9(])"
 )
 
