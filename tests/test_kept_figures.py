@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from doteval.metrics import Estimate
+from doteval.records import Run
+from doteval.reporting.figures import kept, recalled
 from doteval.storage import open_store
 
 FILE = """
@@ -120,6 +123,20 @@ def test_a_figure_travels_with_its_run(typed: Typed, tmp_path: Path) -> None:
 
     for name in ("a", "d"):
         assert "x  trimmed  9.5" in typed("show", name, storage="all.db")[1]
+
+
+def test_sums_are_compared_as_far_as_they_can_be() -> None:
+    """To nine digits, since their last depend on the order; nothing and NaN are only themselves."""
+    sums = {"n": 3, "trials": 3, "total": 0.1, "squares": None, "low": float("nan"), "high": 2}
+    sums["nans"] = 0
+    figure = kept("x", "own", Estimate(1.0, 3), 0.95, sums)
+    run = Run("1", "e", "f", 0.0, None, 0.0, "complete", 1, {"figures": [figure]})
+
+    def found(**changes: Any) -> bool:
+        return recalled([run], "x", "own", 0.95, {**sums, **changes}) is not None
+
+    assert found() and found(total=0.1 + 1e-12)
+    assert not found(total=0.11) and not found(squares=1.0) and not found(low=1.0)
 
 
 def test_a_resume_keeps_the_figure_of_all_rows(typed: Typed, tmp_path: Path) -> None:

@@ -455,3 +455,9 @@ def test_an_error_of_a_long_query_is_told_like_any(database):
         pytest.raises(StoreError, match=r"results\.db can not be used: no such"),
     ):
         database.several(("SELECT 1 FROM nowhere",), side_by_side=True)
+
+
+def test_a_file_that_is_not_there_is_told_by_who_only_reads(tmp_path):
+    """It is no empty store."""
+    with pytest.raises(StoreError, match="can not be opened"):
+        Database(tmp_path / "gone.db", make=False)

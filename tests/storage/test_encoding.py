@@ -438,3 +438,10 @@ def test_without_the_encoder_in_c_the_text_is_the_same(make):
     value = {"a": [1, 0.5, None, True, "ä\\ud800", datetime.date(2024, 1, 2)], "b": math.inf}
 
     assert encoding._encoder(make)(value) == dump(value)
+
+
+def test_a_wide_value_is_not_a_deep_one():
+    """Only containers within each other are cut, and not many beside each other."""
+    wide = {"messages": [{"role": "user", "parts": []} for _ in range(300)]}
+
+    assert load(dump(wide)) == wide
