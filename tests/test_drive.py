@@ -16,6 +16,9 @@ import pytest
 
 from doteval import foreach, run, run_async
 from doteval.cli import main
+from doteval.running import flow
+from doteval.running.drive import _Helper, close
+from doteval.storage import Grouped, Inline, locate, open_store
 
 quiet = partial(run, storage="memory://", progress=False)
 
@@ -106,8 +109,10 @@ def test_a_plain_function_may_call_run():
 
 
 ENDING = """
-import asyncio, os, sys, threading
+import asyncio, logging, os, sys, threading
 from doteval import foreach, run
+
+logging.getLogger("asyncio").setLevel("ERROR")  # that a step was slow is the machine's doing
 
 async def watch():
     try:
@@ -316,3 +321,70 @@ def test_a_run_that_is_interrupted_twice_gives_back_its_claim_and_its_store(tmp_
     )  # fmt: skip
 
     assert (done.stdout, done.stderr) == ("interrupted\n[]\n4\n", "")
+
+
+def test_a_fork_has_loops_of_its_own(monkeypatch):
+    """Their selectors would be shared with the parent, so it neither uses nor closes them."""
+    work, loops = counting()
+
+    def runs():
+        quiet(work)
+        with monkeypatch.context() as fork:
+            fork.setattr(os, "getpid", lambda: -1)
+            quiet(work)
+
+    thread = threading.Thread(target=runs)
+    thread.start()
+    thread.join()
+    gc.collect()
+    parents, forks = loops[0], loops[2]
+
+    assert parents is not forks
+    assert not parents.is_closed()
+    assert not forks.is_closed()  # for this process, it is the fork that is another
+    parents.close()
+    forks.close()
+
+
+def test_a_loop_that_runs_is_not_closed():
+    """Where the interpreter ends while a thread is at work."""
+
+    async def main():
+        close(asyncio.get_running_loop())
+        return asyncio.get_running_loop().is_closed()
+
+    assert asyncio.run(main()) is False
+
+
+def test_a_helper_that_is_at_work_ends_later():
+    hold, helper = threading.Event(), _Helper()
+    helper.begin(hold.wait)
+
+    helper.end()
+    hold.set()
+    helper._thread.join(30)
+
+    assert not helper._thread.is_alive()
+
+
+def test_a_store_whose_writer_is_stuck_is_left_to_it(tmp_path, monkeypatch):
+    """To close the connection under a commit could lose what was finished."""
+    monkeypatch.setattr(flow, "GRACE", 0.01)
+    hold = threading.Event()
+
+    async def main():
+        place = locate(tmp_path / "s.db")
+        stuck, idle = (open_store(place) for _ in range(2))
+        writer = Grouped(lambda entries: hold.wait(30), id, id, id)
+        writer.put("entry")
+        flow._release(stuck, writer)
+        flow._release(idle, Inline(id, id))
+        still = stuck.experiments()
+        hold.set()
+        assert writer.end(30)
+        stuck.close()
+        with pytest.raises(Exception, match="closed"):
+            idle.experiments()
+        return list(still)
+
+    assert asyncio.run(main()) == []

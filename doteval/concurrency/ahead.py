@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 
@@ -37,7 +37,7 @@ class Ahead(Iterator[Any]):
             raise StopIteration
         raise NotYet
 
-    async def pump(self, source: AsyncIterable[Any]) -> None:
+    async def pump(self, source: AsyncGenerator[Any, None]) -> None:
         try:
             async for item in source:
                 self._items.append(item)
@@ -50,8 +50,6 @@ class Ahead(Iterator[Any]):
         except BaseException as error:  # told by __next__, after the rows that came before it
             self._error = error
         finally:
-            close = getattr(source, "aclose", None)
-            if close is not None:
-                await close()
+            await source.aclose()
         self._over = True
         self._wake()

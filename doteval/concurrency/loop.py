@@ -22,7 +22,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Protocol
@@ -136,7 +136,8 @@ class Loop:
 
     Args:
         source: yields items; None stands for "look at me again soon" (a row that needs no
-            work), so that a long stretch of those does not block the loop. May be asynchronous.
+            work), so that a long stretch of those does not block the loop. May be an asynchronous
+            generator, which is closed.
         gate: how many attempts may be in flight.
         policy: which failed attempts are worth another; None: the first error ends everything.
         threads: where calls that are not inline run; None: on the loop's thread.
@@ -161,7 +162,7 @@ class Loop:
 
     def __init__(
         self,
-        source: Iterable[Item | None] | AsyncIterable[Item | None],
+        source: Iterable[Item | None] | AsyncGenerator[Item | None, None],
         gate: Gate,
         *,
         policy: Retry | None = None,
@@ -196,7 +197,7 @@ class Loop:
         self._hold = Hold()
         self._pump: asyncio.Task[None] | None = None
         self._source: Iterator[Item | None]
-        if isinstance(source, AsyncIterable):
+        if isinstance(source, AsyncGenerator):
             buffer = Ahead(self.wake)
             self._source = buffer
             self._pump = self._loop.create_task(buffer.pump(source))

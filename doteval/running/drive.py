@@ -144,7 +144,7 @@ def _kept_loop() -> asyncio.AbstractEventLoop:
 
 def close(loop: asyncio.AbstractEventLoop) -> None:
     """Cancel what is left on a loop, wait for it for a second, and close the loop."""
-    if loop.is_running():  # the interpreter ends while another thread is at work
+    if loop.is_running() or loop.is_closed():  # by a thread that is at work when all ends; a row
         return
     another = asyncio._get_running_loop()  # of whoever's thread it is in which a loop is collected
     asyncio._set_running_loop(None)
@@ -257,11 +257,13 @@ def in_thread(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
     coroutine, which may finish its cleaning up.
     """
     begun, ended = threading.Event(), threading.Event()
-    task: list[Any] = []  # the coroutine's task and its loop
+    cancels: list[Callable[[], object]] = []  # one, while the coroutine runs
     outcome: list[Any] = [None, None]
 
     async def watched() -> Value:
-        task.extend((asyncio.current_task(), asyncio.get_running_loop()))
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        cancels.append(partial(loop.call_soon_threadsafe, task.cancel))
         begun.set()
         return await main()
 
@@ -271,7 +273,7 @@ def in_thread(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         except BaseException as error:
             outcome[0] = error
         finally:
-            task.clear()
+            cancels.clear()
             begun.set()
             helper.busy = False
             ended.set()  # an interrupted Thread.join() takes the thread for dead
@@ -285,8 +287,8 @@ def in_thread(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         ended.wait()
     except BaseException:
         begun.wait()
-        if running := tuple(task):
-            running[1].call_soon_threadsafe(running[0].cancel)
+        for cancel in tuple(cancels):
+            cancel()
         ended.wait()
         raise
     if outcome[0] is not None:

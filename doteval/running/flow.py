@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
@@ -298,9 +298,8 @@ class Flow:
                             self._finished(item)
                 finally:
                     await loop.close()
-        except Exception as error:
-            if error is self._failure or isinstance(error, ExecutorError):
-                self.status = "failed"
+        except Exception:  # the executor's, a listener's, the store's
+            self.status = "failed"
             raise
         finally:
             for item in loop.left():
@@ -429,7 +428,9 @@ class Flow:
 
     # -------------------------------------------------------------------- rows in
 
-    def _items(self, identities: Identities) -> Iterable[Item | None] | AsyncIterator[Item | None]:
+    def _items(
+        self, identities: Identities
+    ) -> Iterable[Item | None] | AsyncGenerator[Item | None, None]:
         try:
             rows: Any = self.evaluation.source.open()
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
@@ -456,7 +457,7 @@ class Flow:
 
     async def _from_async(
         self, rows: AsyncIterator[Any], identities: Identities, function: Callable[..., Any]
-    ) -> AsyncIterator[Item | None]:
+    ) -> AsyncGenerator[Item | None, None]:
         while self._samples is None or self._rows < self._samples:
             try:
                 row = await rows.__anext__()

@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -328,6 +329,10 @@ class _Reach:
             return None
 
 
+# Python 3.11 counts how deeply it parses once for all threads, and raises SystemError.
+_PARSING = Lock()
+
+
 class _Tree:
     """
     The syntax tree of a file, or of a cell.
@@ -350,7 +355,8 @@ class _Tree:
         linecache.checkcache(file)
         lines = linecache.getlines(file)
         try:
-            return cls(ast.parse("".join(lines)), name) if lines else None
+            with _PARSING:
+                return cls(ast.parse("".join(lines)), name) if lines else None
         except (SyntaxError, ValueError):  # it has been edited since it was imported
             return None
 
