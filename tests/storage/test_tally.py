@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import pytest
 
-from doteval.records import STALE, Result, Score, Usage
+from doteval.records import EMPTY, STALE, Result, Score, Usage
 from doteval.storage import tally as module
 from doteval.storage.memory import MemoryStore
 from doteval.storage.tally import Tally
@@ -57,6 +57,9 @@ def naive(records, repeated):
                 "low": pytest.approx(min(of)),
                 "high": pytest.approx(max(of)),
                 "nans": 0,
+                "unread": 0,
+                "empty": 0,
+                "differing": 0,
             }
             for name, of in rows.items()
         },
@@ -189,7 +192,11 @@ def facts_of(store, *values, repeats=1):
     store.add(
         number,
         [
-            an_entry(n // repeats, Result(Score("s", value)), repeat=n % repeats)
+            an_entry(
+                n // repeats,
+                Result(value if isinstance(value, Score) else Score("s", value)),
+                repeat=n % repeats,
+            )
             for n, value in enumerate(values)
         ],
     )
@@ -233,6 +240,22 @@ def test_infinities_that_cancel_each_other_leave_no_number(store):
 
     assert math.isnan(facts["total"])
     assert (facts["low"], facts["high"], facts["nans"]) == (-math.inf, math.inf, 0)
+
+
+def test_how_answers_were_read_is_added_up(store):
+    """Unread, empty, of another type: each on its own, and none makes a number of a bool."""
+    of_another = {"problem": "types differ: text and number"}
+    facts = facts_of(
+        store,
+        True,
+        Score("s", False, unread=True),
+        Score("s", False, unread=True, metadata={"problem": EMPTY}),
+        Score("s", False, unread=True, metadata={"problem": EMPTY}),
+        Score("s", False, metadata=of_another),
+    )
+
+    assert (facts["unread"], facts["empty"], facts["differing"]) == (1, 2, 1)
+    assert (facts["n"], facts["total"], facts["boolean"]) == (5, 1.0, True)
 
 
 def test_true_and_false_are_told_from_numbers(store):
