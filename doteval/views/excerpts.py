@@ -29,9 +29,10 @@ _NOTE = 40  # characters; a longer text that a score noted is shown as a text, n
 _CUT_BY_EVALUATORS = 1_000  # characters that evaluators keep of an argument
 
 
-def _scores(result: Result) -> Iterator[Score]:
-    """What is stored are Scores; bare values stand in a Result that was never run."""
-    return (each for each in result.scores if isinstance(each, Score))
+def _scores(outcome: Result | Failure) -> Iterator[Score]:
+    """What is stored are Scores; a failure has none that count."""
+    if isinstance(outcome, Result):
+        yield from (each for each in outcome.scores if isinstance(each, Score))
 
 
 class Verdicts:
@@ -126,13 +127,12 @@ def row_of(
         [_cell(record.row.get(name, "")) for name in cells],
         preview(" · ".join(map(_start, expected[:20]))),
         preview(answer_of(record)),
+        int(any(score.unread for score in _scores(record.outcome))),
     ]
 
 
 def values_of(record: Record, names: Sequence[str]) -> list[Any]:
     """The values of these scores, as JSON knows them; None where there is none."""
-    if isinstance(record.outcome, Failure):
-        return [None] * len(names)
     values = {each.name: figure(each.value) for each in _scores(record.outcome)}
     return [values.get(name) for name in names]
 
@@ -148,13 +148,12 @@ def answer_of(record: Record) -> str:
 def expected_of(record: Record) -> list[tuple[str, Any]]:
     """(label, value) of what the scores held the answer against; equal ones once."""
     found: list[tuple[str, Any]] = []
-    if isinstance(record.outcome, Result):
-        for score in _scores(record.outcome):
-            value = score.expected
-            if value is None and score.metadata:
-                value = score.metadata.get("expected")
-            if value is not None and all(value != other for _, other in found):
-                found.append((f"expected by {score.name}" if found else "expected", value))
+    for score in _scores(record.outcome):
+        value = score.expected
+        if value is None and score.metadata:
+            value = score.metadata.get("expected")
+        if value is not None and all(value != other for _, other in found):
+            found.append((f"expected by {score.name}" if found else "expected", value))
     return found
 
 
@@ -344,7 +343,8 @@ def _notes(score: Score, answer: Any) -> Iterator[Part]:
     for name, value in (score.metadata or {}).items():
         if name == "expected" or (name == "result" and _repeats(value, answer)):
             continue
-        if isinstance(value, str) and (len(value) > _NOTE or "\n" in value):
+        is_long = isinstance(value, str) and (len(value) > _NOTE or "\n" in value)
+        if is_long or (name == "problem" and score.unread):  # why it was not read
             yield REASONING, f"{score.name}: {name}", value
         else:
             rest[name] = value

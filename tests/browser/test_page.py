@@ -62,6 +62,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     for position, temperature in enumerate((0.7, 0)):
         header = {"config": {"temperature": temperature, "model": "m"}, "code": {"f": "abc"}}
         stock(opened, "two", [right(position)], header=header)
+    problem = {"problem": "no letter stands out", "result": "?"}
+    unread = Score("choice", False, ("accuracy",), problem, unread=True)
+    stock(opened, "two", [recorded(2, unread), wrong(3)], evaluation="eval_u.py::eval_u")
     yield opened
     opened.close()
 
@@ -651,6 +654,20 @@ def test_rows_of_several_versions_are_told_apart(browser: Browser, pages: Path) 
     ]
 
 
+def test_answers_that_could_not_be_read_are_no_wrong_ones(browser: Browser, pages: Path) -> None:
+    """They are counted and left apart, and an opened record says why."""
+    two = opened(browser, pages / "two.html")
+
+    for only, n in (("unread", 1), ("wrong", 1)):
+        choose(two, only)
+        assert told(two) == f"{n} of 4 records"
+    choose(two, "unread")
+    two.run("document.querySelector('tr.row').click()")
+    assert two.run("return document.getElementById('title').textContent") == "Row 2 unread"
+    assert "no letter stands out" in texts(two, "#texts pre")
+    assert "answers that could not be read" in texts(two, ".evaluation dd small")
+
+
 def test_on_a_phone_and_on_paper_the_score_is_seen(second: Browser) -> None:
     """On paper the latency too, and first what failed or is wrong."""
     seen = (
@@ -661,9 +678,11 @@ def test_on_a_phone_and_on_paper_the_score_is_seen(second: Browser) -> None:
     phone = second.run(seen)
     second.resize(680, 900)  # A4 between its margins
     second.devtools("Emulation.setEmulatedMedia", media="print")
-    second.run("dispatchEvent(new Event('beforeprint'))")
     paper = second.run(seen)
-    verdicts = texts(second, "tr.row .pill")
+    verdicts = second.run(  # at once: the window was resized, and may draw what is in sight
+        "dispatchEvent(new Event('beforeprint'));"
+        "return [...document.querySelectorAll('tr.row .pill')].map((each) => each.textContent)"
+    )
     second.devtools("Emulation.setEmulatedMedia", media="")
     second.run("dispatchEvent(new Event('afterprint'))")
     second.resize(1280, 900)
