@@ -20,6 +20,7 @@ from .errors import NotFound, PluginError, UsageError
 from .plugins import Registry
 from .statistics import distributions, intervals, resampling
 from .statistics.clusters import clustered
+from .statistics.labels import Confusion
 from .statistics.sequential import anytime
 from .statistics.shares import bounded, exact
 
@@ -114,6 +115,7 @@ class Metric:
         from_moments: (moments, confidence, span) → Estimate, or None where the sums are not
             enough. None for a metric that needs every value.
         factory: makes `compute` anew from keyword arguments, where the metric has options.
+        of_labels: whether its values are (label, expected) pairs, as `classify` keeps them.
     """
 
     def __init__(
@@ -123,8 +125,10 @@ class Metric:
         estimator: Estimator | None = None,
         from_moments: FromMoments | None = None,
         factory: Callable[..., Any] | None = None,
+        of_labels: bool = False,
     ) -> None:
         self.name = name
+        self.of_labels = of_labels
         self.compute = compute
         self._from_moments = from_moments
         self._estimator = estimator or self.resampled
@@ -184,6 +188,13 @@ class Metric:
             return Estimate(None, 0, method="no data")
         if any(value != value for row in rows for value in row):
             return _not_a_number(len(rows))
+        if self.of_labels:  # repeats of a row are drawn together
+            places = range(len(rows)) if groups is None else groups
+            repeated = groups is not None or any(len(row) > 1 for row in rows)
+            of = [place for row, place in zip(rows, places, strict=True) for _ in row]
+            flat = [[value] for row in rows for value in row]
+            found = self.resampled(flat, of if repeated else None, confidence, seed)
+            return replace(found, n=len(rows))
         return self._estimator(rows, groups, confidence, seed, span)
 
     @property
@@ -755,6 +766,25 @@ def _is_factory(function: Callable[..., Any]) -> bool:
     return not needed and not takes_any
 
 
+def _of_labels(name: str, figure: Callable[[Confusion], float | None]) -> Metric:
+    def compute(pairs: list[Any]) -> float | None:
+        return figure(Confusion.of(pairs))
+
+    return Metric(name, compute, of_labels=True)
+
+
+# As in scikit-learn; `statistics.labels` says what each is where a label is missing.
+LABELS = (
+    *(
+        _of_labels(f"{figure}_{how}", lambda of, figure=figure, how=how: of.average(figure, how))  # type: ignore[misc]
+        for figure in ("precision", "recall", "f1")
+        for how in ("macro", "micro", "weighted")
+    ),
+    _of_labels("balanced_accuracy", lambda of: of.balanced_accuracy),
+    _of_labels("mcc", lambda of: of.mcc),
+    _of_labels("kappa", lambda of: of.kappa),
+)
+
 accuracy = Metric("accuracy", _mean, _estimate_accuracy, _accuracy_from_moments)
 mean = Metric("mean", _mean, _estimate_mean, _mean_from_moments)
 median = Metric("median", _median, _estimate_median)
@@ -762,5 +792,5 @@ std = Metric("std", _std, _estimate_std)
 minimum = _extreme("min", min)
 maximum = _extreme("max", max)
 
-for _built_in in (accuracy, mean, median, std, minimum, maximum):
+for _built_in in (accuracy, mean, median, std, minimum, maximum, *LABELS):
     registry.register(_built_in.name, _built_in)

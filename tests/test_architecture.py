@@ -54,6 +54,7 @@ metrics
 evaluators.answers       # what an answer says, out of its dress
 evaluators.making        # the decorator; what a score keeps of its arguments
 evaluators.texts
+evaluators.labels
 evaluators.numbers
 evaluators.choices
 evaluators.structure     # JSON

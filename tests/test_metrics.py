@@ -656,7 +656,7 @@ def test_every_built_in_metric_is_found_by_name():
 @pytest.mark.parametrize("name", ["acuracy", "pass@0", "pass@", "pass@x", ""])
 def test_unknown_names_are_told(name):
     """A name that nobody knows is NotFound, with the known ones."""
-    with pytest.raises(NotFound, match="known: accuracy, .*max, mean"):
+    with pytest.raises(NotFound, match="known: accuracy, .*max, mcc, mean"):
         metrics.find(name)
 
 

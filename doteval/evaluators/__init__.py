@@ -14,6 +14,7 @@ from ..errors import NotFound
 from .calls import ast_evaluation
 from .choices import choice_match
 from .judge import YES_OR_NO, Judge, judge
+from .labels import classify
 from .making import brief, evaluator, registry
 from .numbers import numeric_match
 from .structure import valid_json
@@ -25,6 +26,7 @@ __all__ = [
     "ast_evaluation",
     "brief",
     "choice_match",
+    "classify",
     "contains",
     "evaluator",
     "exact_match",
@@ -49,6 +51,7 @@ for _built_in in (
     similarity,
     f1,
     choice_match,
+    classify,
 ):
     registry.register(_built_in.__name__, _built_in)
 

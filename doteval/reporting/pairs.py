@@ -225,6 +225,7 @@ class Pairs:
     """
 
     def __init__(self, a: Side, b: Side, score: str, examples: int) -> None:
+        self.sides, self.score = (a, b), score
         self.xs, self.ys = array("d"), array("d")
         self.rows_a: list[list[float]] | None = None
         self.rows_b: list[list[float]] | None = None
@@ -266,6 +267,13 @@ class Pairs:
         if metric == "accuracy" or metric.startswith(_OF_REPEATS):
             spans.append((0.0, 1.0))
         return next((span for span in spans if span[0] <= low and high <= span[1]), None)
+
+    def of_labels(self) -> tuple[list[Any], list[Hashable] | None]:
+        """What was said and expected in A and in B, row by row, and the groups of the rows."""
+        before, after = (side.values.labels(self.score) for side in self.sides)
+        keys = [key for key in after if key in before]
+        both = [(tuple(before[key]), tuple(after[key])) for key in keys]
+        return both, None if self._groups is None else [self._groups.get(key, key) for key in keys]
 
     @property
     def seen(self) -> tuple[float, float]:
@@ -516,29 +524,44 @@ def detectable(each: Difference, level: float) -> float | None:
 
 def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question) -> Difference:
     """Any other metric: its change over the rows, which are resampled in pairs."""
+    groups: Sequence[Hashable] | None = pairs.groups
+    both: list[Any] = list(zip(pairs.xs, pairs.ys, strict=True))
+    if metric.of_labels:
+        both, groups = pairs.of_labels()
+        if not both:
+            return replace(empty, method="no labels in common", verdict=UNSURE)
 
-    def change(rows: Sequence[tuple[float, float]]) -> float | None:
-        before, after = (metric.compute(list(values)) for values in zip(*rows, strict=True))
+    def figures(rows: Sequence[Any]) -> list[float | None]:
+        sides: Any = zip(*rows, strict=True)
+        if metric.of_labels:  # of each row those of its repeats
+            sides = ([pair for row in side for pair in row] for side in sides)
+        return [metric.compute(list(values)) for values in sides]
+
+    def change(rows: Sequence[Any]) -> float | None:
+        before, after = figures(rows)
         return None if before is None or after is None else after - before
 
-    both = list(zip(pairs.xs, pairs.ys, strict=True))
-    if any(x != x or y != y for x, y in both):
+    if not metric.of_labels and any(x != x or y != y for x, y in both):
         return replace(empty, value=nan, method="NaN among the values", verdict=UNSURE)
     if metric.name in _NO_DIRECTION:
-        value = change(both)
-        return replace(empty, **_figures(pairs, metric), value=value, method="not tested")
+        a, b = figures(both)
+        return replace(empty, a=a, b=b, value=change(both), method="not tested")
+    lost = f"{len(pairs.lost):,} rows failed in B; what they were worth to it nobody knows"
     # The differences are a metric of pairs; this tells whose function it was that failed.
     estimate = Metric(metric.name, change).resampled(
-        [[pair] for pair in both],  # type: ignore[list-item]
-        pairs.groups,
+        [[pair] for pair in both],
+        groups,
         asked.confidence,
         asked.seed,
     )
-    free = len(both) if pairs.groups is None else len(set(pairs.groups))
+    free = len(both) if groups is None else len(set(groups))
+    a, b = figures(both)
     found = replace(
         empty,
-        **_figures(pairs, metric),
+        a=a,
+        b=b,
         independent=free,
+        reason=lost if pairs.lost else "",
         value=estimate.value,
         stderr=estimate.stderr,
         low=estimate.low,
@@ -551,7 +574,3 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
     return replace(
         found, p=2 * distributions.t_tail(abs(estimate.value) / estimate.stderr, free - 1)
     )
-
-
-def _figures(pairs: Pairs, metric: Metric) -> dict[str, Any]:
-    return {"a": metric.compute(list(pairs.xs)), "b": metric.compute(list(pairs.ys))}

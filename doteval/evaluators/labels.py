@@ -1,0 +1,55 @@
+"""
+Evaluators of one label out of a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ..errors import UsageError
+from ..records import Score
+from .answers import text_of
+
+METRICS = ("accuracy", "f1_macro")
+OTHER = "(other)"  # what is none of the labels
+
+
+def classify(
+    answer: str | None,
+    expected: str,
+    *,
+    labels: Collection[str] | None = None,
+    metrics: Any = METRICS,
+    name: str | None = None,
+) -> Score:
+    """
+    Whether an answer is the expected label; both are kept, for figures that need the pairs.
+
+    Case and blanks around do not count. `f1_macro`, `precision_weighted`, `recall_micro`,
+    `balanced_accuracy`, `mcc`, `kappa` and the like are metrics of such scores.
+
+    Args:
+        labels: those that there are; an answer that is none of them counts as "(other)", which is
+            never right. None: any answer is a label.
+        metrics: one or several, as in `evaluator`.
+
+    Raises:
+        UsageError: expected is no text, or not among the labels.
+    """
+    from ..metrics import names_of
+
+    known = None if labels is None else {_bare(label): label for label in labels}
+    if not isinstance(expected, str) or (known is not None and _bare(expected) not in known):
+        among = "" if labels is None else f" among {', '.join(map(repr, labels))}"
+        raise UsageError(f"classify(): expected a label{among}, got {expected!r}")
+    said = _bare(text_of(answer) or "")
+    truth = _bare(expected)
+    label = (said or OTHER) if known is None else known.get(said, OTHER)
+    metadata = {"label": label, "expected": truth if known is None else known[truth]}
+    summaries = metrics if metrics is METRICS else names_of(metrics)
+    return Score(name or "classify", said == truth, summaries, metadata)
+
+
+def _bare(label: str) -> str:
+    return label.strip().casefold()
