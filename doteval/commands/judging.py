@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from ..storage import Store
 
 
-def _margin(said: str) -> float:
-    """A loss to accept: "0.01", or "1%"."""
+def _share(said: str) -> float:
+    """ "0.01", or "1%"; -1 where it is no number."""
     number = said.strip()
     try:
-        value = float(f"{number[:-1]}e-2") if number.endswith("%") else float(number)
+        return float(f"{number[:-1]}e-2") if number.endswith("%") else float(number)
     except ValueError:
-        value = -1.0
+        return -1.0
+
+
+def _margin(said: str) -> float:
+    """A loss to accept: "0.01", or "1%"."""
+    value = _share(said)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(
             f"{said!r}: expected a loss to accept, 0 or more, as in 0.01 or 1%"
@@ -33,7 +38,7 @@ def _margin(said: str) -> float:
 
 def _confidence(said: str) -> float:
     """Of an interval: "95%", or "0.95"."""
-    value = _margin(said)
+    value = _share(said)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{said!r}: expected a confidence such as 95%")
     return value
