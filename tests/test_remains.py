@@ -14,6 +14,7 @@ import pytest
 from doteval import ForEach, foreach, run, run_async
 from doteval.concurrency import Adaptive, AsyncSequential, Batch, Retry, Sequential, SlidingWindow
 from doteval.concurrency.executors import Threads
+from doteval.concurrency.loop import Item, Loop
 from doteval.errors import DatasetError
 
 STRATEGIES = [Sequential(), AsyncSequential(), Batch(2), SlidingWindow(2), Adaptive(2, 1, 4)]
@@ -335,3 +336,29 @@ def test_a_fixture_that_was_torn_down_is_gone(pytester):
     )
 
     pytester.runpytest_inprocess("--storage", "memory://").assert_outcomes(passed=2, failed=3)
+
+
+def test_an_attempt_that_outlives_the_run_leaves_no_timer():
+    """The timer of its timeout would keep the run on a loop that goes on."""
+
+    async def deaf():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if over:
+                    raise
+
+    over = []
+
+    async def main():
+        loop = Loop(iter([Item(deaf, True)]), SlidingWindow(1).gate(), timeout=600, grace=0.01)
+        waiting = asyncio.ensure_future(loop.finished())
+        await asyncio.sleep(0.01)
+        await loop.close()
+        left = [each for each in asyncio.get_running_loop()._scheduled if not each.cancelled()]
+        over.append(True)
+        waiting.cancel()
+        return len(left)
+
+    assert asyncio.run(main()) == 1  # its own sleep
