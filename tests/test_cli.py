@@ -753,7 +753,7 @@ def test_forty_columns_are_enough(stored, capsys, monkeypatch):
             assert len(line) <= 40 or len(line.split()) <= 2  # a label and a word
         if arguments[0] == "compare":
             assert "verdict" in out.getvalue()
-            assert "no regression" in out.getvalue()
+            assert "no loss seen" in out.getvalue()
 
 
 # ------------------------------------------------------------------ watching and paging
