@@ -1251,7 +1251,7 @@ async def eval_adaptive(a):
             "",
             "eval_adaptive * complete",
             "  rows      30 of 30 scored * success rate 100%",
-            "  scores    eval_adaptive  accuracy  50.0%  95% CI 33.2*66.8%  n = 30",
+            "  scores    eval_adaptive  accuracy  50.0%  95% CI 31.3*68.7%  n = 30",
             "  time      * rows/s * latency p50 *, p95 *",
             "  strategy  Adaptive(initial_concurrency=2,*",
             "  limit     2 * 4*",
