@@ -1394,7 +1394,7 @@ def eval_live(a):
     assert ("\x1b[J" in screen) is shown
     assert ("\x1b[A\x1b[" in screen) is returns
     assert ("printed 3\r\n" in screen) is (option in ("-s", "-rA"))
-    assert "4 of 4 scored" in screen
+    assert "4 of 4 scored" in " ".join(screen.split())  # a narrow terminal breaks lines
 
 
 def test_a_debugger_has_the_terminal_for_itself(project: Project) -> None:
