@@ -298,8 +298,9 @@ class Flow:
                             self._finished(item)
                 finally:
                     await loop.close()
-        except Exception:  # the executor's, a listener's, the store's
-            self.status = "failed"
+        except Exception as error:  # the executor's, a listener's, the store's
+            if not isinstance(error, self._fatal):  # such as pytest's exit: that interrupts
+                self.status = "failed"
             raise
         finally:
             for item in loop.left():
