@@ -1253,7 +1253,7 @@ def test_an_evaluation_that_needs_fixtures_is_refused_before_the_first_row(folde
         ("eval_x.py::eval_sum", 1, "no evaluation 'eval_sum'; did you mean 'eval_sums'?"),
         ("plain.py", 1, "plain.py has no evaluation: no function in it is decorated with @for"),
         ("copied.py", 1, "its evaluations are made with acme.evals, another copy of this library"),
-        ("again.py", 1, "its evaluations are imported from eval_x; run the file of that"),
+        ("again.py", 1, "its evaluations are imported from their_home; run the file of that"),
         ("off.py", 1, "it says `__test__ = False`"),
         ("options.py", 2, 'ForEach(concurrency=..., retries=...)("question,answer", dataset)'),
         ("bare.py", 2, '@foreach("question,answer", dataset) above the function'),
@@ -1265,7 +1265,8 @@ def test_a_target_that_can_not_be_run(folder, capsys, target, code, message):
     (folder / "plain.py").write_text("x = 1\n", encoding="utf-8")
     copy = "class Evaluation: pass\nEvaluation.__module__ = 'acme.evals.evaluation'\n"
     (folder / "copied.py").write_text(f"x = 1\n{copy}eval_x = Evaluation()\n")
-    (folder / "again.py").write_text("from eval_x import eval_sums\n")
+    (folder / "their_home.py").write_text(EVALUATIONS)  # it stays imported, under its own name
+    (folder / "again.py").write_text("from their_home import eval_sums\n")
     (folder / "off.py").write_text(f"{EVALUATIONS}\neval_sums.__test__ = False\ndel eval_flaky\n")
     start = "from doteval import foreach\n@foreach"
     (folder / "options.py").write_text(f"{start}('q', [1], concurrency=1, retries=2)\ndef f(q): 1")
