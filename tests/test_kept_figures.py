@@ -142,7 +142,7 @@ def test_sums_are_compared_as_far_as_they_can_be() -> None:
 def test_a_resume_keeps_the_figure_of_all_rows(typed: Typed, tmp_path: Path) -> None:
     """The last run knows the metric, and computes it over what is stored then."""
     file = tmp_path / "eval_m.py"
-    file.write_text(FILE.replace("range(20)", "range(40)"))
+    file.write_text(FILE.replace("range(20)", "range(2 * 20)"))
     assert typed("run", "eval_m.py", "--experiment", "a")[0] == 0
 
     assert "x  trimmed  19.5" in typed("show", "a")[1]

@@ -98,6 +98,9 @@ def test_another_config_is_refused_with_the_ways_out(project, capsys):
     assert doteval("-P", "model=large", "--keep-config") == 0
     told = capsys.readouterr().out
     assert "2 rows · model = large" in told
+    assert doteval("-P", "model=large", "-P", "t=[1]") == 2
+    assert doteval("-P", "model=large") == 0
+    assert "to run anew: " in (again := capsys.readouterr().out) and "-P model=large" in again
     assert doteval("-P", "model=other", "--fresh") == 0
 
 
@@ -190,7 +193,7 @@ def test_fixtures_are_a_part_of_the_version(pytester):
         "eval_x.py::eval_model[large]": {"scale": 2, "model": "large"},
         "eval_x.py::eval_plain": {},
     }
-    pytester.makeconftest(CONFTEST.replace("* 1", "* 5"))
+    pytester.makeconftest(CONFTEST.replace("* 1", "* 1 + 0"))
     changed = pytester.runpytest_subprocess(*options[:-1], "scale=3", "--eval-keep-config")
     changed.assert_outcomes(passed=3)
     changed.stdout.fnmatch_lines(["*scale was 2, and is 3; the code of conftest.py::scale;*"])

@@ -116,11 +116,13 @@ async def _value(function: Callable[..., Any], arguments: Mapping[str, Any]) -> 
 
 def _adopt(context: Context, at_teardown: Callable[[Callable[[], None]], object]) -> None:
     """Set the context variables that an async fixture has set, until it is torn down."""
+    from ..running.drive import releases
+
     current = copy_context()
     tokens = [
         (variable, variable.set(value))
         for variable, value in context.items()
-        if variable not in current or current[variable] is not value
+        if variable is not releases and (variable not in current or current[variable] is not value)
     ]
 
     def take_back() -> None:

@@ -47,10 +47,10 @@ def drive(
         KeyboardInterrupt: SIGINT or SIGTERM; `args[0]` is the signal's number.
     """
     loop = loop or _kept_loop()
-    releases: list[Callable[[], object]] = []
-    token = _releases.set(releases)
+    given_up: list[Callable[[], object]] = []
+    token = releases.set(given_up)
     task = loop.create_task(main())
-    _releases.reset(token)
+    releases.reset(token)
     try:
         with _Signals(loop, task, stops) as signals:
             try:
@@ -74,11 +74,11 @@ def drive(
         if task.done():
             loop.run_until_complete(asyncio.sleep(0))  # callbacks that hold what has ended
         else:  # interrupted twice: what is left of it stays where it is
-            for release in releases:
+            for release in given_up:
                 release()
 
 
-_releases: ContextVar[list[Callable[[], object]]] = ContextVar("releases")
+releases: ContextVar[list[Callable[[], object]]] = ContextVar("releases")
 
 
 def if_abandoned(release: Callable[[], object]) -> None:
@@ -87,7 +87,7 @@ def if_abandoned(release: Callable[[], object]) -> None:
 
     It must not wait for the event loop, and may find its work done.
     """
-    _releases.get([]).append(release)
+    releases.get([]).append(release)
 
 
 # --- the loops of a thread --------------------------------------------------------------------
