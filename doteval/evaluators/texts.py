@@ -122,8 +122,17 @@ def exact_match(
     """
     metadata = brief({"result": result, "expected": expected})
     reduced = _without(
-        strip, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+        strip,
+        ignore_case,
+        ignore_punctuation,
+        ignore_articles,
+        normalize,
+        _patterns(ignore) if ignore else (),
     )
+    if type(result) is type(expected) is str:  # nearly always: at every row, and quick
+        same = result == expected if reduced is None else reduced(result) == reduced(expected)
+        if same or result.strip():
+            return Score(name or "exact_match", same, ACCURACY, metadata)
     same = _equal(result, expected, reduced)
     if not same and type(result) is not type(expected) and _differ(result, (expected,)):
         metadata["problem"] = f"{DIFFERING}: {_kind(result)} and {_kind(expected)}"
@@ -154,7 +163,12 @@ def one_of(
         raise UsageError(f"one_of(): expected a list of accepted answers, got {expected!r}")
     metadata = brief({"result": result, "expected": accepted})
     reduced = _without(
-        strip, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+        strip,
+        ignore_case,
+        ignore_punctuation,
+        ignore_articles,
+        normalize,
+        _patterns(ignore) if ignore else (),
     )
     found = any(_equal(result, each, reduced) for each in accepted)
     if not found and _differ(result, accepted):
@@ -186,7 +200,12 @@ def contains(
     if text is None:
         return unread(name or "contains", ACCURACY, metadata, result)
     reduced = _without(
-        False, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+        False,
+        ignore_case,
+        ignore_punctuation,
+        ignore_articles,
+        normalize,
+        _patterns(ignore) if ignore else (),
     )
     if reduced is not None:
         text, expected = reduced(text), reduced(expected)
@@ -395,7 +414,12 @@ def f1(
     if text is None:
         return unread(name or "f1", SHARE, metadata, result)
     reduced = _without(
-        True, ignore_case, ignore_punctuation, ignore_articles, normalize, _patterns(ignore)
+        True,
+        ignore_case,
+        ignore_punctuation,
+        ignore_articles,
+        normalize,
+        _patterns(ignore) if ignore else (),
     )
     assert reduced is not None  # it strips at least
     words = _words(reduced(text))
