@@ -37,7 +37,10 @@ DOCS = ROOT / "docs"
 GIVEN = Path(__file__).parent / "data" / "pages"
 PAGES = [path for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))) if path.exists()]
 
-pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="not a checkout of the project")
+pytestmark = [
+    pytest.mark.skipif(not DOCS.exists(), reason="not a checkout of the project"),
+    pytest.mark.long,
+]
 
 FENCE = re.compile(
     r"^(?P<excuse><!-- not run: [^\n]+ -->\n+)?"

@@ -61,6 +61,7 @@ def test_all_pairs_are_one_family(tmp_path):
     assert all((each.best, each.worst) == (1, 3) for each in found.standings)
 
 
+@pytest.mark.long
 def test_equal_models_are_rarely_called_better(tmp_path):
     """Five of one true rate: of twenty leagues hardly one calls any of them better."""
     draw, wrong = Random(5), 0

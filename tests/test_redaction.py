@@ -119,6 +119,7 @@ class TestRedact:
         """In headers, addresses, arguments, settings and mappings; and what services document."""
         assert secret not in redaction.redact(given)
 
+    @pytest.mark.long
     def test_ordinary_lines_stay(self):
         """Of the lines of a whole library, as tracebacks show them, at most 1 in 1,000 is cut."""
         library = Path(json.__file__).parent.parent

@@ -168,6 +168,7 @@ def test_endless_tasks_are_read_lazily():
     assert len(taken) < 40
 
 
+@pytest.mark.long
 def test_two_hundred_thousand_tasks_are_queued_lazily():
     """As many tasks exist as are in flight, not as there are rows."""
     most = []

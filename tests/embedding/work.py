@@ -59,8 +59,15 @@ def outcome(path: Path, experiment: str = "e") -> tuple[list[tuple[str, str | No
 
 
 def ours() -> list[str]:
-    """Threads of doteval that do not end; what is just ending may take a moment."""
+    """
+    Threads of doteval that do not end; what is just ending may take a moment.
+
+    But for one: where a loop was running, the thread that called `run` keeps its helper and the
+    loop in it for its next run, as clients may live there.
+    """
     found = [each for each in threading.enumerate() if each.name.startswith("doteval")]
-    for each in found:
+    kept = [each for each in found if each.name == "doteval-run"][:1]
+    left = [each for each in found if each not in kept]
+    for each in left:
         each.join(5)
-    return [each.name for each in found if each.is_alive()]
+    return [each.name for each in left if each.is_alive()]

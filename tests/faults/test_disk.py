@@ -16,6 +16,8 @@ from doteval.storage.sqlite import SqliteStore
 
 from .test_kills import lines, stored
 
+pytestmark = pytest.mark.long
+
 LIMITED = """
 import resource, runpy, sys
 limit = int(sys.argv.pop(1))

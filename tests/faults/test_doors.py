@@ -17,6 +17,8 @@ from collections import Counter
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("DOTEVAL_KILLS", "3"))
 SEED = int(os.environ.get("DOTEVAL_SEED", random.randrange(1_000_000)))
 ROWS, IN_FLIGHT, BACKLOG = 400, 8, 1_000

@@ -19,6 +19,8 @@ from doteval.storage.sqlite import SqliteStore
 
 from . import recording
 
+pytestmark = pytest.mark.long
+
 ROWS = [f"{n}" for n in range(24)]
 
 

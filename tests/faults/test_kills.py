@@ -18,6 +18,8 @@ from doteval.storage.sqlite import SqliteStore
 
 from .worker import BACKLOG, STRATEGIES
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("DOTEVAL_KILLS", "3"))
 SEED = int(os.environ.get("DOTEVAL_SEED", random.randrange(1_000_000)))
 

@@ -23,6 +23,8 @@ from doteval.keys import Identities
 from doteval.records import LIVE, STALE
 from doteval.storage.sqlite import SqliteStore
 
+pytestmark = pytest.mark.long
+
 STEPS = int(os.environ.get("DOTEVAL_STEPS", "600"))
 SEED = int(os.environ.get("DOTEVAL_SEED", random.randrange(1_000_000)))
 STRATEGIES = [Sequential, AsyncSequential, lambda: Batch(3), lambda: SlidingWindow(4), Adaptive]

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import random
 
+import pytest
 from storage.made import NO_USAGE, a_failure, a_record, a_run
 
 from doteval.storage.encoding import encode
 from doteval.storage.sqlite import SqliteStore
 
 from .recording import Disk, Said
+
+pytestmark = pytest.mark.long
 
 CUTS = int(os.environ.get("DOTEVAL_POWER_CUTS", "150"))
 SEED = int(os.environ.get("DOTEVAL_SEED", random.randrange(1_000_000)))

@@ -6,7 +6,11 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from .test_kills import lines, wait_for
+
+pytestmark = pytest.mark.long
 
 
 def test_the_second_process_is_refused_with_the_number_of_the_first(path, start):

@@ -16,6 +16,8 @@ from .measure import Oracle, Result, adaptive, measure, simulate
 from .scenarios import SCENARIOS, TOP8, Scenario, flat, workers
 from .world import Fixed
 
+pytestmark = pytest.mark.long
+
 SEEDS = (0, 1, 2)
 
 

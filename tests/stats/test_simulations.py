@@ -9,6 +9,8 @@ import pytest
 
 from tests.stats import simulations
 
+pytestmark = pytest.mark.long
+
 EFFORT = int(
     os.environ.get("DOTEVAL_SIMULATE", "3")
 )  # 50 takes minutes, as `python -m tests.stats`
