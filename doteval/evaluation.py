@@ -295,10 +295,10 @@ class ForEach:
         rate_limit: a RateLimit, or a text such as "500/min"; None: no limit. Evaluations that
             are given the same object share it.
         repeats: how often each row is run, 1 or more; each repeat is a record of its own.
-        executor: an executor of `concurrent.futures`, a zero-argument callable that makes one
-            (importing the module then makes none), or the name of a registered one, such as
-            "processes": rows run there, at most as many at a time as
-            the strategy allows. None: in this process.
+        executor: an executor of `concurrent.futures`, or a zero-argument callable that makes one,
+            such as ProcessPoolExecutor (importing the module then makes none); a Dask client does
+            too. Rows run there, at most as many at a time as the strategy allows. None: in this
+            process.
         config: what decides over the answers beside the code, such as the model, its temperature
             or a prompt: a mapping of plain values, or a callable that makes one at the start of a
             run. It is kept with the run; a resume under another one is refused.
@@ -327,14 +327,7 @@ class ForEach:
         if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
             raise UsageError(f"ForEach(repeats={repeats!r}): expected a whole number, 1 or more")
         self._repeats = repeats
-        if isinstance(executor, str):
-            executor = executors.registry.get(executor)
-        if executor is not None and not (callable(executor) or hasattr(executor, "submit")):
-            raise UsageError(
-                f"ForEach(executor={safe(executor, 80)}): expected an executor of "
-                "concurrent.futures, or a zero-argument callable that makes one"
-            )
-        self._executor = executor
+        self._executor = executors.as_executor(executor)
         self._config = config if callable(config) else as_config(config, "ForEach(config=...)")
 
     def __call__(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
 from doteval import ForEach
 from doteval.concurrency import Retry, SlidingWindow
-from doteval.concurrency.executors import processes
 from doteval.runner import run
 from doteval.running.copies import on_copies
 from tests import travellers
@@ -63,7 +63,7 @@ def test_each_attempt_finds_the_row_as_the_dataset_gave_it():
 
 
 def test_a_row_that_runs_in_another_process_travels_with_its_values():
-    work = ForEach(executor=processes)("messages", [([1, 2],)])(travellers.eval_length)
+    work = ForEach(executor=ProcessPoolExecutor)("messages", [([1, 2],)])(travellers.eval_length)
 
     assert run(work, storage="memory://", progress=False).scored == 1
 

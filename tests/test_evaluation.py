@@ -5,6 +5,7 @@ import functools
 import inspect
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType, SimpleNamespace
 
 import pytest
@@ -607,6 +608,6 @@ def test_a_timeout_that_can_be_enforced_is_taken():
         (eval_async, {}),
         (eval_wrapped, {}),
         (lambda n: True, {"concurrency": AsyncSequential()}),
-        (lambda n: True, {"executor": "threads"}),
+        (lambda n: True, {"executor": ThreadPoolExecutor}),
     ):
         assert ForEach(timeout=1, **options)("n", [1])(function).timeout == 1

@@ -4,7 +4,7 @@ import asyncio
 import os
 import pickle
 import threading
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -13,7 +13,7 @@ from doteval import ForEach, foreach, run
 from doteval.cli import main
 from doteval.concurrency import Sequential
 from doteval.concurrency.executors import Elsewhere, Journey
-from doteval.errors import ExecutorError, NotFound, UsageError
+from doteval.errors import ExecutorError, UsageError
 from doteval.storage import open_store
 from tests import travellers
 
@@ -299,16 +299,38 @@ def test_an_executor_that_knows_no_cancelling_is_shut_down_without():
     assert (summary.scored, Foreign.down) == (2, 1)
 
 
-@pytest.mark.parametrize("name", ["threads", "processes"])
-def test_an_executor_can_be_named(name):
-    summary = quiet(ForEach(executor=name)("n", [1, 2])(travellers.on_any_thread))
+@pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_the_class_of_an_executor_makes_one(kind):
+    summary = quiet(ForEach(executor=kind)("n", [1, 2])(travellers.on_any_thread))
 
     assert summary.scored == 2
 
 
-def test_an_unknown_name_of_an_executor_lists_the_known_ones():
-    with pytest.raises(NotFound, match="processes"):
-        ForEach(executor="proceses")
+def test_a_client_of_a_cluster_is_asked_for_its_executor():
+    """As Dask's, whose own `submit` gives futures that nobody else can wait for."""
+
+    class Client:
+        submit = None
+
+        def get_executor(self):
+            return ThreadPoolExecutor(1)
+
+    summary = quiet(ForEach(executor=Client())("n", [1, 2])(travellers.on_any_thread))
+
+    assert summary.scored == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("processes", "write executor=ProcessPoolExecutor, imported from concurrent.futures"),
+        ("threads", "write executor=ThreadPoolExecutor, imported from concurrent.futures"),
+        (3, "or a zero-argument callable that makes one$"),
+    ],
+)
+def test_what_is_no_executor_is_refused_with_what_to_write(given, advice):
+    with pytest.raises(UsageError, match=advice):
+        ForEach(executor=given)
 
 
 def test_a_resource_that_can_not_travel_is_told_before_the_first_row():

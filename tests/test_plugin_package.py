@@ -14,16 +14,12 @@ ROOT = Path(__file__).parents[1]
 PLUGIN = Path(__file__).with_name("plugin")
 
 EVALUATION = """
-from doteval import ForEach, Result, Score, foreach
+from doteval import Result, Score, foreach
 from doteval.evaluators import rhymes
 
 @foreach.planets("inner")
 def eval_moons(planet, moons):
     return Result(Score("moons", moons + 1, ("geometric",)), rhymes(planet, "Mearth"))
-
-@ForEach(executor="pair")("n", [1, 2, 3])
-def eval_pair(n):
-    return Score("n", n, ("geometric",))
 
 @foreach("n", [1, 2])
 def eval_plain(n):
@@ -70,7 +66,7 @@ def doteval(installed, *arguments):
 
 
 def test_plugins_of_every_kind_are_found_by_their_names(installed):
-    """The storage scheme, the dataset, the evaluator, the metric and the executor."""
+    """The storage scheme, the dataset, the evaluator and the metric."""
     ran = doteval(
         installed, "run", "eval_planets.py", "--experiment", "e", "--storage", "folder://s"
     )
@@ -78,10 +74,9 @@ def test_plugins_of_every_kind_are_found_by_their_names(installed):
 
     assert ran.returncode == 0, ran.stderr
     assert (installed / "s" / "store.db").exists()
-    first, second, _ = json.loads(shown.stdout)["evaluations"]
+    first, _ = json.loads(shown.stdout)["evaluations"]
     assert first["scores"]["moons"]["geometric"]["value"] == pytest.approx(2**0.5)
     assert first["scores"]["rhymes"]["accuracy"]["value"] == 0.5
-    assert second["scored"] == 3
 
 
 def test_plugins_are_listed_with_their_package_and_a_broken_one_harms_nothing(installed):
@@ -94,7 +89,7 @@ def test_plugins_are_listed_with_their_package_and_a_broken_one_harms_nothing(in
         if each["from"] == "doteval-example 1.2.0"
     }
     assert {name for _, name in theirs} == {
-        "planets", "rhymes", "geometric", "folder", "broken", "pair",
+        "planets", "rhymes", "geometric", "folder", "broken",
     }  # fmt: skip
     (broken,) = [error for error in theirs.values() if error is not None]
     assert "doteval_example.not_there" in broken

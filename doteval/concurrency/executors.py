@@ -13,11 +13,8 @@ from threading import Lock, Thread, local
 from typing import Any, TypeVar
 
 from ..errors import ExecutorError, UsageError
-from ..plugins import Registry
 from ..redaction import safe_error
 from ..text import safe
-
-registry: Registry[Callable[[], Any]] = Registry("executor", "executors")
 
 Value = TypeVar("Value")
 End = tuple["BaseException | None", Any]  # what a call raised, or else what it returned
@@ -134,6 +131,30 @@ class Threads:
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
     if not future.done():
         future.set_result(outcome)
+
+
+def as_executor(executor: Any) -> Any:
+    """
+    The executor, or the callable that makes one, that `executor=` stands for.
+
+    Args:
+        executor: either of them; a Dask client, whose executor is then made; or None.
+
+    Raises:
+        UsageError: it is nothing of the kind; tells what to write.
+    """
+    if callable(makes := getattr(executor, "get_executor", None)):
+        return makes  # a client submits too, but its futures are others
+    if executor is None or callable(executor) or hasattr(executor, "submit"):
+        return executor
+    hint = ""
+    if isinstance(executor, str):
+        kind = "ThreadPoolExecutor" if "thread" in executor.lower() else "ProcessPoolExecutor"
+        hint = f"; write executor={kind}, imported from concurrent.futures"
+    raise UsageError(
+        f"ForEach(executor={safe(repr(executor), 80)}): expected an executor of "
+        f"concurrent.futures, or a zero-argument callable that makes one{hint}"
+    )
 
 
 class Elsewhere:
@@ -363,19 +384,3 @@ def check_travel(thing: object, name: str) -> None:
             f"executor=: the value of {name!r} can not travel to another process "
             f"({type(problem).__name__}: {problem}); make it inside the function"
         ) from problem
-
-
-@registry.register("processes")
-def processes() -> Any:
-    """A pool of processes, one a core."""
-    from concurrent.futures import ProcessPoolExecutor
-
-    return ProcessPoolExecutor()
-
-
-@registry.register("threads")
-def threads() -> Any:
-    """A pool of threads, as the standard library sizes it."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor()

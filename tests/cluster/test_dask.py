@@ -70,10 +70,14 @@ def strict(client):
     client.run_on_scheduler(allow, before)
 
 
-@pytest.fixture(params=["object", "callable"])
+@pytest.fixture(params=["object", "callable", "client"])
 def executor(request, client):
-    """The two things that `executor=` takes."""
-    return client.get_executor if request.param == "callable" else client.get_executor()
+    """What `executor=` takes."""
+    return {
+        "object": client.get_executor,
+        "callable": lambda: client.get_executor,
+        "client": lambda: client,
+    }[request.param]()
 
 
 def on(executor, function, rows=6, **policy):

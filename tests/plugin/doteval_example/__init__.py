@@ -1,6 +1,5 @@
 """One plugin of every kind. Each entry point of pyproject.toml names one of these."""
 
-from concurrent.futures import ThreadPoolExecutor
 from math import exp, log
 from pathlib import Path
 
@@ -45,8 +44,3 @@ def open_folder(rest: str, anchor: Path, create: bool) -> SqliteStore:
     """A store at `folder://NAME`: a database inside a folder of that name."""
     path = anchor / rest / "store.db"
     return SqliteStore(path, anchor, create)
-
-
-def pair():
-    """An executor of two threads."""
-    return ThreadPoolExecutor(2)
