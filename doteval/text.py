@@ -7,6 +7,7 @@ it reaches them before it went through `safe` (or `one_line`). What is stored is
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -39,7 +40,8 @@ def safe(
 
     Controls, escape sequences, bidirectional overrides, invisible characters and lone surrogates
     become visible escapes such as `\\x1b`; joiners stay where a script or an emoji needs them.
-    Applying it twice changes nothing more.
+    Applying it twice changes nothing more. Where a build server reads what is printed, commands to
+    it are broken in the same way.
 
     Args:
         text: shown as `str(text)`; where that raises, `<ClassName: str() failed>` is shown.
@@ -59,7 +61,32 @@ def safe(
             text = re.sub(_UNSAFE_IN_BLOCK, _escape, text.replace("\r\n", "\n"))
         else:
             text = re.sub(_UNSAFE_IN_LINE, _escape, text)
+    if ("#" in text or ":" in text) and _log_is_read():
+        text = re.sub(_COMMAND, _broken, text)
     return text + mark if cut else text
+
+
+def safe_json(document: str) -> str:
+    """JSON of the same value in which a build server that reads it finds no command."""
+    return document.replace("##", "\\u0023#") if _log_is_read() else document
+
+
+# What build servers take out of a log as commands: GitHub and its kin `::name …::` at the start of
+# a line and `##[name …]` anywhere, Azure `##vso[…]`, TeamCity `##teamcity[…]`. A line may begin
+# wherever a text is wrapped, so `::` is broken everywhere. GitLab's markers of sections need
+# controls, which are gone by then.
+_COMMAND = r"##(?=\w*\[)|::(?=[\w-]+(?: [^\n]*?)?::)"
+_SERVERS = ("GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
+
+
+def _log_is_read() -> bool:
+    """Whether a build server reads what is printed."""
+    return any(name in os.environ for name in _SERVERS)
+
+
+def _broken(match: re.Match[str]) -> str:
+    """Its first character as an escape."""
+    return f"\\x{ord(match[0][0]):02x}{match[0][1:]}"
 
 
 def as_str(value: object) -> str:

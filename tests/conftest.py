@@ -23,6 +23,7 @@ pytest_plugins = ["pytester"]
 collect_ignore = ["data"]  # files for tests: where the plugin is installed, pytest would run them
 
 ROOT = Path(doteval.__file__).parent.parent
+BUILD_SERVERS = ("GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")
 ENTRY_POINTS = """\
 [console_scripts]
 doteval = doteval.cli:main
@@ -56,10 +57,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """
     A home directory around all that tests make: what lies above it, such as somebody's `.doteval/`
-    or `pyproject.toml`, is no project of theirs.
+    or `pyproject.toml`, is no project of theirs. Nor is there a build server, for which
+    texts are shown in another way.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+        for name in BUILD_SERVERS:
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -166,6 +167,48 @@ class TestSafe:
     def test_a_str_that_lies_about_itself_is_escaped(self):
         """A subclass of str can not talk its way past the escaping."""
         assert text.safe(Liar("\x1b[2J")) == "\\x1b[2J"
+
+
+class TestBuildServers:
+    """Where one reads what is printed, data can not give it commands."""
+
+    @pytest.mark.parametrize("server", ["GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION"])
+    @pytest.mark.parametrize(
+        ("given", "shown"),
+        [
+            ("here\n  ::set-output name=a::b", "here\n  \\x3a:set-output name=a::b"),
+            ("::stop-commands::x", "\\x3a:stop-commands::x"),
+            ("wrapped::add-mask::a", "wrapped\\x3a:add-mask::a"),
+            ("so ##[error] it goes", "so \\x23#[error] it goes"),
+            ("##vso[task.setvariable variable=x]1", "\\x23#vso[task.setvariable variable=x]1"),
+            ("###teamcity[buildStop]", "#\\x23#teamcity[buildStop]"),
+        ],
+    )
+    def test_commands_are_broken(self, monkeypatch, server, given, shown):
+        """Whichever server it is, and once is enough."""
+        assert shown != text.safe(given, newlines=True)
+
+        monkeypatch.setenv(server, "true")
+
+        assert text.safe(given, newlines=True) == shown
+        assert text.safe(shown, newlines=True) == shown
+
+    @pytest.mark.parametrize("harmless", ["## Title", "std::vector", "a::b", "#[x]"])
+    def test_what_is_no_command_stays(self, monkeypatch, harmless):
+        """Headings, names in C++, ids of tests."""
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+        assert text.safe(harmless) is harmless
+
+    def test_json_keeps_its_value(self, monkeypatch):
+        """It has escapes of its own."""
+        document = json.dumps({"answer": "##vso[x]"})
+        assert text.safe_json(document) is document
+
+        monkeypatch.setenv("TF_BUILD", "True")
+
+        assert "##" not in text.safe_json(document)
+        assert json.loads(text.safe_json(document)) == {"answer": "##vso[x]"}
 
 
 class TestEncodable:
@@ -354,13 +397,14 @@ class TestMoments:
         assert text.when(1e20, 0.0) == "-"
 
 
-def test_the_room_imports_nothing_but_re():
+def test_the_room_imports_next_to_nothing():
     """Text is ground: it is loaded wherever something is shown."""
     source = Path(text.__file__).read_text(encoding="utf-8")
 
     imports = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
     assert imports == [
         "from __future__ import annotations",
+        "import os",
         "import re",
         "from collections.abc import Iterator, Sequence",
     ]

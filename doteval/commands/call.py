@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from .. import text
 from ..errors import NotFound, StoreError
 from ..reporting.tables import Terminal, terminal
 
@@ -213,6 +214,7 @@ def as_json(value: Any, indent: int | None = 2) -> str:
     infinities, which JSON does not know, are null.
     """
     told = json.dumps(_finite(value), indent=indent, default=str, allow_nan=False)
+    told = text.safe_json(told)
     return told.replace("\x7f", "\\u007f")  # the one control character that json leaves alone
 
 

@@ -9,6 +9,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, TYPE_CHECKING
 
+from .. import text
 from ..errors import NotFound, UsageError
 from .call import OK, Call, command, option, program, quoted
 from .output import STDOUT, write
@@ -108,7 +109,7 @@ def _pieces(format: str) -> Pieces:
     if format == "jsonl":
         from ..storage.exchange import export_lines
 
-        return export_lines
+        return lambda store, experiment: map(text.safe_json, export_lines(store, experiment))
     from ..reporting import documents
 
     found: Pieces = getattr(documents, f"{format}_pieces")

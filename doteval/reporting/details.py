@@ -41,7 +41,8 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
         style = "bad" if name == "error" else ""
         head, whole = _beside(name, width, widest, terminal), as_text(value)
         if terminal.width is None and whole.isascii() and whole.isprintable():
-            yield f"{head}{terminal.paint(whole, style)}".rstrip()  # most, where most are printed
+            line = text.safe(whole)
+            yield f"{head}{terminal.paint(line, style)}".rstrip()  # most, where most are printed
             continue
         for line in wrapped(terminal, whole, widest + 4):
             yield f"{head}{terminal.paint(line, style)}".rstrip()

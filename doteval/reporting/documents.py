@@ -139,8 +139,7 @@ def _cell(value: Any) -> str:
         return "NaN" if value != value else repr(value)
     else:
         shown = _encode(value)
-    if not (shown.isascii() and shown.isprintable()):
-        shown = text.safe(shown, newlines=True)
+    shown = text.safe(shown, newlines=True)
     if _FORMULA.match(shown) and not _NUMBER.match(shown):
         shown = f"'{shown}"
     if '"' in shown:
@@ -185,6 +184,7 @@ def _json(value: Any) -> str:
         told = json.dumps(value, default=str, allow_nan=False)
     except ValueError:  # rare, so only then it is copied
         told = json.dumps(_finite(value), default=str, allow_nan=False)
+    told = text.safe_json(told)
     return told.replace("\x7f", "\\u007f")  # the one control character that json leaves alone
 
 
