@@ -4,14 +4,11 @@ What a run may use up before it stops by itself: time, tokens, money, failures.
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
 
+from . import quantities
 from .errors import UsageError
 
-_TIMES = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _EXAMPLE = "time=30m,tokens=2M,cost=5,errors=5%"
 _FEW = 20  # outcomes before a share of failures means anything
 
@@ -51,13 +48,13 @@ class Budget:
             name, equals, value = (piece.strip() for piece in part.partition("="))
             if not equals or name not in ("time", "tokens", "cost", "errors"):
                 raise UsageError(
-                    f"budget {text!r}: {part.strip()!r} is no limit of time, tokens, cost or "
-                    f"errors; write for example {_EXAMPLE}"
+                    f"{part.strip()!r} is no limit of time, tokens, cost or errors; write for "
+                    f"example {_EXAMPLE}"
                 )
             key = "share" if name == "errors" and value.endswith("%") else name
             if key in found:
-                raise UsageError(f"budget {text!r}: {name} is limited twice")
-            found[key] = _amount(text, key, value)
+                raise UsageError(f"{name} is limited twice")
+            found[key] = _amount(key, value)
         return cls(**found)
 
     def spent(
@@ -72,7 +69,7 @@ class Budget:
             return f"a cost of {cost:g} has reached the limit of {self.cost:g}"
         if self.errors is not None and failed > self.errors:
             return f"{failed} rows have failed, more than {self.errors:g}"
-        if self.share is not None and done >= _FEW and failed > self.share * done:
+        if self.share is not None and done >= _FEW and quantities.exceeds(failed, done, self.share):
             return f"{failed} of {done} rows have failed, more than {100 * self.share:g}%"
         return None
 
@@ -87,19 +84,16 @@ def as_budget(budget: str | Budget | None) -> Budget | None:
     if budget is None or isinstance(budget, Budget):
         return budget
     if isinstance(budget, str):
-        return Budget.parse(budget)
+        return quantities.read(Budget.parse, budget, "budget")
     raise UsageError(f"budget={budget!r}: expected a Budget or a text such as {_EXAMPLE!r}")
 
 
-def _amount(text: str, key: str, value: str) -> float:
-    units, top = (_COUNTS, math.inf)
+def _amount(key: str, value: str) -> float:
     if key == "time":
-        units = _TIMES
-    elif key == "share":
-        value, units, top = value[:-1], {"": 0.01}, 100.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]?)", value)
-    unit = match[2].lower() if match else "?"
-    if not match or unit not in units or float(match[1]) > top:
-        kind = "a time such as 90s, 30m or 2h" if key == "time" else "a number such as 5, 2k or 5%"
-        raise UsageError(f"budget {text!r}: {value!r} is not {kind}")
-    return float(match[1]) * units[unit]
+        found, kind = quantities.seconds(value), "a time such as 90s, 30m or 2h"
+    else:
+        found = quantities.share(value) if key == "share" else quantities.count(value)
+        kind = "a number such as 5, 2k or 5%"
+    if found is None or (key == "share" and found > 1):
+        raise UsageError(f"{value!r} is not {kind}")
+    return found

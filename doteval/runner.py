@@ -14,6 +14,7 @@ from typing import Any
 from .budget import Budget, as_budget
 from .errors import UsageError
 from .evaluation import BoundEvaluation, Evaluation, as_config
+from .quantities import Shard, read
 from .records import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
@@ -69,7 +70,7 @@ async def run_async(
         on_record=_both(on_record, progress if callable(progress) else None),
         on_limit=on_limit,
         budget=as_budget(budget),
-        shard=parse_shard(shard),
+        shard=None if shard is None else read(Shard.parse, str(shard), "shard"),
     )
     try:
         with printing_above(shown):
@@ -165,24 +166,6 @@ def _together(resources: Mapping[str, Any] | None, named: dict[str, Any]) -> dic
     if twice:
         raise UsageError(f"run() got {twice[0]!r} twice: by itself and in resources=")
     return {**resources, **named}
-
-
-def parse_shard(shard: str | None) -> tuple[int, int] | None:
-    """
-    "2/4" as (1, 4).
-
-    Raises:
-        UsageError: it is no part of a whole.
-    """
-    if shard is None:
-        return None
-    part, _, whole = str(shard).partition("/")
-    digits = part + whole
-    if not (part and whole and digits.isascii() and digits.isdecimal() and len(digits) < 19):
-        part, whole = "0", "0"
-    if not 1 <= int(part) <= int(whole):
-        raise UsageError(f"shard={shard!r:.80}: expected i/n with 1 <= i <= n, such as 2/4")
-    return int(part) - 1, int(whole)
 
 
 def _name(experiment: object) -> str:

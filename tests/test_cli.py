@@ -21,7 +21,6 @@ from doteval.cli import main, parsed
 from doteval.commands import COMMANDS, Call
 from doteval.commands.call import program
 from doteval.commands.reading import height, watch
-from doteval.commands.running import Tolerance
 from doteval.records import Run
 from doteval.reporting.tables import Terminal
 from doteval.storage import open_store
@@ -1152,12 +1151,6 @@ def test_failures_may_be_allowed(folder, capsys, allowed, code):
 
     assert found == code
     assert ("--max-errors" in out) == bool(code)
-
-
-def test_tolerance_without_rows():
-    """No failures are always acceptable, of no rows too."""
-    assert Tolerance(share=0.5).allows(0, 0)
-    assert not Tolerance(rows=1).allows(2, 1_000)
 
 
 def test_a_run_without_a_name_gets_one(folder, capsys):

@@ -135,7 +135,7 @@ def test_one_evaluation_that_is_stopped_makes_the_command_inconclusive(folder, c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shard", "5/4"], "--shard: shard='5/4': expected i/n with 1 <= i <= n"),
+        (["--shard", "5/4"], "--shard: '5/4': expected i/n with 1 <= i <= n"),
         (["--budget", "lots"], "'lots' is no limit of time, tokens, cost or errors"),
         (["--json"], "--json is for --plan"),
     ],
@@ -239,7 +239,7 @@ def test_failures_that_are_allowed_do_not_hide_the_budget(session, pytester):
     ("arguments", "message"),
     [
         (["--eval-shard", "0/4"], "--eval-shard='0/4': expected i/n with 1 <= i <= n"),
-        (["--eval-budget", "lots"], "--eval-budget 'lots': 'lots' is no limit"),
+        (["--eval-budget", "lots"], "--eval-budget='lots': 'lots' is no limit"),
     ],
 )
 def test_bad_usage_ends_the_session(session, arguments, message):
@@ -255,4 +255,4 @@ def test_a_bad_budget_in_the_configuration_is_named(session, pytester):
     result = session()
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "eval_budget 'lots'" in result.stderr.str()
+    assert "eval_budget='lots'" in result.stderr.str()

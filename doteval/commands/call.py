@@ -8,14 +8,15 @@ import json
 import math
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from .. import text
-from ..errors import NotFound, StoreError
+from ..errors import NotFound, StoreError, UsageError
+from ..quantities import read
 from ..reporting.tables import Terminal, terminal
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ FAULT = 70  # of doteval itself: EX_SOFTWARE of sysexits.h
 SIGNALLED = 128  # plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
 
 Option = tuple[tuple[str, ...], dict[str, Any]]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,18 @@ def command(
 def option(*names: str, **settings: Any) -> Option:
     """An argument of a command, as `ArgumentParser.add_argument` takes it."""
     return names, settings
+
+
+def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """How the parser of the command line reads what was typed for an option."""
+
+    def value(text: str) -> Value:
+        try:
+            return read(parse, text)
+        except UsageError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,18 @@ Keeping stores: `merge` and `prune`.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Busy, UsageError
-from .call import FAILED, OK, Call, NoStore, as_json, command, option
+from ..quantities import parse_age
+from .call import FAILED, OK, Call, NoStore, as_json, command, option, typed
 from .changing import confirmed
 
 if TYPE_CHECKING:
     from ..storage.pruning import Pruned, Pruning
     from ..storage.taking import Merged
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-_KEPT = "30d"
-
-
-def _age(said: str) -> float:
-    """Read `--keep`: "30d" is so many seconds."""
-    number, unit = (said[:-1], said[-1:]) if said[-1:] in _UNITS else (said, "")
-    whole = number.isascii() and number.isdecimal() and len(number) < 10  # more is no time
-    if whole and (unit or int(number) == 0):
-        return int(number) * _UNITS.get(unit, 0.0)
-    raise argparse.ArgumentTypeError(f"{said[:80]!r}: expected a time such as 12h, 30d or 8w, or 0")
 
 
 # --- merge ------------------------------------------------------------------------------------
@@ -160,8 +148,8 @@ def _shards(parts: Sequence[str]) -> str:
     option(
         "--keep",
         metavar="AGE",
-        type=_age,
-        default=_KEPT,
+        type=typed(parse_age),
+        default="30d",
         help="what is younger stays: 12h, 30d, 8w, or 0 for nothing (default: 30d)",
     ),
     option(

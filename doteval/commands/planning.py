@@ -68,7 +68,7 @@ def planned(
 
 
 def _would_fail(call: Call, plan: Plan) -> bool:
-    return plan.problem is not None or not call.options.max_errors.allows(
+    return plan.problem is not None or not call.options.max_errors.covers(
         plan.malformed * plan.repeats, plan.rows * plan.repeats
     )
 

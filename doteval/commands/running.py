@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
-from ..quantities import parse_param
+from ..quantities import Allowance, Shard, parse_param, parse_rows
 from ..records import Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
-from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted
+from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted, typed
 from .planning import planned
 
 if TYPE_CHECKING:
@@ -40,66 +40,11 @@ class Chosen:
     evaluation: Evaluation
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How many rows may fail: at most so many, or at most this share of them; and as typed."""
-
-    rows: int = 0
-    share: float = 0.0
-    said: str = ""
-
-    def allows(self, failed: int, done: int) -> bool:
-        """Whether so many failures among the rows that were done are acceptable."""
-        return failed <= self.rows or failed <= self.share * done
-
-
-def tolerance(said: str) -> Tolerance:
-    """
-    Read `--max-errors`: "5" rows, or "2%" of them.
-
-    Raises:
-        ArgumentTypeError: it is neither.
-    """
-    number = said.strip()
-    try:
-        if not number.endswith("%"):
-            if len(number) < 19 and int(number) >= 0:
-                return Tolerance(rows=int(number), said=number)
-        elif 0 <= float(number[:-1]) <= 100:  # NaN is not
-            return Tolerance(share=float(number[:-1]) / 100, said=number)
-    except ValueError:
-        pass  # told below
-    raise argparse.ArgumentTypeError(
-        f"{said[:80]!r}: expected a number of rows, as in 5, or a share, as in 2%"
-    )
-
-
-def _rows(said: str) -> int:
-    if said.isascii() and said.isdecimal() and len(said) < 19 and int(said) >= 1:
-        return int(said)
-    raise argparse.ArgumentTypeError(f"{said[:80]!r}: expected a whole number of rows, 1 or more")
-
-
-def _shard(said: str) -> tuple[int, int]:
-    """Read `--shard`: "2/4" is (1, 4)."""
-    from ..runner import parse_shard  # here, as it loads the loop
-
-    try:
-        found = parse_shard(said)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    assert found is not None  # which only None is
-    return found
-
-
 def _budget(said: str) -> tuple[Budget, str]:
     """Read `--budget`, and keep it as typed."""
     from ..budget import Budget
 
-    try:
-        return Budget.parse(said), said
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return Budget.parse(said), said
 
 
 class Param(NamedTuple):
@@ -111,10 +56,7 @@ class Param(NamedTuple):
 
 
 def _param(said: str) -> Param:
-    try:
-        return Param(*parse_param(said), said)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return Param(*parse_param(said), said)
 
 
 def _params(call: Call) -> dict[str, Any]:
@@ -145,26 +87,31 @@ def _experiment(said: str) -> str:
         help="where to store the results; the same name again resumes "
         "(default: a new name, made of the time)",
     ),
-    option("--samples", metavar="N", type=_rows, help="only the first N rows of each dataset"),
+    option(
+        "--samples",
+        metavar="N",
+        type=typed(parse_rows),
+        help="only the first N rows of each dataset",
+    ),
     option("--fresh", action="store_true", help="run all rows anew; old records no longer count"),
     option(
         "--max-errors",
         metavar="N|P%",
-        type=tolerance,
-        default=Tolerance(),
+        type=typed(Allowance.parse),
+        default=Allowance(),
         help="how many rows of an evaluation may fail without failing the command (default: none)",
     ),
     option(
         "--shard",
         metavar="I/N",
-        type=_shard,
+        type=typed(Shard.parse),
         help="only part I of N of the rows, chosen by what is in them, so on every machine the "
         "same; `doteval merge` brings the stores together",
     ),
     option(
         "--budget",
         metavar="LIMITS",
-        type=_budget,
+        type=typed(_budget),
         default=(None, ""),
         help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%: then "
         "nothing new starts, and the same command resumes",
@@ -173,7 +120,7 @@ def _experiment(said: str) -> str:
         "-P",
         dest="params",
         metavar="NAME=VALUE",
-        type=_param,
+        type=typed(_param),
         action="append",
         default=[],
         help="a value for the parameter NAME of the evaluations, or in a mapping for their "
@@ -390,7 +337,9 @@ class _Round:
                 f"{self._again('--fresh')}"
             )
         if self._call.options.shard is not None:
-            notes.append(f"shard {self._part()}: the other rows are left to the other shards")
+            notes.append(
+                f"shard {self._call.options.shard}: the other rows are left to the other shards"
+            )
         self._say("", *summary_lines(summary, self._call.terminal, notes=notes))
 
     def _verdict(self, flow: Flow, summary: Summary) -> tuple[int, str]:
@@ -402,7 +351,7 @@ class _Round:
 
         failed = sum(flow.errors.values())
         done = flow.done + flow.skipped
-        if not self._call.options.max_errors.allows(failed, done):
+        if not self._call.options.max_errors.covers(failed, done):
             self._failed += failed
             return FAILED, f"{failed:,} of {plural(done, 'row')} failed; {self._first_failure()}"
         stopped = [note for note in flow.notes if note.startswith("stopped: ")]
@@ -441,16 +390,12 @@ class _Round:
         if options.max_errors.said:
             words += ["--max-errors", options.max_errors.said]
         if options.shard is not None:
-            words += ["--shard", self._part()]
+            words += ["--shard", str(options.shard)]
         for param in options.params:
             words += ["-P", param.said]
         if options.budget[1]:
             words += ["--budget", options.budget[1]]
         return f"{program()} {quoted(*words, *more, *self._storage())}"
-
-    def _part(self) -> str:
-        at, shards = self._call.options.shard
-        return f"{at + 1}/{shards}"
 
     def _see(self) -> str:
         return f"{program()} {quoted('show', self._experiment, '--errors', *self._storage())}"

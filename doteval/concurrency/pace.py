@@ -13,15 +13,8 @@ import threading
 from dataclasses import dataclass
 
 from ..errors import UsageError
+from ..quantities import parse_rate
 
-_UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0}
-_UNITS |= {"h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": 86400.0, "day": 86400.0}
-_SHORT = {"rps": ("", 1.0), "rpm": ("", 60.0), "tps": ("tokens", 1.0), "tpm": ("tokens", 60.0)}
-_TIMES = {"": 1.0, "k": 1e3, "m": 1e6}
-_PART = re.compile(
-    r"(?P<number>[0-9][0-9_,]*(?:\.[0-9]+)?) ?(?P<times>[km]?) ?"
-    r"(?:(?P<kind>requests?|reqs?|tokens?|) ?(?:/|per ) ?(?P<unit>[a-z]+)|(?P<short>[rt]p[sm]))"
-)
 _EXAMPLES = '"500/min", "10/s", "90000 tokens/min" or "500/min and 90000 tokens/min"'
 
 _MARGIN = 1e-6
@@ -147,7 +140,13 @@ class RateLimit:
         found: dict[str, float] = {}
         windows = set()
         for part in re.split(r",\s+|\s+and\s+", " ".join(text.lower().split())):
-            kind, number, window = _parsed(part, text)
+            try:
+                rate = parse_rate(part)
+            except UsageError as error:
+                raise UsageError(f"rate_limit={text!r}: {error}") from None
+            if rate is None:
+                raise UsageError(f"rate_limit={text!r}: expected a limit such as {_EXAMPLES}")
+            kind, number, window = rate
             if kind in found:
                 raise UsageError(f"rate_limit={text!r} limits {kind} twice; say it once")
             found[kind] = number
@@ -253,25 +252,6 @@ class Hold:
         if not 0 <= retry_after < math.inf:
             raise UsageError(f"extend(retry_after={retry_after!r}): expected seconds, 0 or more")
         self.until = max(self.until, now + retry_after)
-
-
-def _parsed(part: str, text: str) -> tuple[str, float, float]:
-    """(kind, number, window in seconds) of one part of a text."""
-    match = _PART.fullmatch(part.strip())
-    if match is None:
-        raise UsageError(f"rate_limit={text!r}: expected a limit such as {_EXAMPLES}")
-    if match["short"]:
-        kind, window = _SHORT[match["short"]]
-    else:
-        kind, unit = match["kind"], match["unit"]
-        if unit not in _UNITS and unit.removesuffix("s") not in _UNITS:
-            raise UsageError(
-                f"rate_limit={text!r}: {unit!r} is no unit of time; use s, min, h or day"
-            )
-        window = _UNITS[unit] if unit in _UNITS else _UNITS[unit.removesuffix("s")]
-    number = float(re.sub("[_,]", "", match["number"])) * _TIMES[match["times"]]
-    whole = int(number) if number.is_integer() else number
-    return "tokens" if kind.startswith("token") else "requests", whole, window
 
 
 def _is_number(value: object) -> bool:

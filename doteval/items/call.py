@@ -201,8 +201,7 @@ class Call:
         if self._options.samples is not None:
             arguments += ["--samples", str(self._options.samples)]
         if self._options.shard is not None:
-            at, shards = self._options.shard
-            arguments += ["--eval-shard", f"{at + 1}/{shards}"]
+            arguments += ["--eval-shard", str(self._options.shard)]
         for each in self._options.params_said:
             arguments += ["--eval-param", each]
         if self._options.budget_said:

@@ -12,27 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError
+from ..quantities import Allowance, Shard, parse_param, parse_rows, read
 
 if TYPE_CHECKING:
     from ..budget import Budget
     from ..reporting.grammar import Gate
-
-
-class Allowance(NamedTuple):
-    """
-    How many rows of an evaluation may fail before its item does.
-
-    Attributes:
-        rows: at most so many; None where a share is given.
-        share: at most so large a part of the rows, 0 to 1.
-    """
-
-    rows: int | None = 0
-    share: float = 0.0
-
-    def covers(self, failed: int, rows: int) -> bool:
-        """Whether so many failures of so many rows are allowed."""
-        return failed <= (self.share * rows if self.rows is None else self.rows)
 
 
 class Options(NamedTuple):
@@ -48,7 +32,7 @@ class Options(NamedTuple):
         fresh: whether stored results are superseded.
         allowance: of failing rows.
         gates: that an evaluation must fulfil.
-        shard: (i, n): only part i of n of the rows, from 0; None: all.
+        shard: the part of the rows that is run; None: all.
         budget: what each evaluation may use up; None: anything. budget_said: as it was given on
             the command line; "" for a budget of the configuration file.
         params: plain values by name, for the fixture `eval_params`; kept with the runs.
@@ -64,7 +48,7 @@ class Options(NamedTuple):
     fresh: bool = False
     allowance: Allowance = Allowance()
     gates: tuple[Gate, ...] = ()
-    shard: tuple[int, int] | None = None
+    shard: Shard | None = None
     budget: Budget | None = None
     budget_said: str = ""
     params: Mapping[str, Any] = {}
@@ -90,44 +74,30 @@ def read_options(
     if name is not None and not name.strip():
         raise UsageError("--experiment is empty; give it a name, as in --experiment baseline")
     name = name or written("experiment").strip()
-    storage, samples = given("storage"), given("samples")
-    errors = given("max_errors")
+    storage, samples, shard = given("storage"), given("samples"), given("shard")
+    params = given("params") or ()
     return Options(
         experiment=name,
         named=bool(name),
-        samples=None if samples is None else _samples(samples),
+        samples=None if samples is None else read(parse_rows, samples, "--samples"),
         storage=_beside(folder, written("storage").strip()) if storage is None else storage,
         said=storage is not None,
         fresh=bool(given("fresh")),
-        allowance=_allowance(written("eval_max_errors") if errors is None else errors, errors),
+        allowance=_allowance(written("eval_max_errors").strip(), given("max_errors")),
         gates=_gates(given("gates") or written("eval_gate")),
-        shard=_shard(given("shard")),
+        shard=None if shard is None else read(Shard.parse, shard, "--eval-shard"),
         budget=_budget(written("eval_budget").strip(), given("budget")),
         budget_said=given("budget") or "",
-        params=dict(_param(each) for each in given("params") or ()),
-        params_said=tuple(given("params") or ()),
+        params=dict(read(parse_param, each, "--eval-param") for each in params),
+        params_said=tuple(params),
         keep_config=bool(given("keep_config")),
     )
 
 
-def _param(given: str) -> tuple[str, Any]:
-    from ..quantities import parse_param
-
-    try:
-        return parse_param(given)
-    except UsageError as error:
-        raise UsageError(f"--eval-param={error}") from None
-
-
-def _shard(given: str | None) -> tuple[int, int] | None:
-    if given is None:
-        return None
-    from ..runner import parse_shard
-
-    try:
-        return parse_shard(given)
-    except UsageError as error:
-        raise UsageError(f"--eval-{error}") from None
+def _allowance(written: str, given: str | None) -> Allowance:
+    if given is not None:
+        return read(Allowance.parse, given, "--eval-max-errors")
+    return read(Allowance.parse, written, "eval_max_errors") if written else Allowance()
 
 
 def _budget(written: str, given: str | None) -> Budget | None:
@@ -135,10 +105,9 @@ def _budget(written: str, given: str | None) -> Budget | None:
         return None
     from ..budget import Budget
 
-    try:
-        return Budget.parse(written if given is None else given)
-    except UsageError as error:
-        raise UsageError(f"{'eval_' if given is None else '--eval-'}{error}") from None
+    if given is not None:
+        return read(Budget.parse, given, "--eval-budget")
+    return read(Budget.parse, written, "eval_budget")
 
 
 def _gates(texts: list[str]) -> tuple[Gate, ...]:
@@ -147,28 +116,6 @@ def _gates(texts: list[str]) -> tuple[Gate, ...]:
     from ..reporting.grammar import parse
 
     return tuple(map(parse, texts))
-
-
-def _samples(given: str) -> int:
-    if given.isascii() and given.isdecimal() and len(given) < 19 and int(given) > 0:
-        return int(given)
-    raise UsageError(f"--samples={given}: expected a number of rows, 1 or more, as in --samples=10")
-
-
-def _allowance(given: str, option: str | None) -> Allowance:
-    if not given.strip() and option is None:
-        return Allowance()
-    number, percent, rest = given.strip().partition("%")
-    try:
-        value = float(number) if percent else int(number)
-    except ValueError:
-        value = -1
-    if rest or not 0 <= value <= (100 if percent else float("inf")):
-        named = "eval_max_errors" if option is None else "--eval-max-errors"
-        raise UsageError(
-            f"{named}={given}: expected a number of rows such as 5, or a share of them such as 2%"
-        )
-    return Allowance(None, value / 100) if percent else Allowance(int(value))
 
 
 def _beside(folder: Path, address: str) -> str | None:
