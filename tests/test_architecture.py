@@ -133,23 +133,22 @@ commands.sharing
 commands.judging         # comparing and gates: what scripts read the exit code of
 commands                 # the face: the table of commands
 
-items.options            # what pytest's command line asks for
-items.stage              # the event loop of evaluations and their async fixtures
-items.screen             # progress on pytest's terminal
-items.call               # one evaluation in its item: run, told, judged
-items.told               # what all of them told
-items                    # the face, for the plugin's hooks
+pytest_plugin.options    # what pytest's command line asks for
+pytest_plugin.loop       # the event loop of evaluations and their async fixtures
+pytest_plugin.terminal   # progress on pytest's terminal, and the section at the end
+pytest_plugin.item       # one evaluation in its item: run, judged, told
+pytest_plugin            # the hooks; the wing is the only one that imports pytest
 
 testing                  # the checks for authors of stores
 
-__init__ cli pytest_plugin __main__
+__init__ cli __main__
 """
 ROOMS = [room for line in ORDER.splitlines() for room in line.partition("#")[0].split()]
 
-# What a module may import beside the standard library: the plugin is loaded by pytest, and the
+# What a module may import beside the standard library: the plugin's wing is loaded by pytest, the
 # others do it inside the one function whose user already has the package.
 OPTIONAL = {
-    "pytest_plugin": {"pytest", "_pytest", "pluggy"},
+    **{room: {"pytest"} for room in ROOMS if room.partition(".")[0] == "pytest_plugin"},
     "evaluators.structure": {"jsonschema"},
 }
 
@@ -220,16 +219,16 @@ def test_imports_of_the_package_itself_are_relative(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_nothing_but_the_standard_library_is_imported(name: str) -> None:
-    """Run-time code needs no other package; only the plugin imports pytest."""
+    """Run-time code needs no other package; only the plugin's wing imports pytest."""
     absolute = {module.partition(".")[0] for level, module, _ in imports(name) if level == 0}
     allowed = set(sys.stdlib_module_names) | OPTIONAL.get(name, set())
 
     assert absolute <= allowed
 
 
-@pytest.mark.parametrize("name", sorted(OPTIONAL.keys() - {"pytest_plugin"}))
+@pytest.mark.parametrize("name", [room for room in OPTIONAL if "pytest" not in OPTIONAL[room]])
 def test_what_is_optional_is_imported_inside_functions(name: str) -> None:
-    """Only the plugin, which pytest loads, imports another package at its top."""
+    """Only the plugin's wing, which pytest loads, imports another package at its top."""
     body = ast.parse(MODULES[name].read_text(encoding="utf-8")).body
     top = set()
     for node in body:
@@ -314,11 +313,17 @@ assert pytest.main(["-q", "-p", "no:cacheprovider"{more}]) == 0
 
 
 def test_a_session_without_evaluations_loads_no_loop_and_no_database(tmp_path: Path) -> None:
-    """With nothing to evaluate, the plugin costs next to nothing."""
+    """With nothing to evaluate, the plugin costs next to nothing: its hooks and its options."""
     tmp_path.joinpath("test_plain.py").write_text("def test_plain():\n    pass\n")
     tmp_path.joinpath("pytest.ini").write_text("[pytest]\n")
 
     idle = loaded(PLAIN_SESSION.format(more=', "-p", "doteval.pytest_plugin"'), cwd=tmp_path)
 
-    assert "doteval.pytest_plugin" in idle
+    assert {name for name in idle if name.partition(".")[0] == "doteval"} == {
+        "doteval",
+        "doteval.errors",
+        "doteval.quantities",
+        "doteval.pytest_plugin",
+        "doteval.pytest_plugin.options",
+    }
     assert not {"asyncio", "sqlite3"} & idle

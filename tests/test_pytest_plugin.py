@@ -16,11 +16,9 @@ import doteval.evaluation
 import doteval.pytest_plugin
 import doteval.reporting.views
 import doteval.running
-from doteval.items import Options
-from doteval.items.call import command
-from doteval.items.screen import Screen
-from doteval.items.stage import Stage
-from doteval.items.told import told_lines
+from doteval.pytest_plugin.loop import SessionLoop
+from doteval.pytest_plugin.options import Options
+from doteval.pytest_plugin.terminal import Screen, command, told_lines
 from doteval.reporting.summary import Summary, summarise
 from doteval.reporting.tables import Terminal
 from doteval.storage import locate, open_store
@@ -1564,16 +1562,16 @@ def test_workers_are_handed_the_name(project: Project) -> None:
     config._ensure_unconfigure()
 
 
-def test_a_stage_that_was_never_needed_closes() -> None:
+def test_a_loop_that_was_never_needed_closes() -> None:
     """Closing twice is fine too."""
-    stage = Stage(pytest.fail)
+    loop = SessionLoop()
 
     async def value() -> int:
         return 1
 
-    stage.close()
-    driven = stage.drive(value)
-    stage.close()
-    stage.close()
+    loop.close()
+    driven = loop.drive(value)
+    loop.close()
+    loop.close()
 
     assert driven == 1

@@ -1,18 +1,28 @@
 """
-Progress on pytest's terminal, past its capturing and below its own line.
+What evaluations show on pytest's terminal: a line while one runs, and what came out of all at the
+end.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..reporting.progress import Snapshot
-    from ..reporting.tables import Terminal
+from ..errors import DotevalError
+from ..metrics import Estimate
+from ..reporting.progress import Heartbeat, Snapshot, printing_above, progress_on
+from ..reporting.summary import Summary, summarise
+from ..reporting.tables import Terminal, terminal
+from ..reporting.views import STATUS_STYLES, Piece, flow, short_names, summary_lines
+from ..storage import Place, open_store
+from ..text import safe
+from .options import Options
 
 
 class Screen:
@@ -44,8 +54,6 @@ class Screen:
 
     def terminal(self) -> Terminal:
         """What the terminal can show."""
-        from ..reporting.tables import terminal
-
         with self._uncaptured():
             return terminal(sys.stdout, os.environ, self._color)
 
@@ -67,8 +75,6 @@ class Screen:
     @contextmanager
     def showing(self) -> Iterator[None]:
         """Show the progress of one evaluation: live, or in a line now and then."""
-        from ..reporting.progress import Heartbeat, printing_above, progress_on
-
         if self.listener is None:
             yield
             return
@@ -134,3 +140,96 @@ class _Below:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+# --- the section at the end ---------------------------------------------------------------------
+
+
+def told_lines(
+    told: Mapping[str, str],
+    terminal: Terminal,
+    place: Place,
+    options: Options,
+    arguments: list[str],
+) -> Iterator[str]:
+    """
+    A block for each evaluation, and how to go on where some were interrupted.
+
+    Args:
+        told: the entries of evaluations (see `Call.entry`) by their node ids.
+        terminal: where they are shown.
+        place: of the store.
+        options: of the session, its experiment named.
+        arguments: of the session's command line.
+    """
+    entries = [json.loads(entry) for entry in told.values()]
+    names = short_names([entry["name"] for entry in entries])
+    where = str(place) if place.path is None else _from_here(place.path)
+    experiment = terminal.paint(terminal.shown(options.experiment), "strong")
+    yield f"experiment {experiment} in {terminal.shown(where)}"
+    for entry in entries:
+        yield ""
+        name, status = names[entry["name"]], entry["status"]
+        summary = _summary(entry, place)
+        if summary is None:
+            head = Piece(terminal.shown(name), "strong")
+            yield from flow([head, Piece(status, STATUS_STYLES.get(status, ""))], terminal)
+        else:
+            yield from summary_lines(summary, terminal, name, entry.get("notes", ()))
+    for gate in options.gates:
+        if not any(gate.concerns(entry["name"]) for entry in entries):
+            said = terminal.shown(f"gate {gate.text}: about no evaluation of this session")
+            yield ""
+            yield terminal.paint(said, "warn")
+    if any(entry["status"] in ("interrupted", "running") for entry in entries):
+        again = [each for each in arguments if each != "--fresh"]
+        if not options.named:
+            again += ["--experiment", options.experiment]
+        yield ""
+        yield f"resume: {terminal.shown(command(again))}"
+
+
+def _summary(entry: dict[str, Any], place: Place) -> Summary | None:
+    """The summary that came with a report; of an item that could not report, what is stored."""
+    packed = entry.get("summary")
+    if packed is not None:
+        return _unpacked(packed)
+    return None if "notes" in entry else stored(place, entry["experiment"], entry["name"])
+
+
+def _unpacked(packed: dict[str, Any]) -> Summary:
+    """A Summary that was made plain data with `asdict`."""
+    scores = {
+        name: {metric: Estimate(**estimate) for metric, estimate in by_metric.items()}
+        for name, by_metric in packed["scores"].items()
+    }
+    return Summary(**{**packed, "scores": scores})
+
+
+def _from_here(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def stored(place: Place, experiment: str, name: str) -> Summary | None:
+    """What is stored of an evaluation that could not tell itself; None where nothing is."""
+    if place.path is None or not place.path.exists():
+        return None
+    try:
+        store = open_store(place)
+        try:
+            return summarise(store, experiment, name)
+        finally:
+            store.close()
+    except DotevalError:  # told already: it is why the run has ended
+        return None
+
+
+def command(arguments: list[str]) -> str:
+    """A command of pytest's, to be pasted into a shell."""
+    program = "pytest"
+    if os.path.basename(sys.argv[0]) == "__main__.py":
+        program = f"{os.path.basename(sys.executable or 'python')} -m pytest"
+    return safe(f"{program} {shlex.join(arguments)}")

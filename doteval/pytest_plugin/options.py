@@ -7,7 +7,7 @@ tuples, because every session pays for making these classes: 0.1 ms each, a data
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,8 @@ from ..errors import UsageError
 from ..quantities import Allowance, Shard, parse_param, parse_rows, read
 
 if TYPE_CHECKING:
+    import pytest
+
     from ..budget import Budget
     from ..reporting.grammar import Gate
 
@@ -56,20 +58,97 @@ class Options(NamedTuple):
     keep_config: bool = False
 
 
-def read_options(
-    given: Callable[[str], Any], written: Callable[[str], Any], folder: Path
-) -> Options:
-    """
-    Understand what was given.
+def add_options(parser: pytest.Parser) -> None:
+    """Tell pytest's parser of them."""
+    group = parser.getgroup("doteval", "evaluations (doteval)")
+    group.addoption(
+        "--experiment",
+        dest="doteval_experiment",
+        metavar="NAME",
+        help="store results under this name; the same name again resumes: only rows without a "
+        "result run (default: a new name for each session)",
+    )
+    group.addoption(
+        "--samples",
+        dest="doteval_samples",
+        metavar="N",
+        help="run only the first N rows of each dataset",
+    )
+    group.addoption(
+        "--storage",
+        dest="doteval_storage",
+        metavar="ADDRESS",
+        help="where results are kept: a path, sqlite://results.db or memory:// "
+        "(default: the .doteval/ of the project)",
+    )
+    group.addoption(
+        "--fresh",
+        dest="doteval_fresh",
+        action="store_true",
+        help="run every row again, in place of what the experiment has stored",
+    )
+    group.addoption(
+        "--eval-max-errors",
+        dest="doteval_max_errors",
+        metavar="N|N%",
+        help="pass in spite of so many failed rows, or such a share of them: 5 or 2%% (default: 0)",
+    )
+    group.addoption(
+        "--eval-gate",
+        dest="doteval_gates",
+        metavar="GATE",
+        action="append",
+        help="fail an evaluation unless this holds, as in 'exact_match.accuracy >= 0.8' or "
+        "'errors <= 2%%'; can be given several times",
+    )
+    group.addoption(
+        "--eval-shard",
+        dest="doteval_shard",
+        metavar="I/N",
+        help="run only part I of N of the rows of each dataset, chosen by what is in them; "
+        "`doteval merge` brings the stores of all parts together",
+    )
+    group.addoption(
+        "--eval-budget",
+        dest="doteval_budget",
+        metavar="LIMITS",
+        help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%; one "
+        "that is stopped by it fails, and can be resumed",
+    )
+    group.addoption(
+        "--eval-param",
+        dest="doteval_params",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a value for the fixture eval_params, a mapping; kept with the runs; JSON, or else a "
+        "text; can be given several times",
+    )
+    group.addoption(
+        "--eval-keep-config",
+        dest="doteval_keep_config",
+        action="store_true",
+        help="resume although the last run had another config",
+    )
+    parser.addini("experiment", "default for --experiment")
+    parser.addini("storage", "default for --storage, from the folder of this file")
+    parser.addini("eval_max_errors", "default for --eval-max-errors")
+    parser.addini("eval_budget", "default for --eval-budget")
+    parser.addini("eval_gate", "default for --eval-gate, one in a line", type="linelist")
 
-    Args:
-        given: value of an option of the command line by its name, None where it is absent.
-        written: value of a key of the configuration file, "" where it is absent.
-        folder: of the configuration file.
+
+def read_options(config: pytest.Config) -> Options:
+    """
+    Understand what was given, on the command line or in the configuration file.
 
     Raises:
         UsageError: one of them makes no sense; the message names it.
     """
+
+    def given(name: str) -> Any:
+        return config.getoption(f"doteval_{name}")
+
+    written = config.getini
+    folder = config.rootpath if config.inipath is None else config.inipath.parent
     name = given("experiment")
     if name is not None and not name.strip():
         raise UsageError("--experiment is empty; give it a name, as in --experiment baseline")

@@ -8,8 +8,9 @@ Evaluations as pytest items.
     told        what came out travels with the item's report, so that it also reaches the
                 controller of pytest-xdist, and is shown once, at the end
 
-A session without evaluations pays nothing: neither asyncio nor a database is loaded before an
-evaluation runs, and evaluations are recognised only where somebody has imported them.
+A session without evaluations pays nothing: of this wing it loads this room and the options, neither
+asyncio nor a database is loaded before an evaluation runs, and evaluations are recognised only
+where somebody has imported them.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .errors import DatasetError, DotevalError, UsageError
-from .items import Options, read_options
+from ..errors import DatasetError, DotevalError, UsageError
+from .options import Options, add_options, read_options
 
 if TYPE_CHECKING:
-    from .items.screen import Screen
-    from .items.stage import Stage
-    from .storage.place import Place
+    from ..storage.place import Place
+    from .loop import SessionLoop
+    from .terminal import Screen
 
 
 class Setting:
@@ -38,7 +39,7 @@ class Setting:
 
     Attributes:
         options: what was asked for.
-        stage: the event loop; it and the screen are made when an evaluation needs them.
+        loop: that evaluations run on; it and the screen are made when an evaluation needs them.
         screen: where progress is shown.
         told: what evaluations have told, by their node ids; it comes with the reports of the
             items, as those also come from the workers of pytest-xdist.
@@ -62,14 +63,14 @@ class Setting:
         self._place: Place | None = None
 
     @cached_property
-    def stage(self) -> Stage:
-        from .items.stage import Stage
+    def loop(self) -> SessionLoop:
+        from .loop import SessionLoop
 
-        return Stage(partial(pytest.fail, pytrace=False))
+        return SessionLoop()
 
     @cached_property
     def screen(self) -> Screen:
-        from .items.screen import Screen
+        from .terminal import Screen
 
         return Screen(self.config)
 
@@ -93,14 +94,14 @@ class Setting:
 
     def close(self) -> None:
         """Close the event loop, if there was need of one."""
-        if "stage" in vars(self):
-            self.stage.close()
+        if "loop" in vars(self):
+            self.loop.close()
 
     @property
     def experiment(self) -> str:
         """The experiment of this session; a name is made when the first evaluation needs it."""
         if not self.options.experiment:
-            from .records import new_name
+            from ..records import new_name
 
             self.options = self.options._replace(experiment=new_name())
         return self.options.experiment
@@ -114,7 +115,7 @@ class Setting:
             pytest.UsageError: the address means nothing.
         """
         if self._place is None:
-            from .storage.place import locate
+            from ..storage.place import locate
 
             try:
                 self._place = locate(self.options.storage, self.config.rootpath)
@@ -131,80 +132,7 @@ _ENTRY = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("doteval", "evaluations (doteval)")
-    group.addoption(
-        "--experiment",
-        dest="doteval_experiment",
-        metavar="NAME",
-        help="store results under this name; the same name again resumes: only rows without a "
-        "result run (default: a new name for each session)",
-    )
-    group.addoption(
-        "--samples",
-        dest="doteval_samples",
-        metavar="N",
-        help="run only the first N rows of each dataset",
-    )
-    group.addoption(
-        "--storage",
-        dest="doteval_storage",
-        metavar="ADDRESS",
-        help="where results are kept: a path, sqlite://results.db or memory:// "
-        "(default: the .doteval/ of the project)",
-    )
-    group.addoption(
-        "--fresh",
-        dest="doteval_fresh",
-        action="store_true",
-        help="run every row again, in place of what the experiment has stored",
-    )
-    group.addoption(
-        "--eval-max-errors",
-        dest="doteval_max_errors",
-        metavar="N|N%",
-        help="pass in spite of so many failed rows, or such a share of them: 5 or 2%% (default: 0)",
-    )
-    group.addoption(
-        "--eval-gate",
-        dest="doteval_gates",
-        metavar="GATE",
-        action="append",
-        help="fail an evaluation unless this holds, as in 'exact_match.accuracy >= 0.8' or "
-        "'errors <= 2%%'; can be given several times",
-    )
-    group.addoption(
-        "--eval-shard",
-        dest="doteval_shard",
-        metavar="I/N",
-        help="run only part I of N of the rows of each dataset, chosen by what is in them; "
-        "`doteval merge` brings the stores of all parts together",
-    )
-    group.addoption(
-        "--eval-budget",
-        dest="doteval_budget",
-        metavar="LIMITS",
-        help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%; one "
-        "that is stopped by it fails, and can be resumed",
-    )
-    group.addoption(
-        "--eval-param",
-        dest="doteval_params",
-        metavar="NAME=VALUE",
-        action="append",
-        help="a value for the fixture eval_params, a mapping; kept with the runs; JSON, or else a "
-        "text; can be given several times",
-    )
-    group.addoption(
-        "--eval-keep-config",
-        dest="doteval_keep_config",
-        action="store_true",
-        help="resume although the last run had another config",
-    )
-    parser.addini("experiment", "default for --experiment")
-    parser.addini("storage", "default for --storage, from the folder of this file")
-    parser.addini("eval_max_errors", "default for --eval-max-errors")
-    parser.addini("eval_budget", "default for --eval-budget")
-    parser.addini("eval_gate", "default for --eval-gate, one in a line", type="linelist")
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -215,11 +143,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.UsageError: one of them can not be understood.
     """
     try:
-        options = read_options(
-            lambda name: config.getoption(f"doteval_{name}"),
-            config.getini,
-            config.rootpath if config.inipath is None else config.inipath.parent,
-        )
+        options = read_options(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     handed = getattr(config, "workerinput", {}).get("doteval_experiment")
@@ -284,7 +208,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
     if not (path.name.startswith("eval_") and collector.session.isinitpath(path)):
         return
     if report.passed and not report.result and not collector.config.getoption("lf", False):
-        from .files import why_none
+        from ..files import why_none
 
         report.outcome = "failed"
         report.longrepr = f"{path.name} was named, and nothing of it would run: " + why_none(
@@ -328,7 +252,7 @@ def pytest_pycollect_makeitem(
 
 def _is_evaluation(obj: object) -> bool:
     """Whether it is an evaluation of this very package; a copy of it has a plugin of its own."""
-    room = sys.modules.get(f"{__package__}.evaluation")
+    room = sys.modules.get(f"{__package__.rpartition('.')[0]}.evaluation")
     return room is not None and isinstance(obj, (room.Evaluation, room.BoundEvaluation))
 
 
@@ -428,7 +352,7 @@ def pytest_fixture_setup(
     if owner is not None and isinstance(request.instance, type(owner)):
         bound = function.__func__.__get__(request.instance)  # the very instance that runs
     definition: Any = fixturedef
-    definition.func = setting.stage.stand_in(
+    definition.func = setting.loop.stand_in(
         bound, request.fixturename or fixturedef.argname, request.addfinalizer
     )
     yield from setting.filling(request)
@@ -468,7 +392,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseException | None]:
     """Run it; why the item fails, and the exception behind that, where there is one."""
-    from .items.call import Call
+    from .item import Call
 
     setting = item.config.stash[_SETTING]
     call = Call(
@@ -485,7 +409,7 @@ def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseExcept
     )
     setting.begun.add(item.nodeid)
     try:
-        call.run(setting.stage)
+        call.run(setting.loop)
         return call.verdict(), call.flow.first_error
     except DotevalError as error:
         return call.refusal(error), error.__cause__ if isinstance(error, DatasetError) else None
@@ -518,7 +442,8 @@ def eval_config(pytestconfig: pytest.Config) -> dict[str, Any]:
 
 def pytest_enter_pdb(config: pytest.Config) -> None:
     """A debugger and a line that is drawn again and again can not share a terminal."""
-    config.stash[_SETTING].screen.fall_silent()
+    if "screen" in vars(setting := config.stash[_SETTING]):
+        setting.screen.fall_silent()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -544,7 +469,7 @@ def pytest_runtest_makereport(
         report.doteval = item.stash[_ENTRY]
         del item.stash[_ENTRY]
     elif call.when == "setup" and call.excinfo is None:  # until its call is over, it is unfinished
-        from .items.call import begun
+        from .item import begun
 
         report.doteval = begun(item, setting.place, setting.experiment)
 
@@ -561,7 +486,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     setting = config.stash[_SETTING]
     if not setting.told or config.getoption("verbose") < -1:
         return
-    from .items.told import told_lines
+    from .terminal import told_lines
 
     terminalreporter.write_sep("=", "evaluations")
     arguments = [str(each) for each in config.invocation_params.args]

@@ -6,21 +6,23 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..errors import DatasetError, DotevalError, ExecutorError
+from ..evaluation import as_config
+from ..records import Failure, Record, failure_hint
+from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
+from ..reporting.summary import Summary
+from ..reporting.views import plural
+from ..running import Flow
+from ..storage import Named, Place, named, open_store
+from ..text import one_line, safe
+from .loop import SessionLoop
 from .options import Options
-from .screen import Screen
-from .stage import Stage
-
-if TYPE_CHECKING:
-    from ..records import Record
-    from ..reporting.gate import Gate, Verdict
-    from ..reporting.summary import Summary
-    from ..storage.place import Named, Place
+from .terminal import Screen, command, stored
 
 
 class Call:
@@ -58,9 +60,6 @@ class Call:
         config: Mapping[str, Any],
         fixtures: Iterable[Callable[..., Any]],
     ) -> None:
-        from ..evaluation import as_config
-        from ..running import Flow
-
         self._item = item
         self._options = options
         self._screen = screen
@@ -91,21 +90,19 @@ class Call:
             reached=fixtures,
         )
 
-    def run(self, stage: Stage) -> None:
+    def run(self, loop: SessionLoop) -> None:
         """
-        Run what has no result yet, on the stage's loop.
+        Run what has no result yet, on the session's loop.
 
         Raises:
             DotevalError: the store, the dataset or another run made it end early.
         """
         flow = self.flow
         with self._screen.showing():
-            self.summary = stage.drive(flow.run, flow.interrupt)
+            self.summary = loop.drive(flow.run, flow.interrupt)
 
     def _meet(self, record: Record) -> None:
         """Keep the first failure."""
-        from ..records import Failure
-
         if self._first is None and isinstance(record.outcome, Failure):
             self._first = record
 
@@ -130,8 +127,6 @@ class Call:
         if self._options.shard is not None and summary is not None and summary.missing != 0:
             flow.notes.append("gates are about all shards: merge them, then `doteval gate`")
             return None
-        from ..reporting.gate import PASS
-
         failed = []
         for each in self._judged(gates):
             said = [f"gate {each.gate.text}: {each.message}", *[each.note] * bool(each.note)]
@@ -144,9 +139,6 @@ class Call:
 
     def _judged(self, gates: list[Gate]) -> list[Verdict]:
         """The complete stored set is judged, not only what this session ran."""
-        from ..reporting.gate import AtHand, Stored, judge
-        from ..storage import open_store
-
         flow = self.flow
         if flow.place.path is None and self.summary is not None:  # a memory is gone by now
             return judge(gates, AtHand(self.summary))
@@ -162,14 +154,14 @@ class Call:
         failed, rows = sum(flow.errors.values()), flow.done + flow.skipped
         if flow.skipped and not flow.done:
             flow.notes.append(
-                f"nothing to do: {_rows(flow.skipped)} stored before; to run anew: "
+                f"nothing to do: {plural(flow.skipped, 'row')} stored before; to run anew: "
                 f"{self.command('--fresh')}"
             )
         lines = [note for note in flow.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
             lines += [note for note in flow.notes if note.startswith("stopped: ")]
         if self._first is not None:
-            said = f"{failed:,} of {_rows(rows)} failed"
+            said = f"{failed:,} of {plural(rows, 'row')} failed"
             if flow.status != "stalled" and self._options.allowance.covers(failed, rows):
                 flow.notes.append(f"{said}, which --eval-max-errors allows")
             else:
@@ -180,9 +172,6 @@ class Call:
 
     def refusal(self, error: BaseException) -> str:
         """What to say where the store, the dataset, the executor or another run ended it early."""
-        from ..errors import DatasetError, DotevalError, ExecutorError
-        from ..text import safe
-
         said = safe(error, 2_000)
         cause = error.__cause__
         its_own = cause is not None and not isinstance(cause, DotevalError)
@@ -233,24 +222,6 @@ def begun(item: Any, place: Place, experiment: str) -> str:
     return json.dumps(entry)
 
 
-def stored(place: Place, experiment: str, name: str) -> Summary | None:
-    """What is stored of an evaluation that could not tell itself; None where nothing is."""
-    from ..errors import DotevalError
-    from ..reporting.summary import summarise
-    from ..storage import open_store
-
-    if place.path is None or not place.path.exists():
-        return None
-    try:
-        store = open_store(place)
-        try:
-            return summarise(store, experiment, name)
-        finally:
-            store.close()
-    except DotevalError:  # told already: it is why the run has ended
-        return None
-
-
 def name_of(item: Any, place: Place) -> Named:
     """
     The name of an evaluation in the store: its node id, with the path from its project's root.
@@ -258,8 +229,6 @@ def name_of(item: Any, place: Place) -> Named:
     Made of the names of the nodes: the path in a node id depends on the configuration file, and
     pytest-xdist may add a group at its end.
     """
-    from ..storage.place import named
-
     return named(item.path, "::".join(_below_file(item)), place, item.config.rootpath)
 
 
@@ -272,22 +241,13 @@ def _below_file(item: Any) -> list[str]:
     return names
 
 
-def _rows(n: int) -> str:
-    return "1 row" if n == 1 else f"{n:,} rows"
-
-
 def _counts(errors: Mapping[str, int]) -> str:
-    from ..text import safe
-
     ordered = sorted(errors.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{safe(kind, 80)} {n:,}" for kind, n in ordered)
 
 
 def _told(record: Record, error: BaseException | None, file: str) -> str:
     """What a failed row said, and the last line of the evaluation's file before that."""
-    from ..records import failure_hint
-    from ..text import one_line, safe
-
     outcome: Any = record.outcome
     said = f"row {record.position}: {safe(outcome.type, 80)}: {one_line(outcome.message, 300)}"
     if outcome.type == "Skipped":  # by pytest.skip()
@@ -305,15 +265,3 @@ def _places(error: BaseException) -> Iterator[tuple[str, int]]:
     while trace is not None:
         yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
         trace = trace.tb_next
-
-
-def command(arguments: list[str]) -> str:
-    """A command of pytest's, to be pasted into a shell."""
-    import shlex
-
-    from ..text import safe
-
-    program = "pytest"
-    if os.path.basename(sys.argv[0]) == "__main__.py":
-        program = f"{os.path.basename(sys.executable or 'python')} -m pytest"
-    return safe(f"{program} {shlex.join(arguments)}")

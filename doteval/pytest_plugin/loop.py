@@ -4,13 +4,16 @@ The one event loop of the process, and the async fixtures that live on it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import signal
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    import asyncio
+import pytest
+
+from ..running.drive import close, drive, releases
 
 T = TypeVar("T")
 
@@ -25,19 +28,15 @@ _OCCUPIED = (
 )
 
 
-class Stage:
+class SessionLoop:
     """
     The event loop that evaluations and their async fixtures share, from setup to teardown.
 
     It is made when it is first needed. Sharing it is what makes a client that a fixture has
     opened work in the rows.
-
-    Args:
-        fail: ends what pytest is doing with a message; raises.
     """
 
-    def __init__(self, fail: Callable[[str], NoReturn]) -> None:
-        self._fail = fail
+    def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def drive(
@@ -56,16 +55,11 @@ class Stage:
         Raises:
             KeyboardInterrupt: SIGINT or SIGTERM, after the coroutine was cancelled and has ended.
         """
-        import asyncio  # not before an evaluation needs it
-        import signal
-
-        from ..running import drive
-
         loop = self._loop = self._loop or asyncio.new_event_loop()
         if loop.is_running():
-            self._fail(_ASKED_LATE)
+            pytest.fail(_ASKED_LATE, pytrace=False)
         if asyncio.events._get_running_loop() is not None:
-            self._fail(_OCCUPIED)
+            pytest.fail(_OCCUPIED, pytrace=False)
         try:
             return drive(main, loop, lambda: interrupt)
         except KeyboardInterrupt as stop:
@@ -102,8 +96,6 @@ class Stage:
 
     def close(self) -> None:
         """Cancel what fixtures and rows have left on the loop, and close it."""
-        from ..running.drive import close
-
         loop, self._loop = self._loop, None
         if loop is not None:
             close(loop)
@@ -116,8 +108,6 @@ async def _value(function: Callable[..., Any], arguments: Mapping[str, Any]) -> 
 
 def _adopt(context: Context, at_teardown: Callable[[Callable[[], None]], object]) -> None:
     """Set the context variables that an async fixture has set, until it is torn down."""
-    from ..running.drive import releases
-
     current = copy_context()
     tokens = [
         (variable, variable.set(value))
@@ -154,8 +144,6 @@ class _Kept:
 
     async def open(self) -> tuple[Any, Context]:
         """The value that the generator yields, and the context variables that it has set."""
-        import asyncio
-
         loop = asyncio.get_running_loop()
         self._opened, self._leave = loop.create_future(), loop.create_future()
         task = self._task = loop.create_task(self._live())
@@ -177,8 +165,6 @@ class _Kept:
         await self._task
 
     async def _live(self) -> None:
-        import asyncio
-
         generator = self._function(**self._arguments)
         try:
             value = await generator.__anext__()
