@@ -361,9 +361,7 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
     if wrong != ["ok"]:
         yield Finding("damage", f"SQLite finds: {'; '.join(wrong)}", fixable=True)
         return
-    for (text,) in db.all(
-        "SELECT metrics FROM score_names UNION ALL SELECT tally FROM evaluations"
-    ):
+    for (text,) in db.all("SELECT metrics FROM score_names UNION ALL SELECT sums FROM evaluations"):
         load(text or "{}")  # those of the runs have been read above
     yield from _belongings(db)
     yield from _texts(db)
