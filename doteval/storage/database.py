@@ -35,8 +35,8 @@ class Database:
 
     Args:
         path: of the file, which exists; None: in memory.
-        make: make the tables where the file is empty. Else such a file is read as a store that
-            holds nothing, and stays empty.
+        read_only: change nothing. An empty file is read as a store that holds nothing, and one of
+            an earlier version through a copy of our own.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
@@ -48,7 +48,7 @@ class Database:
         self,
         path: Path | None,
         *,
-        make: bool = True,
+        read_only: bool = False,
         busy: float = BUSY,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -58,8 +58,10 @@ class Database:
         self._mutex = threading.RLock()
         self._sql: dict[tuple[str, int], str] = {}
         self._identity: tuple[int, int] | None = None
-        is_empty = path is not None and not make and _size(path) == 0
-        self._db = connect(None if is_empty else path, busy=busy, connection=connection)
+        is_empty = path is not None and read_only and _size(path) == 0
+        self._db = connect(
+            None if is_empty else path, read_only=read_only, busy=busy, connection=connection
+        )
         self._identity = self._where()
 
     def close(self) -> None:

@@ -183,6 +183,7 @@ def statements() -> Iterator[str]:
 def connect(
     path: Path | None,
     *,
+    read_only: bool = False,
     busy: float = BUSY,
     connection: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> sqlite3.Connection:
@@ -191,6 +192,8 @@ def connect(
 
     Args:
         path: of the file, which exists; in an empty one the tables are made. None: in memory.
+        read_only: change nothing; what has to be migrated is copied first. So it is where the file
+            may not be written.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection; the tests have one that fails.
 
@@ -212,7 +215,17 @@ def connect(
     except sqlite3.Error as error:
         raise explain(error, name) from error
     try:
-        _prepare(db, name)
+        version = _prepare(db, name)
+        if version == 0 or (version < VERSION and not read_only):
+            try:
+                _make(db, name)
+            except sqlite3.OperationalError as error:
+                if version == 0 or "readonly" not in str(error):
+                    raise
+        if 0 < version < VERSION and version_in(db, name) < VERSION:
+            db = _copied(db, name)
+        if read_only and path is not None:
+            db.execute("PRAGMA query_only = ON")
     except (sqlite3.Error, UnicodeDecodeError) as error:  # its message quotes what is damaged
         db.close()
         raise explain(error, name) from error
@@ -227,14 +240,27 @@ def _address(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def _prepare(db: sqlite3.Connection, name: str) -> None:
+def _copied(db: sqlite3.Connection, name: str) -> sqlite3.Connection:
+    """A copy in a file that nobody else sees, with the tables of this version."""
+    copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    try:
+        db.backup(copy)
+        _make(copy, name)
+    except BaseException:
+        copy.close()
+        raise
+    db.close()
+    return copy
+
+
+def _prepare(db: sqlite3.Connection, name: str) -> int:
+    """Choose how it works; returns the version of its tables."""
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA cache_size = -4000")  # KiB: a commit of 1,000 rows of 1 KB stays inside
     version = _version(db, name)  # before anything is changed: it may be another program's
     _choose_journal(db)
-    if version < VERSION:
-        _make(db, name)
+    return version
 
 
 def _choose_journal(db: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from ..keys import shard_of
 from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
 from ..text import similar
 from .archive import Adopted, Fact, adopt, facts, must_be_there
-from .claims import Claim, Claims
+from .claims import Claim, Claims, lock_of
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
@@ -33,6 +33,7 @@ from .schema import BUSY
 from .tally import Tally, add_scores, added, clear, tally
 
 _PAGE = 500  # records read at a time
+_PAGE_OF_KEYS = 5_000  # of which only the identity is read
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
 VANISHED = "its process ended without a word"
 
@@ -62,6 +63,7 @@ class SqliteStore:
         path: of the database; None: in memory, gone with the object.
         anchor: the folder that evaluations are named from.
         create: make the file where there is none, and the tables where it is empty.
+        read_only: change nothing at all: not even what has to be added up anew is kept.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
@@ -80,6 +82,7 @@ class SqliteStore:
         anchor: Path,
         create: bool = True,
         *,
+        read_only: bool = False,
         busy: float = BUSY,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -87,8 +90,9 @@ class SqliteStore:
         self.anchor = anchor
         if path is not None and create:
             make_room(path)
-        self._db = Database(path, make=create, busy=busy, connection=connection)
-        self._claims = Claims(None if path is None else path.with_name(path.name + ".lock"))
+        is_empty = not create and path is not None and _is_empty(path)
+        self._db = Database(path, read_only=read_only or is_empty, busy=busy, connection=connection)
+        self._claims = Claims(None if path is None else lock_of(path))
         self._runs: dict[int, _Running] = {}
         self.on_prepared: Callable[[], object] = _nothing
 
@@ -246,11 +250,14 @@ class SqliteStore:
         Args:
             after: the last id of the page before.
         """
+        return self._stored(self._runs[number].evaluation, after, limit)
+
+    def _stored(self, evaluation: int, after: int, limit: int) -> list[Stored]:
         one = (
             "SELECT id, key, digest, repeat, error, state FROM records "
             "WHERE id > ? AND evaluation = ? AND state = {}"
         )
-        of = (after, self._runs[number].evaluation)
+        of = (after, evaluation)
         return [
             Stored(id, key, digest, repeat, error is not None, state)
             for id, key, digest, repeat, error, state in self._db.all(
@@ -258,6 +265,18 @@ class SqliteStore:
                 *of, *of, limit,
             )
         ]  # fmt: skip
+
+    def stored_of(self, experiment: str, evaluation: str) -> Iterator[Stored]:
+        """
+        What `stored` has, for who is no run.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number, after = self._evaluation(experiment, evaluation), 0
+        while page := self._stored(number, after, _PAGE_OF_KEYS):
+            after = page[-1].id
+            yield from page
 
     def add(self, number: int, entries: Iterable[Entry | Attempt]) -> None:
         """
@@ -704,6 +723,14 @@ class SqliteStore:
 def touch(db: sqlite3.Connection, evaluation: int) -> None:
     """Its records were changed, and are not what its sums are of."""
     db.execute("UPDATE evaluations SET revision = revision + 1 WHERE id = ?", (evaluation,))
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it has not even tables: whoever only looks makes none."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False  # which opening it will tell
 
 
 def _nothing() -> None:

@@ -309,4 +309,4 @@ def test_closing_does_not_wait_for_a_thread_that_is_stuck(path, monkeypatch):
 def test_a_file_that_is_not_there_is_told_by_who_only_reads(tmp_path):
     """It is no empty store."""
     with pytest.raises(StoreError, match="can not be opened"):
-        Database(tmp_path / "gone.db", make=False)
+        Database(tmp_path / "gone.db", read_only=True)

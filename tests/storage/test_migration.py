@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from doteval.errors import StoreError
 from doteval.storage.schema import VERSION, connect
 
 from .made import a_run, a_store, an_entry, said_by
@@ -20,6 +21,10 @@ TOLD = json.loads((EARLIER / "version_1.json").read_text(encoding="utf-8"))
 @pytest.fixture
 def earlier(path):
     """A store that version 0.1.0 made: resumed, stale, repeated, begun anew, killed, divided."""
+    return laid(path)
+
+
+def laid(path):
     db = sqlite3.connect(path)
     db.executescript((EARLIER / "version_1.sql").read_text(encoding="utf-8"))
     db.close()
@@ -147,3 +152,36 @@ def test_a_process_that_is_killed_in_between_leaves_it_as_it_was(earlier, start,
     assert version_of(earlier) == 1
     connect(earlier).close()
     assert version_of(earlier) == VERSION
+
+
+def test_who_only_reads_leaves_it_as_it_was(earlier):
+    """The tables of this version are in a copy of which nothing stays."""
+    before = earlier.read_bytes()
+    store = a_store(earlier, read_only=True)
+
+    assert json.loads(json.dumps(told_of(store))) == TOLD
+    with pytest.raises(StoreError, match="may not be written"):
+        store.begin(a_run())
+    store.close()
+    assert earlier.read_bytes() == before
+
+
+def test_where_it_may_not_be_written_it_is_read(unprivileged):
+    """`show` works on a colleague's store, whichever version made it."""
+    path = laid(unprivileged / "results.db")
+    path.chmod(0o400)
+    store = a_store(path, create=False)
+
+    assert json.loads(json.dumps(told_of(store))) == TOLD
+    store.close()
+    assert version_of(path) == 1
+
+
+def test_a_damaged_store_of_an_earlier_version_is_told(earlier):
+    """Half of it can be neither migrated nor copied."""
+    with open(earlier, "r+b") as file:
+        file.truncate(earlier.stat().st_size // 2)
+
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match="damaged"):
+            a_store(earlier, read_only=read_only)

@@ -762,6 +762,19 @@ def test_few_records_are_not_worth_a_commit(filed):
     assert filed._db.all("SELECT summed < revision FROM evaluations") == [(1,)]
 
 
+def test_a_link_to_a_store_has_its_locks(path, tmp_path):
+    """Whichever way leads to it, one run works on an evaluation."""
+    store = a_store(path)
+    store.begin(a_run())
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.db"
+    link.symlink_to(path)
+
+    with pytest.raises(Busy):
+        a_store(link).begin(a_run())
+    store.close()
+
+
 def test_a_run_that_another_has_taken_the_place_of_adds_nothing(path):
     """Else two would pay for the same rows, and each would count twice."""
     first, second = a_store(path), a_store(path)
