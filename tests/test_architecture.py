@@ -73,7 +73,7 @@ storage.database         # one connection: transactions, pages, errors
 storage.tally            # aggregates, from the tables
 storage.archive          # an experiment as facts, between any two stores
 storage.claims           # who may run what, on top of the locks
-storage.history          # what earlier runs left, for who only looks
+storage.history          # what earlier runs took
 storage.pruning          # deletes what no longer counts
 storage.parts            # what runs say together: shards, and whether they are of one evaluation
 storage.rivals           # which of several records of one row counts

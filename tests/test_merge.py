@@ -93,7 +93,7 @@ def contents(path):
             "FROM records JOIN runs ON run = runs.id JOIN bodies ON record = records.id"
         ).fetchall(),
         "scores": db.execute(
-            "SELECT uid, key, repeat, score_names.name, value, boolean, metrics FROM scores "
+            "SELECT uid, key, repeat, score_names.name, value, scores.boolean, metrics FROM scores "
             "JOIN records ON record = records.id JOIN runs ON run = runs.id "
             "JOIN score_names ON scores.name = score_names.id"
         ).fetchall(),

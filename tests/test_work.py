@@ -143,7 +143,7 @@ def counted(tmp_path):
     store.close()
 
 
-OF_A_COMMIT = len(["BEGIN", "max(id)", "revision", "COMMIT"])
+OF_A_COMMIT = len(["BEGIN", "max(id)", "sums of scores", "sums and revision", "COMMIT"])
 TABLES = 3
 
 

@@ -15,13 +15,14 @@ from ..budget import Budget
 from ..concurrency.executors import Journey, off_loop
 from ..concurrency.strategies import summary_of
 from ..datasets import binder
-from ..errors import DotevalError, RowError, StoreError, UsageError
+from ..errors import DotevalError, NotFound, RowError, StoreError, UsageError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
-from ..records import LIVE, Stored
+from ..records import LIVE, Run, Stored
 from ..redaction import safe_error
 from ..storage import NAMING, Place
-from ..storage.history import Earlier, History
+from ..storage.history import Earlier, runs_before
+from ..storage.sqlite import SqliteStore
 from .version import version_of
 
 _ENOUGH = 20  # records from which a run says something about the next
@@ -185,7 +186,7 @@ async def plan(
 # --- the store --------------------------------------------------------------------------------
 
 
-def _history(place: Place) -> History | None:
+def _history(place: Place) -> SqliteStore | None:
     """What is stored; None where nothing is."""
     try:
         if place.path is None or os.stat(place.path).st_size == 0:
@@ -194,7 +195,7 @@ def _history(place: Place) -> History | None:
         return None
     except OSError as error:
         raise StoreError(f"the store {place} can not be read: {error.strerror}") from error
-    return History(place.path)
+    return SqliteStore(place.path, place.anchor, create=False, read_only=True)
 
 
 def _unwritable(place: Place) -> str | None:
@@ -215,8 +216,15 @@ def _kind(path: Path) -> str:
     return "the folder" if path.is_dir() else "the file"
 
 
+def _runs(history: SqliteStore, experiment: str, name: str) -> list[Run]:
+    try:
+        return history.runs(experiment, name)
+    except NotFound:
+        return []
+
+
 def _look_at(
-    history: History,
+    history: SqliteStore,
     experiment: str,
     names: tuple[str, ...],
     fresh: bool,
@@ -230,18 +238,18 @@ def _look_at(
     Raises:
         UsageError: its last run had another config.
     """
-    name, header = names[0], history.last_header(experiment, names[0])
+    runs = {name: _runs(history, experiment, name) for name in names}
+    name, header = names[0], runs[names[0]][-1].header if runs[names[0]] else None
     for former in names[1:] if header is None else ():
-        found = history.last_header(experiment, former)
-        if found is not None and NAMING not in found:  # as an earlier version named it
-            name, header = former, found
+        if runs[former] and NAMING not in runs[former][-1].header:  # as an earlier version named it
+            name, header = former, runs[former][-1].header
             break
-    running = history.running(experiment, name)
-    if running is not None:
-        notes.append(f"it is being run just now, by process {running}")
+    running = [run.pid for run in runs[name] if run.status == "running"]
+    if running:
+        notes.append(f"it is being run just now, by process {running[0]}")
     if fresh or header is None:
         return
-    pass_.remember(partial(history.stored, experiment, name))
+    pass_.remember(partial(history.stored_of, experiment, name))
     changed = since(header)
     if changed is not None:
         notes.append(changed)
@@ -366,14 +374,14 @@ class _Pass:
 
 
 def _estimates(
-    history: History | None,
+    history: SqliteStore | None,
     name: str,
     evaluation: Evaluation,
     to_run: int,
     budget: Budget | None,
 ) -> tuple[Basis | None, dict[str, Any]]:
     """The run to go by, and what it says about so many records."""
-    chosen = _chosen([] if history is None else history.earlier(name), evaluation)
+    chosen = _chosen([] if history is None else runs_before(history.database, name), evaluation)
     if chosen is None:
         return None, {}
     earlier, basis = chosen

@@ -329,7 +329,11 @@ class _Adoption:
         if self._connection.execute(known, (self._experiment, self._name)).fetchone():
             raise Contradiction(f"evaluation {self._name!r} is there twice")
         self._evaluation = self._inserted(
-            "evaluations (experiment, name, total)", self._experiment, self._name, fact.total
+            "evaluations (experiment, name, total, revision)",
+            self._experiment,
+            self._name,
+            fact.total,
+            1,  # which no sums are of
         )
         self._scores = {
             name: self._inserted(

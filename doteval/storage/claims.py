@@ -4,6 +4,7 @@ Who may run an evaluation: one run of all its rows, or one of each of its shards
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,12 @@ class Claim:
         """Whether another run must not begin beside this one."""
         same = (self.experiment, self.evaluation) == (run.experiment, run.evaluation)
         return same and (not self.part or not part or self.part == part)
+
+
+def lock_of(path: Path) -> Path:
+    """The lock file of a database: one, whatever links lead to it."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(f"{real.name}.lock")
 
 
 class Claims:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .schema import BUSY, connect, explain, reader, undo
+from .schema import BUSY, connect, explain, undo
 
 # Values that one statement may bind: SQLite's own default. 3.31 and older stop at 999.
 _MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
@@ -35,8 +35,8 @@ class Database:
 
     Args:
         path: of the file, which exists; None: in memory.
-        make: make the tables where the file is empty. Else such a file is read as a store that
-            holds nothing, and stays empty.
+        read_only: change nothing. An empty file is read as a store that holds nothing, and one of
+            an earlier version through a copy of our own.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
@@ -48,7 +48,7 @@ class Database:
         self,
         path: Path | None,
         *,
-        make: bool = True,
+        read_only: bool = False,
         busy: float = BUSY,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -58,8 +58,10 @@ class Database:
         self._mutex = threading.RLock()
         self._sql: dict[tuple[str, int], str] = {}
         self._identity: tuple[int, int] | None = None
-        is_empty = path is not None and not make and _size(path) == 0
-        self._db = connect(None if is_empty else path, busy=busy, connection=connection)
+        is_empty = path is not None and read_only and _size(path) == 0
+        self._db = connect(
+            None if is_empty else path, read_only=read_only, busy=busy, connection=connection
+        )
         self._identity = self._where()
 
     def close(self) -> None:
@@ -112,47 +114,6 @@ class Database:
         with self._cursor(query, arguments) as cursor:
             return cursor.fetchall()
 
-    def several(self, *queries: tuple[Any, ...], side_by_side: bool = False) -> list[list[Any]]:
-        """
-        All rows of each of several queries, inside `reading()` and after its first query.
-
-        Args:
-            side_by_side: for queries that take long: on connections and threads of their own,
-                since SQLite gives up the interpreter's lock while it works. All see the same, for
-                nobody can commit while this connection reads. Where that is not so or not to
-                be had at once (in memory, with a write-ahead log, while somebody waits to
-                commit) they come one after the other.
-        """
-        readers = self._readers(len(queries)) if side_by_side else []
-        if not readers:
-            return [self.all(*query) for query in queries]
-        from concurrent.futures import ThreadPoolExecutor  # it takes a while to load
-
-        try:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                return list(pool.map(_all, readers, queries))
-        except sqlite3.Error as error:
-            raise self._told(error) from error
-        finally:
-            for each in readers:
-                each.close()
-
-    def _readers(self, count: int) -> list[sqlite3.Connection]:
-        """Connections that see what this one sees; none where that can not be promised."""
-        readers: list[sqlite3.Connection] = []
-        if self.path is None or self.is_moved():
-            return []
-        if self.all("PRAGMA journal_mode") == [("wal",)]:
-            return []
-        try:
-            for _ in range(count):
-                readers.append(reader(self.path))
-        except sqlite3.Error:
-            for each in readers:
-                each.close()
-            return []
-        return readers
-
     def page(self, query: str, *arguments: Any, text: int, most: int) -> list[Any]:
         """
         The first rows of a query, at least one where there is any: a page of long texts is short.
@@ -183,9 +144,9 @@ class Database:
             except sqlite3.Error as error:
                 raise self._told(error) from error
 
-    def at_once(self, query: str, *arguments: Any) -> bool:
+    def at_once(self, write: Callable[[sqlite3.Connection], None]) -> bool:
         """
-        Write something that is worth no waiting.
+        Write something that is worth no waiting, in one transaction.
 
         Returns:
             whether it was written; not where somebody else is writing, or nothing may be.
@@ -193,15 +154,21 @@ class Database:
         with self._mutex:
             try:
                 self._db.execute("PRAGMA busy_timeout = 0")
-                self._db.execute(query, arguments)
-            except sqlite3.Error:
+                with self._transaction("BEGIN IMMEDIATE") as db:
+                    write(db)
+            except StoreError:
                 return False
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {round(self._busy * 1000)}")
         return True
 
     def insert(
-        self, table: str, names: str, columns: Iterable[Sequence[Any]], text: int = 0
+        self,
+        table: str,
+        names: str,
+        columns: Iterable[Sequence[Any]],
+        text: int = 0,
+        conflict: str = "",
     ) -> None:
         """
         Insert rows with few statements, inside `writing()`. sqlite3 gives up the interpreter's
@@ -212,6 +179,7 @@ class Database:
             names: of the columns, as "id, name"; none of them has a default.
             columns: the values of each, for all rows; nothing at all where there are no rows.
             text: characters in all rows together, where they may be long.
+            conflict: what to do with a row that is there, as SQL.
         """
         # sqlite3 seeks an adapter for whatever is not an int, a float, a str or a bytearray, which
         # takes longer than to write the value: no None that could as well be left out, no bytes.
@@ -230,7 +198,7 @@ class Database:
                 chunk //= 2
                 continue
             self._db.execute(
-                self._statement(target, width, chunk),
+                f"{self._statement(target, width, chunk)} {conflict}",
                 list(chain.from_iterable(rows[at : at + chunk])),
             )
             at += chunk
@@ -243,11 +211,18 @@ class Database:
             self._sql[target, rows] = found
         return found
 
-    def update(self, statement: str, ids: Sequence[int]) -> None:
-        """Do `statement`, which ends in "id IN", for many ids with few statements."""
+    def update(self, statement: str, ids: Sequence[int]) -> int:
+        """
+        Do `statement`, which ends in "id IN", for many ids with few statements; returns how many
+        rows it has changed.
+        """
+        changed = 0
         for at in range(0, len(ids), _MOST_ROWS):
             some = ids[at : at + _MOST_ROWS]
-            self._db.execute(f"{statement} ({', '.join('?' * len(some))})", some)
+            changed += self._db.execute(
+                f"{statement} ({', '.join('?' * len(some))})", some
+            ).rowcount
+        return changed
 
     def is_moved(self) -> bool:
         """Whether the file is no longer the one that was opened."""
@@ -282,10 +257,6 @@ def _size(path: Path) -> int | None:
 def by_column(rows: Iterable[Sequence[Any]]) -> list[Any]:
     """The values of each column of some rows; [] where there are none."""
     return list(zip(*rows, strict=True))
-
-
-def _all(db: sqlite3.Connection, query: tuple[Any, ...]) -> list[Any]:
-    return db.execute(query[0], query[1:]).fetchall()
 
 
 def _without_bytes(values: Sequence[Any]) -> Sequence[Any]:

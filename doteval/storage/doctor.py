@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import Busy, StoreError, UsageError
 from . import locks
+from .claims import lock_of
 from .database import Database
 from .encoding import load, load_body
 from .place import Place
@@ -129,7 +130,7 @@ def check(place: Place) -> Report:
     facts: dict[str, Any] = {"sqlite": sqlite3.sqlite_version, "size": path.stat().st_size}
     findings = [*_surroundings(path, facts)]
     try:
-        store = SqliteStore(path, place.anchor, create=False)
+        store = SqliteStore(path, place.anchor, create=False, read_only=True)
     except StoreError as error:
         findings.append(Finding("damage", str(error), fixable=_is_ours(path)))
     else:
@@ -188,7 +189,7 @@ def fix(place: Place) -> Repair:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """While nobody runs anything in the store, and nobody can begin."""
-    lock = locks.acquire_all(path.with_name(f"{path.name}.lock"))
+    lock = locks.acquire_all(lock_of(path))
     if lock is None:
         raise Busy(f"a run is going on in {path}; wait for it, or end it")
     try:
@@ -313,7 +314,7 @@ def _may(path: Path, what: int) -> bool:
 
 def _files(path: Path) -> list[Path]:
     """The database, its journal and its locks, as far as they are there."""
-    beside = (path, path.with_name(f"{path.name}-journal"), path.with_name(f"{path.name}.lock"))
+    beside = (path, path.with_name(f"{path.name}-journal"), lock_of(path))
     return [file for file in beside if file.exists()]
 
 
@@ -361,9 +362,7 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
     if wrong != ["ok"]:
         yield Finding("damage", f"SQLite finds: {'; '.join(wrong)}", fixable=True)
         return
-    for (text,) in db.all(
-        "SELECT metrics FROM score_names UNION ALL SELECT tally FROM evaluations"
-    ):
+    for (text,) in db.all("SELECT metrics FROM score_names UNION ALL SELECT sums FROM evaluations"):
         load(text or "{}")  # those of the runs have been read above
     yield from _belongings(db)
     yield from _texts(db)

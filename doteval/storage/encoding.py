@@ -28,7 +28,7 @@ _LARGEST_ARRAY = 10_000  # values; larger ones would be most of the store
 
 RECORD_COLUMNS = (  # beside id, evaluation, run and state
     "key, digest, repeat, position, error, attempts, started, duration, waited, concurrency, "
-    "input_tokens, output_tokens, cost"
+    "input_tokens, output_tokens, cost, cluster"
 )
 _PARTS = ("cached_tokens", "reasoning_tokens")  # of the usage, beside the columns
 ATTEMPT_COLUMNS = (  # beside evaluation and run
@@ -282,6 +282,7 @@ def encode(
     digest: bytes | None,
     usage: Usage,
     replaces: int | None,
+    cluster: str | None = None,
 ) -> Entry:
     """
     Make a record ready to be written.
@@ -291,6 +292,7 @@ def encode(
         digest: of the other columns, where the row has an id.
         usage: of its result.
         replaces: see Entry.
+        cluster: rows of one cluster are not independent; None: the row is its own.
 
     Raises:
         ValueError: a score is an integer beyond all measure, two have one name in the store, or
@@ -328,6 +330,7 @@ def encode(
         input_tokens,
         output_tokens,
         cost,
+        None if cluster is None else storable(cluster),
     )
     body = f'{{"row": {row}{extra}}}'
     if len(body) > _LONGEST_BODY:
@@ -392,7 +395,7 @@ def decode(
     """
     (
         key, _, repeat, position, error, attempts, started, duration, waited, concurrency,
-        input_tokens, output_tokens, cost,
+        input_tokens, output_tokens, cost, _,
     ) = columns  # fmt: skip
     usage = None
     if input_tokens is not None or output_tokens is not None or cost is not None:

@@ -45,6 +45,7 @@ _COLUMNS = (  # of Kept.columns, but key and digest, which are hex here
     "input_tokens",
     "output_tokens",
     "cost",
+    "cluster",
 )
 
 
@@ -381,6 +382,7 @@ class _Line:
             self._usage("input_tokens"),
             self._usage("output_tokens"),
             self._usage("cost"),
+            self.text("cluster") if self.of.get("cluster") is not None else None,
         )
         state = _STATES.index(self.one_of("state", _STATES))
         return Kept(self.text("run"), state, columns, dump(body), scores)

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import Busy, DotevalError, NotFound, UsageError
 from ..records import Run
-from .claims import Claims
+from .claims import Claims, lock_of
 from .database import Database
 from .encoding import storable
 from .parts import ABSENT, differences, shards_of, total_of
@@ -154,7 +154,7 @@ class Source:
 
     def __init__(self, place: Place) -> None:
         assert place.path is not None
-        self.db = Database(place.path, make=False)
+        self.db = Database(place.path, read_only=True)
         self.evaluations: dict[Name, tuple[Any, ...]] = {
             (experiment, name): (number, created, total)
             for experiment, name, number, created, total in self.db.all(
@@ -188,7 +188,7 @@ class Target:
     def __init__(self, place: Place) -> None:
         assert place.path is not None
         self._path = place.path
-        self._claims = Claims(place.path.with_name(place.path.name + ".lock"))
+        self._claims = Claims(lock_of(place.path))
         self._db: Database | None = None
         if place.path.exists():
             self._open()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Busy, NotFound
 from ..records import STALE, SUPERSEDED, Run
-from .claims import Claim, Claims
+from .claims import Claim, Claims, lock_of
 from .database import Database
 from .encoding import storable
 
@@ -63,8 +63,8 @@ class Pruning:
         self._path = path
         self._before = before
         self._states = (SUPERSEDED, STALE) if stale else (SUPERSEDED,)
-        self._db = Database(path, make=False)
-        self._claims = Claims(path.with_name(path.name + ".lock"))
+        self._db = Database(path)
+        self._claims = Claims(lock_of(path))
 
     def close(self) -> None:
         """Close the file."""

@@ -187,11 +187,14 @@ class _Salvage:
         return Saved(self._records, self._without_texts, self._without_scores, unnamed)
 
     def _columns(self, table: str) -> dict[str, _Column]:
+        """Those of a new store that the old one has, which may be of an earlier version."""
+        there = {name for _, name, *_ in self._old.execute(f"PRAGMA table_info({table})")}
         return {
             name: _Column(_TYPES[declared], bool(required or key))
             for _, name, declared, required, _, key in self._new.execute(
                 f"PRAGMA table_info({table})"
             )
+            if name in there or not there
         }
 
     def _copy(self, table: str) -> None:
@@ -262,7 +265,7 @@ class _Salvage:
             "JOIN records ON records.id = record "
             "WHERE scores.name NOT IN (SELECT id FROM score_names) GROUP BY scores.name"
         )
-        self._new.execute("UPDATE evaluations SET tally = NULL, tally_revision = NULL")
+        self._new.execute("UPDATE evaluations SET sums = NULL, summed = -1")
         return len(lost)
 
     def _drop_what_belongs_to_nothing(self) -> None:

@@ -1,10 +1,12 @@
 """
 The database file: its tables, its version, and how a connection to it is opened.
 
-`records` is narrow: what `list` and `show` add up stands there and in `scores`. Texts (the row,
-prompt, answer, traceback, metadata) are one JSON document a record, in `bodies`. Both grow at
-their end only; there is no index over the keys, because random insertions would make every
-commit rewrite pages all over the file once there are a million rows.
+What `list` and `show` tell of an evaluation is added up at each commit, into `evaluations` and
+`score_names`. `records` is narrow. Texts (the row, prompt, answer, traceback,
+metadata) are one JSON document a record, in `bodies`. Both grow at their end only; there is no
+index over the keys, because random insertions make every commit rewrite pages all over the file:
+with a unique one, 512 rows took 20 ms to commit instead of 4.5 once there were 400,000. That a row
+has one live record is seen to by the run, which must still be the running one at each commit.
 
 Measured before: rollback journal (PERSIST) with synchronous=FULL. WAL with NORMAL loses
 acknowledged rows at a power cut, and SQLite before 3.51.3 can corrupt a WAL with several
@@ -20,9 +22,10 @@ from pathlib import Path
 from ..errors import StoreError
 
 APPLICATION_ID = 0x646F7465  # "dote"
-VERSION = 1
 
 # Version 1: the first.
+# Version 2: sums are kept at commit, instead of what a reader left; the id of a run is unique
+#            within its evaluation, so a copy of an experiment keeps it; records have a cluster.
 _DDL = """
 CREATE TABLE experiments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a reader may still hold it
@@ -35,13 +38,13 @@ CREATE TABLE evaluations (
     name TEXT NOT NULL,                 -- path from the project's root :: function [parameters]
     total INTEGER,                      -- rows x repeats of the dataset; NULL: its end is unknown
     revision INTEGER NOT NULL DEFAULT 0,-- counts the commits that touched its records
-    tally TEXT,                         -- JSON: aggregates, valid for tally_revision
-    tally_revision INTEGER,
+    sums TEXT,                          -- JSON: of its live records with scores, see tally.NOTHING
+    summed INTEGER,                     -- the revision that all its sums are of; NULL is 0
     UNIQUE (experiment, name)
 );
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
-    uid TEXT NOT NULL UNIQUE,           -- 128 random bits, hex
+    uid TEXT NOT NULL,                  -- 128 random bits, hex
     part TEXT NOT NULL,                 -- which shard, as "1/4"; empty: all rows
     evaluation INTEGER NOT NULL,        -- evaluations.id
     started REAL NOT NULL,              -- Unix seconds
@@ -51,7 +54,8 @@ CREATE TABLE runs (
     pid INTEGER NOT NULL,
     header TEXT NOT NULL,               -- JSON: versions, commit, strategy, source digest
     history TEXT,                       -- JSON: how the limit of concurrency moved
-    error TEXT                          -- why it did not complete
+    error TEXT,                         -- why it did not complete
+    UNIQUE (evaluation, uid)
 );
 CREATE INDEX runs_of ON runs (evaluation);
 CREATE TABLE records (
@@ -71,7 +75,8 @@ CREATE TABLE records (
     concurrency INTEGER NOT NULL,
     input_tokens INTEGER,
     output_tokens INTEGER,
-    cost REAL
+    cost REAL,
+    cluster TEXT                        -- rows of one are not independent; NULL: it is its own
 );
 CREATE INDEX records_of ON records (evaluation, state); -- and id: SQLite appends it
 CREATE INDEX records_failed ON records (evaluation, state, id, error) WHERE error IS NOT NULL;
@@ -84,6 +89,17 @@ CREATE TABLE score_names (
     evaluation INTEGER NOT NULL,        -- evaluations.id
     name TEXT NOT NULL,
     metrics TEXT NOT NULL,              -- JSON: names
+    n INTEGER NOT NULL DEFAULT 0,       -- rows with a value, in live records; a row's is its mean
+    trials INTEGER NOT NULL DEFAULT 0,  -- values
+    boolean INTEGER NOT NULL DEFAULT 1, -- all are True or False
+    total REAL DEFAULT 0,               -- of the rows; NULL: NaN, as of inf - inf
+    squares REAL DEFAULT 0,             -- of the rows
+    low REAL,
+    high REAL,
+    nans INTEGER NOT NULL DEFAULT 0,    -- rows that are in n and in no sum
+    unread INTEGER NOT NULL DEFAULT 0,  -- values by how the answer was read, see scores.boolean
+    empty INTEGER NOT NULL DEFAULT 0,
+    differing INTEGER NOT NULL DEFAULT 0,
     UNIQUE (evaluation, name)
 );
 CREATE TABLE scores (
@@ -108,6 +124,49 @@ CREATE TABLE attempts (                 -- the ledger: failed attempts, paid and
 );
 CREATE INDEX attempts_of ON attempts (evaluation);
 """
+
+
+def _to_2(db: sqlite3.Connection) -> None:
+    """Rows keep their numbers; sums are added up by whoever looks at them first."""
+    for statement in (
+        "ALTER TABLE evaluations RENAME COLUMN tally TO sums",
+        "ALTER TABLE evaluations RENAME COLUMN tally_revision TO summed",
+        "UPDATE evaluations SET sums = NULL, summed = -1",
+        """CREATE TABLE runs_2 (
+            id INTEGER PRIMARY KEY, uid TEXT NOT NULL, part TEXT NOT NULL,
+            evaluation INTEGER NOT NULL, started REAL NOT NULL, finished REAL,
+            duration REAL NOT NULL DEFAULT 0, status TEXT NOT NULL, pid INTEGER NOT NULL,
+            header TEXT NOT NULL, history TEXT, error TEXT, UNIQUE (evaluation, uid))""",
+        "INSERT INTO runs_2 SELECT id, uid, part, evaluation, started, finished, duration, status, "
+        "pid, header, history, error FROM runs",
+        "DROP TABLE runs",
+        "ALTER TABLE runs_2 RENAME TO runs",
+        "CREATE INDEX runs_of ON runs (evaluation)",
+        "ALTER TABLE records ADD COLUMN cluster TEXT",
+        *(
+            f"ALTER TABLE score_names ADD COLUMN {column}"
+            for column in (
+                "n INTEGER NOT NULL DEFAULT 0",
+                "trials INTEGER NOT NULL DEFAULT 0",
+                "boolean INTEGER NOT NULL DEFAULT 1",
+                "total REAL DEFAULT 0",
+                "squares REAL DEFAULT 0",
+                "low REAL",
+                "high REAL",
+                "nans INTEGER NOT NULL DEFAULT 0",
+                "unread INTEGER NOT NULL DEFAULT 0",
+                "empty INTEGER NOT NULL DEFAULT 0",
+                "differing INTEGER NOT NULL DEFAULT 0",
+            )
+        ),
+    ):
+        db.execute(statement)
+
+
+# What makes the tables of version n + 2 of those of version n + 1. One that was released is never
+# changed, so none of them uses the definition above, which is today's.
+MIGRATIONS = (_to_2,)
+VERSION = 1 + len(MIGRATIONS)
 BUSY = 60.0  # seconds to wait for other processes; the worst wait measured with 8 writers was 17
 
 
@@ -124,6 +183,7 @@ def statements() -> Iterator[str]:
 def connect(
     path: Path | None,
     *,
+    read_only: bool = False,
     busy: float = BUSY,
     connection: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> sqlite3.Connection:
@@ -132,6 +192,8 @@ def connect(
 
     Args:
         path: of the file, which exists; in an empty one the tables are made. None: in memory.
+        read_only: change nothing; what has to be migrated is copied first. So it is where the file
+            may not be written.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection; the tests have one that fails.
 
@@ -153,33 +215,20 @@ def connect(
     except sqlite3.Error as error:
         raise explain(error, name) from error
     try:
-        _prepare(db, name)
+        version = _prepare(db, name)
+        if version == 0 or (version < VERSION and not read_only):
+            try:
+                _make(db, name)
+            except sqlite3.OperationalError as error:
+                if version == 0 or "readonly" not in str(error):
+                    raise
+        if 0 < version < VERSION and version_in(db, name) < VERSION:
+            db = _copied(db, name)
+        if read_only and path is not None:
+            db.execute("PRAGMA query_only = ON")
     except (sqlite3.Error, UnicodeDecodeError) as error:  # its message quotes what is damaged
         db.close()
         raise explain(error, name) from error
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def reader(path: Path) -> sqlite3.Connection:
-    """
-    A connection that has begun to read, and changes nothing.
-
-    Raises:
-        sqlite3.Error: it can not be opened, or somebody is about to commit.
-    """
-    db = sqlite3.connect(
-        _address(path, "ro"),
-        uri=True,
-        timeout=0,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    try:
-        db.execute("BEGIN")
-        db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     except BaseException:
         db.close()
         raise
@@ -191,14 +240,27 @@ def _address(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
 
 
-def _prepare(db: sqlite3.Connection, name: str) -> None:
+def _copied(db: sqlite3.Connection, name: str) -> sqlite3.Connection:
+    """A copy in a file that nobody else sees, with the tables of this version."""
+    copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    try:
+        db.backup(copy)
+        _make(copy, name)
+    except BaseException:
+        copy.close()
+        raise
+    db.close()
+    return copy
+
+
+def _prepare(db: sqlite3.Connection, name: str) -> int:
+    """Choose how it works; returns the version of its tables."""
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA cache_size = -4000")  # KiB: a commit of 1,000 rows of 1 KB stays inside
     version = _version(db, name)  # before anything is changed: it may be another program's
     _choose_journal(db)
-    if version == 0:
-        _make(db, name)
+    return version
 
 
 def _choose_journal(db: sqlite3.Connection) -> None:
@@ -213,13 +275,18 @@ def _choose_journal(db: sqlite3.Connection) -> None:
 
 
 def _make(db: sqlite3.Connection, name: str) -> None:
+    """Make the tables, or those of this version of older ones, in one transaction."""
     db.execute("BEGIN IMMEDIATE")
     try:
-        if version_in(db, name) == 0:  # again, now that nobody else can be making it
+        version = version_in(db, name)  # again, now that nobody else can be making them
+        if version == 0:
             for statement in statements():
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
+        else:
+            for migrate in MIGRATIONS[version - 1 :]:
+                migrate(db)
+        db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
     except BaseException:
         undo(db)

@@ -12,10 +12,10 @@ from typing import Any
 
 from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
-from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Score, Stored
+from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
 from ..text import similar
 from .archive import Adopted, Fact, adopt, facts, must_be_there
-from .claims import Claim, Claims
+from .claims import Claim, Claims, lock_of
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
@@ -30,11 +30,11 @@ from .encoding import (
 )
 from .place import make_room
 from .schema import BUSY
-from .tally import Tally, tally
+from .tally import Tally, add_scores, added, clear, tally
 
 _PAGE = 500  # records read at a time
+_PAGE_OF_KEYS = 5_000  # of which only the identity is read
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
-_WORTH_KEEPING = 2_000  # records from which adding up takes longer than a commit
 VANISHED = "its process ended without a word"
 
 
@@ -44,10 +44,12 @@ class _Running:
     What is being run through this object.
 
     Attributes:
+        uid: of the run.
         evaluation: its number.
         scores: the numbers of the names of its scores.
     """
 
+    uid: str
     evaluation: int
     claim: Claim
     scores: dict[str, int] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class SqliteStore:
         path: of the database; None: in memory, gone with the object.
         anchor: the folder that evaluations are named from.
         create: make the file where there is none, and the tables where it is empty.
+        read_only: change nothing at all: not even what has to be added up anew is kept.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection.
 
@@ -79,6 +82,7 @@ class SqliteStore:
         anchor: Path,
         create: bool = True,
         *,
+        read_only: bool = False,
         busy: float = BUSY,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -86,8 +90,9 @@ class SqliteStore:
         self.anchor = anchor
         if path is not None and create:
             make_room(path)
-        self._db = Database(path, make=create, busy=busy, connection=connection)
-        self._claims = Claims(None if path is None else path.with_name(path.name + ".lock"))
+        is_empty = not create and path is not None and _is_empty(path)
+        self._db = Database(path, read_only=read_only or is_empty, busy=busy, connection=connection)
+        self._claims = Claims(None if path is None else lock_of(path))
         self._runs: dict[int, _Running] = {}
         self.on_prepared: Callable[[], object] = _nothing
 
@@ -158,7 +163,7 @@ class SqliteStore:
             self._claims.give_back(claim)
             raise
         assert number is not None
-        self._runs[number] = _Running(evaluation, claim)
+        self._runs[number] = _Running(run.uid, evaluation, claim)
         return number
 
     def _rename_evaluation(self, db: sqlite3.Connection, run: Run, old: str) -> None:
@@ -231,7 +236,12 @@ class SqliteStore:
             db.execute(
                 "UPDATE records SET state = 2 WHERE evaluation = ? AND state < 2", (evaluation,)
             )
-        _touch(db, evaluation)
+            clear(db, evaluation)
+            db.execute(
+                "UPDATE evaluations SET sums = NULL, summed = revision + 1 WHERE id = ?",
+                (evaluation,),
+            )
+        touch(db, evaluation)
 
     def stored(self, number: int, after: int = 0, limit: int = 2_000) -> list[Stored]:
         """
@@ -240,11 +250,14 @@ class SqliteStore:
         Args:
             after: the last id of the page before.
         """
+        return self._stored(self._runs[number].evaluation, after, limit)
+
+    def _stored(self, evaluation: int, after: int, limit: int) -> list[Stored]:
         one = (
             "SELECT id, key, digest, repeat, error, state FROM records "
             "WHERE id > ? AND evaluation = ? AND state = {}"
         )
-        of = (after, self._runs[number].evaluation)
+        of = (after, evaluation)
         return [
             Stored(id, key, digest, repeat, error is not None, state)
             for id, key, digest, repeat, error, state in self._db.all(
@@ -252,6 +265,18 @@ class SqliteStore:
                 *of, *of, limit,
             )
         ]  # fmt: skip
+
+    def stored_of(self, experiment: str, evaluation: str) -> Iterator[Stored]:
+        """
+        What `stored` has, for who is no run.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number, after = self._evaluation(experiment, evaluation), 0
+        while page := self._stored(number, after, _PAGE_OF_KEYS):
+            after = page[-1].id
+            yield from page
 
     def add(self, number: int, entries: Iterable[Entry | Attempt]) -> None:
         """
@@ -270,36 +295,77 @@ class SqliteStore:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
         try:
             with self._db.writing() as db:
+                last, sums = db.execute(
+                    "SELECT coalesce(max(records.id), 0), (SELECT sums FROM evaluations "
+                    "WHERE id = ?) FROM records",
+                    (run.evaluation,),
+                ).fetchone()
+                is_summed = True
                 if records:
-                    self._add_records(db, number, run, records)
+                    sums, is_summed = self._add_records(db, number, run, records, last, sums)
                 self._db.insert(
                     "attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts)
                 )
-                _touch(db, run.evaluation)
+                done = db.execute(  # a run of which that is not so must not add to another's rows
+                    "UPDATE evaluations SET revision = revision + 1, "
+                    "summed = coalesce(summed, 0) + ?, sums = ? WHERE id = ? AND EXISTS "
+                    "(SELECT 1 FROM runs WHERE id = ? AND uid = ? AND status = 'running')",
+                    (int(is_summed), sums or "", run.evaluation, number, run.uid),
+                )
+                if not done.rowcount:
+                    raise StoreError(
+                        f"the store {self}: this run is no longer the one that is running there; "
+                        "another has begun in its place (was the lock file deleted?), or the store "
+                        "was replaced. What was stored before is kept"
+                    )
                 self.on_prepared()
         except BaseException:
             run.scores.clear()  # some may be names that were undone with the rest
             raise
 
     def _add_records(
-        self, db: sqlite3.Connection, number: int, run: _Running, entries: list[Entry]
-    ) -> None:
-        last = db.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
+        self,
+        db: sqlite3.Connection,
+        number: int,
+        run: _Running,
+        entries: list[Entry],
+        last: int,
+        sums: str | None,
+    ) -> tuple[str | None, bool]:
+        """Insert them; returns the sums with them, and whether all sums are right."""
         ids = list(range(last + 1, last + 1 + len(entries)))
         _, columns, bodies, scores, values, replaces = by_column(entries)
-        found = []
-        for id, those, held in zip(ids, scores, values, strict=True):
-            for score, value in zip(those, held, strict=True):
-                name = run.scores.get(score.name)
-                if name is None:
-                    name = run.scores[score.name] = _score_name(db, run.evaluation, score)
-                found.append((id, name, *value))
         # A result whose row was changed is stale: it counts again when the row is as it was.
-        self._db.update(
-            f"UPDATE records SET state = CASE WHEN error IS NULL THEN {STALE} ELSE {SUPERSEDED} "
-            "END WHERE id IN",
-            [id for id in replaces if id is not None],
+        replaced = [id for id in replaces if id is not None]
+        results = self._db.update(
+            f"UPDATE records SET state = {STALE} WHERE error IS NULL AND id IN", replaced
         )
+        if results < len(replaced):
+            self._db.update(
+                f"UPDATE records SET state = {SUPERSEDED} WHERE error IS NOT NULL AND id IN",
+                replaced,
+            )
+        is_summed = not results
+        scored = [each for each in columns if each[4] is None]
+        if scored:
+            sums, fits = added(sums, by_column(scored))
+            is_summed = is_summed and fits
+        by_name: dict[str, tuple[tuple[str, ...], list[tuple[Any, int]]]] = {}
+        for those, held in zip(scores, values, strict=True):
+            for score, value in zip(those, held, strict=True):
+                found = by_name.get(score.name)
+                if found is None:
+                    found = by_name[score.name] = score.metrics, []
+                found[1].append(value)
+        add_scores(self._db, run.evaluation, by_name)
+        if not by_name.keys() <= run.scores.keys():
+            known = {
+                name: id
+                for id, name in db.execute(
+                    "SELECT id, name FROM score_names WHERE evaluation = ?", (run.evaluation,)
+                )
+            }
+            run.scores.update((name, known[storable(name)]) for name in by_name)
         same = ([value] * len(ids) for value in (run.evaluation, number, LIVE))
         self._db.insert(
             "records",
@@ -307,13 +373,19 @@ class SqliteStore:
             (ids, *same, *by_column(columns)),
         )
         self._db.insert("bodies", "record, body", (ids, bodies), sum(map(len, bodies)))
-        self._db.insert("scores", "record, name, value, boolean", by_column(found))
+        rows = [
+            (id, run.scores[score.name], *value)
+            for id, those, held in zip(ids, scores, values, strict=True)
+            for score, value in zip(those, held, strict=True)
+        ]
+        self._db.insert("scores", "record, name, value, boolean", by_column(rows))
+        return sums, is_summed
 
     def mark(self, number: int, ids: Iterable[int], state: int) -> None:
         """Say of stored records whether the dataset still has their rows (LIVE, STALE)."""
         with self._db.writing() as db:
             self._db.update(f"UPDATE records SET state = {int(state)} WHERE id IN", list(ids))
-            _touch(db, self._runs[number].evaluation)
+            touch(db, self._runs[number].evaluation)
 
     def total(self, number: int, total: int) -> None:
         """Note how many records the evaluation has when it is complete."""
@@ -340,6 +412,7 @@ class SqliteStore:
                      dump(list(run.history)),
                      None if run.error is None else storable(run.error), number),
                 )  # fmt: skip
+            tally(self._db, running.evaluation, keeping=0)  # now, and not at a look
         finally:
             self._claims.give_back(running.claim)
 
@@ -484,25 +557,12 @@ class SqliteStore:
 
     def tally(self, experiment: str, evaluation: str) -> Tally:
         """
-        Aggregates of an evaluation's records, from the cache where nothing has changed.
+        Aggregates of an evaluation's records.
 
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        number = self._evaluation(experiment, evaluation)
-        with self._db.reading():
-            revision, cached, valid = self._db.all(
-                "SELECT revision, tally, tally_revision FROM evaluations WHERE id = ?", number
-            )[0]
-            known = Tally.of(load(cached)) if valid == revision else None
-            found = known or tally(self._db, number)
-        if known is None and found.scored + found.failed >= _WORTH_KEEPING:
-            # For the next reader. Where it can not be written, that one adds up again.
-            self._db.at_once(
-                "UPDATE evaluations SET tally = ?, tally_revision = ? WHERE id = ?",
-                dump(found.as_mapping()), revision, number,
-            )  # fmt: skip
-        return found
+        return tally(self._db, self._evaluation(experiment, evaluation))
 
     def values(self, experiment: str, evaluation: str, score: str) -> Iterator[tuple[bytes, Any]]:
         """
@@ -660,22 +720,17 @@ class SqliteStore:
         return number
 
 
-def _score_name(db: sqlite3.Connection, evaluation: int, score: Score) -> int:
-    """The number of a score's name, with the metrics that it has now."""
-    name = storable(score.name)
-    db.execute(
-        "INSERT INTO score_names (evaluation, name, metrics) VALUES (?, ?, ?) "
-        "ON CONFLICT (evaluation, name) DO UPDATE SET metrics = excluded.metrics",
-        (evaluation, name, dump(list(score.metrics))),
-    )
-    found: int = db.execute(
-        "SELECT id FROM score_names WHERE evaluation = ? AND name = ?", (evaluation, name)
-    ).fetchone()[0]
-    return found
-
-
-def _touch(db: sqlite3.Connection, evaluation: int) -> None:
+def touch(db: sqlite3.Connection, evaluation: int) -> None:
+    """Its records were changed, and are not what its sums are of."""
     db.execute("UPDATE evaluations SET revision = revision + 1 WHERE id = ?", (evaluation,))
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it has not even tables: whoever only looks makes none."""
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return False  # which opening it will tell
 
 
 def _nothing() -> None:

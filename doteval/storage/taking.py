@@ -22,7 +22,7 @@ _CUT_SHORT = "it was still running when it was merged, or its process has died"
 
 _FACTS = (
     "key, repeat, digest, position, error, attempts, started, duration, waited, concurrency, "
-    "input_tokens, output_tokens, cost"
+    "input_tokens, output_tokens, cost, cluster"
 )
 # State by state, because the index has them in the order of their ids only within a state.
 _PAGES = (

@@ -1,45 +1,84 @@
 """
-What a store can add up about an evaluation: counts, times, tokens and the moments of its scores.
+What a store adds up about an evaluation: counts, times, tokens and the moments of its scores.
+
+Each commit adds its scored records to the sums that stand in `evaluations` and `score_names`, so
+nothing is added up at a look. Failures are added up at a look, from an index of their own: they
+come and go. Where scored records go, or rows have repeats (a row is the mean of its values), the
+sums are no longer those of today's revision; then a look adds up everything, and keeps it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from math import nan
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log, nan
+from operator import add
 from typing import Any
 
-from .database import Database
-from .encoding import load
+from ..records import STALE, SUPERSEDED
+from .database import Database, by_column
+from .encoding import dump, load, storable
 
-# Durations sorted for the percentiles: 8 MB for a moment, and half a percentile of error at most.
-_SAMPLE = 100_000
-_LONG = 100_000  # records that take long enough to be worth connections and threads
-_RECENT = 1_000  # records, the latest, that tell whether rows have repeats
+_EXACT = 2_000  # records up to which percentiles are those of all durations
+_STEPS = 50  # bins of durations for each power of e: a bin's middle is within 1 % of what is in it
+_SHORTEST = 1e-9  # seconds
 
-Query = tuple[Any, ...]  # a statement and its arguments
-_LIVE = "FROM records WHERE evaluation = ? AND state = 0"
-# Tokens and scores are multiplied because sums of integers overflow.
+# What is added up of records, in this order; integers as floats, whose sums do not overflow.
 _TOTALS = (
-    "SELECT coalesce(sum(attempts), 0), coalesce(sum(waited), 0.0), sum(input_tokens * 1.0), "
+    "count(*), coalesce(sum(attempts), 0), coalesce(sum(waited), 0.0), sum(input_tokens * 1.0), "
     "sum(output_tokens * 1.0), sum(cost), coalesce(max(repeat), 0) + 1, min(started), "
-    f"max(started + duration), avg({{latency}}), max({{latency}}) {_LIVE}"
+    "max(started + duration), coalesce(sum(duration), 0.0), max(duration)"
 )
-_MOMENTS = (
-    "SELECT count(*), {trials}, min(boolean), count(value), sum(value), sum(value * value), "
-    "min(value), max(value), sum(unread), sum(empty), sum(differing) FROM ({rows})"
+NOTHING: dict[str, Any] = {
+    "records": 0,
+    "attempts": 0,
+    "waited": 0.0,  # seconds
+    "input_tokens": None,  # None: nobody reported any
+    "output_tokens": None,
+    "cost": None,
+    "repeats": 1,  # the most of a row
+    "began": None,  # Unix seconds
+    "ended": None,
+    "latency": 0.0,  # seconds, of all records together
+    "slowest": None,
+}
+_BINS = "bins"  # beside these: how many records have a duration of which bin
+_HOW = {"repeats": max, "began": min, "ended": max, "slowest": max}  # the others: add
+
+# The same of a score, as columns of `score_names`.
+_SUMS = "n, trials, boolean, total, squares, low, high, nans, unread, empty, differing"
+_LOWER, _HIGHER = ("boolean", "low"), ("high",)
+_ADD = "ON CONFLICT (evaluation, name) DO UPDATE SET metrics = excluded.metrics, " + ", ".join(
+    f"{name} = coalesce(min({name}, excluded.{name}), {name}, excluded.{name})"
+    if name in _LOWER
+    else f"{name} = coalesce(max({name}, excluded.{name}), {name}, excluded.{name})"
+    if name in _HIGHER
+    else f"{name} = {name} + excluded.{name}"
+    for name in _SUMS.split(", ")
 )
 _VALUES = (
-    "SELECT boolean & 1 AS boolean, value * 1.0 AS value, boolean >> 1 & 1 AS unread, "
-    "boolean >> 2 & 1 AS empty, boolean >> 3 & 1 AS differing FROM "
+    "SELECT scores.name AS name, 1 AS trials, boolean & 1 AS boolean, value * 1.0 AS value, "
+    "boolean >> 1 & 1 AS unread, boolean >> 2 & 1 AS empty, boolean >> 3 & 1 AS differing "
 )
-_SCORES = (
-    "records JOIN scores ON record = records.id AND name = ? WHERE evaluation = ? AND state = 0"
+_MEANS = (  # NaN is NULL, and so is its row's mean
+    "SELECT scores.name AS name, count(*) AS trials, min(boolean & 1) AS boolean, "
+    "CASE WHEN count(value) = count(*) THEN avg(value) END AS value, "
+    "sum(boolean >> 1 & 1) AS unread, sum(boolean >> 2 & 1) AS empty, "
+    "sum(boolean >> 3 & 1) AS differing "
 )
-# NaN is NULL, and so is its row's mean.
-_MEANS = (
-    "SELECT count(*) AS trials, min(boolean & 1) AS boolean, sum(boolean >> 1 & 1) AS unread, "
-    "sum(boolean >> 2 & 1) AS empty, sum(boolean >> 3 & 1) AS differing, "
-    f"CASE WHEN count(value) = count(*) THEN avg(value) END AS value FROM {_SCORES} GROUP BY key"
+_MOMENTS = (
+    "SELECT count(*), sum(trials), min(boolean), "
+    "CASE WHEN count(value) THEN sum(value) ELSE 0.0 END, coalesce(sum(value * value), 0.0), "
+    "min(value), max(value), count(*) - count(value), sum(unread), sum(empty), sum(differing), "
+    "name FROM ({rows} FROM records JOIN scores ON record = records.id "
+    "WHERE evaluation = ? AND state = 0 {group}) GROUP BY name"
+)
+_SCORED = "FROM records WHERE evaluation = ? AND state = 0 AND error IS NULL"
+_FAILED = (
+    "FROM records INDEXED BY records_failed "
+    "WHERE evaluation = ? AND state = 0 AND error IS NOT NULL"
 )
 
 
@@ -54,7 +93,7 @@ class Tally:
         errors: failures by type of error.
         attempts: started for the live records.
         duration: `mean`, `p50`, `p95` and `most` of the live records' last attempts, seconds; the
-            percentiles of more than 200,000 are those of a sample of 100,000 or more.
+            percentiles of more than 2,000 are within 1 %.
         waited: seconds spent waiting, over all live records.
         input_tokens, output_tokens, cost: sums; None where no record reported any.
         repeats: the most records that one row has.
@@ -80,127 +119,220 @@ class Tally:
     began: float | None
     ended: float | None
 
-    def as_mapping(self) -> dict[str, Any]:
-        """The tally as plain data."""
-        return asdict(self)
 
-    @classmethod
-    def of(cls, mapping: dict[str, Any]) -> Tally | None:
-        """The tally of `as_mapping`; None where another version of doteval wrote it."""
-        if mapping.keys() != {field.name for field in fields(cls)}:
-            return None
-        return cls(**mapping)
+# --- at a commit ------------------------------------------------------------------------------
 
 
-def tally(db: Database, evaluation: int) -> Tally:
-    """Add up an evaluation, inside `reading()`."""
-    states = dict(
-        db.all(
-            "SELECT state, count(*) FROM records WHERE evaluation = ? GROUP BY state", evaluation
-        )
-    )
-    errors = dict(
-        db.all(f"SELECT error, count(*) {_LIVE} AND error IS NOT NULL GROUP BY error", evaluation)
-    )
-    names = db.all(
-        "SELECT id, name, metrics FROM score_names WHERE evaluation = ? ORDER BY id", evaluation
-    )
-    live, failed = states.get(0, 0), sum(errors.values())
-    scored = live - failed
-    # Latency is that of what was scored; of everything, where nothing was.
-    latency = "CASE WHEN error IS NULL THEN duration END" if scored else "duration"
-    guess = _repeated(db, evaluation)
-    totals, *moments, durations = db.several(
-        (_TOTALS.format(latency=latency), evaluation),
-        *_moments(db, evaluation, states, names, guess),
-        _durations(evaluation, scored, failed),
-        side_by_side=live >= _LONG,
-    )
-    (attempts, waited, input_tokens, output_tokens, cost, repeats, began, ended, mean, most) = (
-        totals[0]
-    )
-    if guess != (repeats > 1):
-        moments = db.several(*_moments(db, evaluation, states, names, not guess))
-    p50, p95 = _quantiles(durations)
-    return Tally(
-        scored=scored,
-        failed=failed,
-        stale=states.get(1, 0),
-        superseded=states.get(2, 0),
-        errors=dict(sorted(errors.items(), key=lambda pair: (-pair[1], pair[0]))),
-        attempts=attempts,
-        duration={"mean": mean, "p50": p50, "p95": p95, "most": most},
-        waited=waited,
-        input_tokens=None if input_tokens is None else int(input_tokens),
-        output_tokens=None if output_tokens is None else int(output_tokens),
-        cost=cost,
-        repeats=repeats,
-        scores=_scores(names, moments),
-        began=began,
-        ended=ended,
-    )
-
-
-def _repeated(db: Database, evaluation: int) -> bool:
-    """Whether rows have repeats, as far as the latest records tell."""
-    latest = f"SELECT repeat {_LIVE} ORDER BY id DESC LIMIT {_RECENT}"
-    return bool(db.all(f"SELECT max(repeat) FROM ({latest})", evaluation)[0][0])
-
-
-def _durations(evaluation: int, scored: int, failed: int) -> Query:
+def added(told: str | None, columns: Sequence[Sequence[Any]]) -> tuple[str, bool]:
     """
-    Asks for the durations; of very many for a sample, chosen by a hash of their numbers because
-    regular steps could meet regular rows.
+    The sums of an evaluation with more records, and whether these are of all of them, so that
+    those of its scores hold as well: not where rows have repeats.
+
+    Args:
+        told: what was added up so far.
+        columns: of records with scores, as RECORD_COLUMNS has them.
     """
+    before = _read(told)
+    _, _, repeat, _, _, attempts, started, duration, waited, _, *usage, _ = columns
+    reported = [[float(each) for each in of if each is not None] for of in usage]
+    more = (
+        len(repeat), sum(attempts), sum(waited), *(sum(of) if of else None for of in reported),
+        max(repeat) + 1, min(started), max(map(add, started, duration)), sum(duration),
+        max(duration),
+    )  # fmt: skip
+    after = _together(before or NOTHING, dict(zip(NOTHING, more, strict=True)))
+    bins = Counter(before[_BINS] if before else {}) + _binned(duration)
+    return dump({**after, _BINS: bins}), before is not None and after["repeats"] == 1
+
+
+def _read(told: str | None) -> dict[str, Any] | None:
+    """Sums as they are kept; None: what stands there are none."""
+    found = load(told) if told else {**NOTHING, _BINS: {}}
+    is_whole = isinstance(found, dict) and found.keys() == {*NOTHING, _BINS}
+    return found if is_whole else None
+
+
+def _binned(durations: Sequence[float]) -> Counter[str]:
+    return Counter(str(round(log(max(each, _SHORTEST)) * _STEPS)) for each in durations)
+
+
+def add_scores(
+    db: Database, evaluation: int, given: Mapping[str, tuple[Sequence[str], list[tuple[Any, int]]]]
+) -> None:
+    """
+    Add to the sums of scores, inside `writing()`; names that are new come with their first.
+
+    Args:
+        given: the names of the metrics and the values, as `value_to` makes them, by score.
+    """
+    rows = [
+        (evaluation, storable(name), dump(list(metrics)), *_moments(values))
+        for name, (metrics, values) in given.items()
+    ]
+    db.insert("score_names", f"evaluation, name, metrics, {_SUMS}", by_column(rows), conflict=_ADD)
+
+
+def _moments(values: list[tuple[Any, int]]) -> tuple[Any, ...]:
+    marks = [mark for _, mark in values]
+    # NaN, which is neither equal to itself nor in any sum; texts are integers beyond 63 bits.
+    numbers = [float(value) for value, _ in values if value == value]
     return (
-        f"SELECT duration {_LIVE} AND error IS {'' if scored else 'NOT'} NULL "
-        "AND (id * 2654435761 & 4294967295) % ? = 0",
-        evaluation,
-        max(1, (scored or failed) // _SAMPLE),
+        len(values), len(values), min(mark & 1 for mark in marks),
+        sum(numbers), sum(number * number for number in numbers),
+        min(numbers, default=None), max(numbers, default=None), len(values) - len(numbers),
+        *(sum(mark >> bit & 1 for mark in marks) for bit in (1, 2, 3)),
+    )  # fmt: skip
+
+
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two sums as one."""
+    found: dict[str, Any] = {}
+    for name in NOTHING:
+        pair = [each for each in (one[name], other[name]) if each is not None]
+        found[name] = _HOW.get(name, add)(*pair) if len(pair) == 2 else pair[0] if pair else None
+    return found
+
+
+# --- at a look --------------------------------------------------------------------------------
+
+
+def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
+    """
+    What is added up of an evaluation.
+
+    Args:
+        keeping: where it had to be added up anew, it is kept for the next look if there are more
+            scored records than this: for fewer, that would take longer than a commit.
+    """
+    with db.reading():
+        revision, summed, told = db.all(
+            "SELECT revision, coalesce(summed, 0), sums FROM evaluations WHERE id = ?", evaluation
+        )[0]
+        scored = _read(told) if revision == summed else None
+        anew = None
+        if scored is None:
+            scored, anew = _anew(db, evaluation)
+        names = db.all(
+            f"SELECT id, name, metrics, {_SUMS} FROM score_names WHERE evaluation = ? ORDER BY id",
+            evaluation,
+        )
+        failures = {
+            error: dict(zip(NOTHING, sums, strict=True))
+            for error, *sums in db.all(
+                f"SELECT error, {_TOTALS} {_FAILED} GROUP BY error", evaluation
+            )
+        }
+        stale, superseded = (
+            db.all(f"SELECT count(*) FROM records WHERE evaluation = ? AND state = {state}",
+                   evaluation)[0][0]
+            for state in (STALE, SUPERSEDED)
+        )  # fmt: skip
+        failed: Mapping[str, Any] = NOTHING
+        for sums in failures.values():
+            failed = _together(failed, sums)
+        # Latency is that of what was scored; of everything, where nothing was.
+        of, where = (scored, _SCORED) if scored["records"] else (failed, _FAILED)
+        if of["records"] <= _EXACT or of is failed:
+            durations = db.all(f"SELECT duration, 1 {where} ORDER BY duration", evaluation)
+        else:
+            bins = sorted((int(bin), count) for bin, count in scored[_BINS].items())
+            durations = [(exp(bin / _STEPS), count) for bin, count in bins]
+    if anew is not None and scored["records"] > keeping:
+        _keep(db, evaluation, revision, scored, anew)
+    sums = _together(scored, failed)
+    errors = sorted(
+        ((error, of["records"]) for error, of in failures.items()),
+        key=lambda pair: (-pair[1], pair[0]),
+    )
+    return Tally(
+        scored=scored["records"],
+        failed=failed["records"],
+        stale=stale,
+        superseded=superseded,
+        errors=dict(errors),
+        attempts=sums["attempts"],
+        duration={
+            "mean": of["latency"] / of["records"] if of["records"] else None,
+            "p50": _quantile(durations, 0.50),
+            "p95": _quantile(durations, 0.95),
+            "most": of["slowest"],
+        },
+        waited=sums["waited"],
+        input_tokens=None if sums["input_tokens"] is None else int(sums["input_tokens"]),
+        output_tokens=None if sums["output_tokens"] is None else int(sums["output_tokens"]),
+        cost=sums["cost"],
+        repeats=sums["repeats"],
+        scores={
+            name: _facts(metrics, kept if anew is None else anew[id])
+            for id, name, metrics, *kept in names
+            if (kept[0] if anew is None else id in anew)
+        },
+        began=sums["began"],
+        ended=sums["ended"],
     )
 
 
-def _quantiles(durations: list[Any]) -> tuple[float | None, float | None]:
-    """The median and the 95th percentile."""
-    if not durations:
-        return None, None
-    values = sorted(value for (value,) in durations)
-    last = len(values) - 1
-    return values[round(0.50 * last)], values[round(0.95 * last)]
+def _facts(metrics: str, sums: Sequence[Any]) -> dict[str, Any]:
+    facts = dict(zip(_SUMS.split(", "), sums, strict=True))
+    total = nan if facts["total"] is None else facts["total"]  # such as inf - inf
+    return {**facts, "metrics": load(metrics), "boolean": bool(facts["boolean"]), "total": total}
 
 
-def _moments(
-    db: Database, evaluation: int, states: dict[int, int], names: list[Any], repeated: bool
-) -> list[Query]:
-    """Asks for the moments of each score."""
-    rows, of = _MEANS if repeated else _VALUES + _SCORES, [evaluation]
-    if not repeated and states.keys() == {0}:
-        # All records are live, and a name is of one evaluation: no record need be asked, unless
-        # so many of others lie between that this would take longer.
-        first, last = db.all(
-            f"SELECT (SELECT min(id) {_LIVE}), (SELECT max(id) {_LIVE})", evaluation, evaluation
-        )[0]
-        if last - first < 2 * states[0]:
-            rows, of = f"{_VALUES}scores WHERE name = ? AND record BETWEEN ? AND ?", [first, last]
-    sums = _MOMENTS.format(rows=rows, trials="sum(trials)" if repeated else "count(*)")
-    return [(sums, id, *of) for id, _, _ in names]
+def _quantile(values: Sequence[tuple[float, int]], at: float) -> float | None:
+    """The value below which so large a part is, of values in order and how often each is there."""
+    left = round(at * (sum(count for _, count in values) - 1))
+    for value, count in values:
+        left -= count
+        if left < 0:
+            return value
+    return None
 
 
-def _scores(names: list[Any], moments: list[list[Any]]) -> dict[str, dict[str, Any]]:
-    found = {}
-    for (_, name, metrics), added in zip(names, moments, strict=True):
-        n, trials, boolean, numbers, total, squares, low, high, *read = added[0]
-        if n:
-            found[name] = {
-                "metrics": load(metrics),
-                "boolean": bool(boolean),
-                "trials": trials,
-                "n": n,
-                "total": nan if total is None else total,  # such as inf - inf
-                "squares": squares,
-                "low": low,
-                "high": high,
-                "nans": n - numbers,
-                **dict(zip(("unread", "empty", "differing"), read, strict=True)),
-            }
-    return found
+_Anew = dict[int, tuple[Any, ...]]  # the sums of scores, by the numbers of their names
+
+
+def _anew(db: Database, evaluation: int) -> tuple[dict[str, Any], _Anew]:
+    """The sums over all records."""
+    sums = dict(zip(NOTHING, db.all(f"SELECT {_TOTALS} {_SCORED}", evaluation)[0], strict=True))
+    durations = [each for (each,) in db.all(f"SELECT duration {_SCORED}", evaluation)]
+    repeated = sums["repeats"] > 1
+    query = _MOMENTS.format(
+        rows=_MEANS if repeated else _VALUES,
+        group="GROUP BY scores.name, key" if repeated else "",
+    )
+    found = {name: tuple(moments) for *moments, name in db.all(query, evaluation)}
+    return {**sums, _BINS: _binned(durations)}, found
+
+
+def _keep(
+    db: Database, evaluation: int, revision: int, sums: Mapping[str, Any], scores: _Anew
+) -> None:
+    """
+    Keep what was added up, if nothing has changed since and it can be written at once; else the
+    next look adds up again.
+    """
+
+    def write(connection: sqlite3.Connection) -> None:
+        now = connection.execute(
+            "UPDATE evaluations SET sums = ?, summed = revision WHERE id = ? AND revision = ?",
+            (dump(sums), evaluation, revision),
+        )
+        if now.rowcount:
+            clear(connection, evaluation)
+            columns = ", ".join(f"{name} = ?" for name in _SUMS.split(", "))
+            connection.executemany(
+                f"UPDATE score_names SET {columns} WHERE id = ?",
+                [(*moments, id) for id, moments in scores.items()],
+            )
+
+    db.at_once(write)
+
+
+def clear(connection: sqlite3.Connection, evaluation: int) -> None:
+    """No record has any score."""
+    connection.execute(
+        "UPDATE score_names SET n = 0, trials = 0, boolean = 1, total = 0.0, squares = 0.0, "
+        "low = NULL, high = NULL, nans = 0, unread = 0, empty = 0, differing = 0 "
+        "WHERE evaluation = ?",
+        (evaluation,),
+    )

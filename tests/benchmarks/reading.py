@@ -53,7 +53,7 @@ def _first(store: Path, *command: str) -> None:
     import sqlite3
 
     db = sqlite3.connect(store)
-    db.execute("UPDATE evaluations SET tally = NULL, tally_revision = NULL")
+    db.execute("UPDATE evaluations SET sums = NULL, summed = -1")
     db.commit()
     db.close()
     _doteval(store, *command)

@@ -7,10 +7,8 @@ import threading
 import pytest
 
 from doteval.errors import StoreError
-from doteval.storage import database as module
 from doteval.storage.database import Database, by_column
 from doteval.storage.encoding import RECORD_COLUMNS
-from doteval.storage.schema import reader
 
 
 @pytest.fixture
@@ -155,8 +153,8 @@ def test_rows_go_in_with_few_statements(database, count):
 def test_columns_without_a_value_are_left_out_and_bytes_stay_bytes(database):
     """Mixed ones too; sqlite3 seeks an adapter for each None and each bytes, which takes long."""
     rows = [
-        (1, 1, 1, b"\0key", None, 0, 0, 0, None, 1, 0.0, 0.0, 0.0, 1, 7, None, None),
-        (2, 1, 1, b"", b"digest", 0, 1, 0, None, 1, 0.0, 0.0, 0.0, 1, None, 8, None),
+        (1, 1, 1, b"\0key", None, 0, 0, 0, None, 1, 0.0, 0.0, 0.0, 1, 7, None, None, None),
+        (2, 1, 1, b"", b"digest", 0, 1, 0, None, 1, 0.0, 0.0, 0.0, 1, None, 8, None, "c"),
     ]
     names = f"id, evaluation, run, {RECORD_COLUMNS}".replace("position,", "position, state,")
     with database.writing():
@@ -195,11 +193,11 @@ def test_many_ids_are_updated_with_few_statements(database):
 def test_what_is_worth_no_waiting_is_written_at_once_or_not_at_all(path, database):
     """The cache of a reader must not make it wait, nor fail."""
     insert = "INSERT INTO experiments (name, created) VALUES (?, 0)"
-    assert database.at_once(insert, "a")
+    assert database.at_once(lambda db: db.execute(insert, "a"))
 
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    assert not database.at_once(insert, "b")
+    assert not database.at_once(lambda db: db.execute(insert, "b"))
     holder.close()
 
     assert names(database) == ["a"]
@@ -308,156 +306,7 @@ def test_closing_does_not_wait_for_a_thread_that_is_stuck(path, monkeypatch):
     gc.collect()
 
 
-# ------------------------------------------------------------------------------ side by side
-
-QUERIES = (("SELECT count(*) FROM experiments",), ("SELECT name FROM experiments WHERE id = ?", 2))
-ANSWERS = [[(2,)], [("b",)]]
-
-
-def used(monkeypatch):
-    """The connections that are made from now on to read beside the first."""
-    made = []
-
-    def remembered(path):
-        made.append(reader(path))
-        return made[-1]
-
-    monkeypatch.setattr(module, "reader", remembered)
-    return made
-
-
-def several(database):
-    with database.reading():
-        database.all("SELECT 1 FROM experiments")
-        return database.several(*QUERIES, side_by_side=True)
-
-
-def test_long_queries_run_side_by_side_at_one_moment(path, database, monkeypatch):
-    """A connection for each; nobody can commit between them."""
-    write(database, "a", "b")
-    other = Database(path, busy=0)
-    readers = used(monkeypatch)
-
-    with database.reading():
-        database.all("SELECT 1 FROM experiments")
-        with pytest.raises(StoreError, match="locked"):
-            write(other, "c")
-        found = database.several(*QUERIES, side_by_side=True)
-    write(other, "c")
-    other.close()
-
-    assert found == ANSWERS
-    assert len(readers) == 2
-    for each in readers:
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-            each.execute("SELECT 1")
-
-
-def test_short_queries_take_no_connection(database, monkeypatch):
-    """That would take longer than they do."""
-    write(database, "a", "b")
-    readers = used(monkeypatch)
-
-    with database.reading():
-        found = database.several(*QUERIES)
-
-    assert found == ANSWERS
-    assert readers == []
-
-
-def can_begin(path):
-    try:
-        reader(path).close()
-    except sqlite3.OperationalError:
-        return False
-    return True
-
-
-def test_where_somebody_waits_to_commit_queries_run_one_after_the_other(path, database):
-    """Who begins to read would have to wait for that, and that for us."""
-    write(database, "a", "b")
-
-    def commit():
-        other = Database(path, busy=60)
-        write(other, "c")
-        other.close()
-
-    waiting = threading.Thread(target=commit)
-    with database.reading():
-        database.all("SELECT 1 FROM experiments")
-        waiting.start()
-        while can_begin(path):
-            pass
-        found = database.several(*QUERIES, side_by_side=True)
-    waiting.join()
-
-    assert found == ANSWERS
-    assert names(database) == ["a", "b", "c"]
-
-
-def test_the_first_reader_is_closed_where_the_second_came_too_late(database, monkeypatch):
-    """Somebody began to wait between them."""
-    write(database, "a", "b")
-    made = []
-
-    def once(path):
-        if made:
-            raise sqlite3.OperationalError("database is locked")
-        made.append(reader(path))
-        return made[0]
-
-    monkeypatch.setattr(module, "reader", once)
-
-    assert several(database) == ANSWERS
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        made[0].execute("SELECT 1")
-
-
-def test_readers_of_a_write_ahead_log_may_see_different_moments(path, database, monkeypatch):
-    """So there are none beside the first."""
-    write(database, "a", "b")
-    foreign = sqlite3.connect(path)
-    foreign.execute("PRAGMA journal_mode = WAL").fetchall()
-    readers = used(monkeypatch)
-
-    assert several(database) == ANSWERS
-    assert readers == []
-    foreign.close()
-
-
-def test_a_file_that_was_replaced_is_not_opened_again(path, database, monkeypatch):
-    """It is another store."""
-    write(database, "a", "b")
-    readers = used(monkeypatch)
-
-    with database.reading():
-        database.all("SELECT 1 FROM experiments")
-        path.rename(path.with_name("elsewhere.db"))
-        found = database.several(*QUERIES, side_by_side=True)
-
-    assert found == ANSWERS
-    assert readers == []
-
-
-def test_in_memory_there_is_one_connection():
-    """Nobody else sees what it has."""
-    database = Database(None)
-    write(database, "a", "b")
-
-    assert several(database) == ANSWERS
-    database.close()
-
-
-def test_an_error_of_a_long_query_is_told_like_any(database):
-    """With the store's name."""
-    with (
-        database.reading(),
-        pytest.raises(StoreError, match=r"results\.db can not be used: no such"),
-    ):
-        database.several(("SELECT 1 FROM nowhere",), side_by_side=True)
-
-
 def test_a_file_that_is_not_there_is_told_by_who_only_reads(tmp_path):
     """It is no empty store."""
     with pytest.raises(StoreError, match="can not be opened"):
-        Database(tmp_path / "gone.db", make=False)
+        Database(tmp_path / "gone.db", read_only=True)

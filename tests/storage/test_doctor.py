@@ -16,6 +16,7 @@ from doteval.storage import doctor, salvage
 from doteval.storage.doctor import check, filesystem_of, fix
 from doteval.storage.locks import acquire_all, is_held, release
 from doteval.storage.place import Place
+from doteval.storage.schema import VERSION
 
 from .made import a_failure, a_run, a_store, an_attempt, an_entry, names_of
 
@@ -95,7 +96,7 @@ def test_a_healthy_store_is_healthy(filled):
     assert report.is_healthy
     assert (report.facts["experiments"], report.facts["records"]) == (2, 2 * COUNT)
     assert report.facts["size"] == filled.path.stat().st_size
-    assert report.facts["schema"] == 1
+    assert report.facts["schema"] == VERSION
     assert report.facts["journal"] == "persist"
     assert json.loads(json.dumps(report.to_dict()))["healthy"] is True
 
@@ -324,7 +325,7 @@ def test_a_run_of_another_process_keeps_the_store_from_being_mended(filled, star
         ),
         (
             "INSERT INTO records SELECT 9999, evaluation, run, key, digest, repeat, position, "
-            "state, 'E', 1, 1, 1, 1, 1, 1, 1, 1 FROM records WHERE id = 2",
+            "state, 'E', 1, 1, 1, 1, 1, 1, 1, 1, NULL FROM records WHERE id = 2",
             "1 row counted more than once",
         ),
     ],
@@ -433,7 +434,7 @@ def test_states_and_the_ledger_are_kept(path, place):
 def dump(path):
     """Everything that is stored but what is only kept for speed."""
     db = sqlite3.connect(path)
-    db.execute("UPDATE evaluations SET tally = NULL, tally_revision = NULL")
+    db.execute("UPDATE evaluations SET sums = NULL, summed = -1")
     found = {
         table: db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
         for table in ("experiments", "evaluations", "runs", "records", "scores", "score_names",
@@ -653,7 +654,7 @@ def test_a_store_without_its_first_pages_is_told(filled):
         ("UPDATE runs SET history = '[}' WHERE id = 1", 2),
         ("UPDATE runs SET started = 'x' WHERE id = 1", 1),
         ("UPDATE score_names SET metrics = 'x' WHERE id = 1", 2),
-        ("UPDATE evaluations SET tally = '{', tally_revision = revision", 2),
+        ("UPDATE evaluations SET sums = '{'", 2),
     ],
 )
 def test_a_damaged_document_is_told_and_costs_itself(filled, change, runs):

@@ -714,51 +714,81 @@ def test_an_unknown_evaluation_is_told(store):
         list(store.records("e", "xyz"))
 
 
-# ---------------------------------------------------------------------- tally and its cache
+# ------------------------------------------------------------------------------------- sums
 
 
-def test_aggregates_are_kept_while_nothing_changes(store, number, monkeypatch):
-    """Every commit of records ends their validity."""
-    monkeypatch.setattr(sqlite, "_WORTH_KEEPING", 1)
-    counted = []
-    real = sqlite.tally
-    monkeypatch.setattr(sqlite, "tally", lambda *given: counted.append(1) or real(*given))
-
-    def scored():
-        before = len(counted)
-        found = store.tally("e", V)
-        return found.scored, len(counted) - before
-
-    store.add(number, [an_entry("a"), an_entry("b")])
-    assert [scored(), scored()] == [(2, 1), (2, 0)]
-    store.add(number, [an_entry("c")])
-    assert [scored(), scored()] == [(3, 1), (3, 0)]
-    store.mark(number, [1], STALE)
-    assert [scored(), scored()] == [(2, 1), (2, 0)]
-    store.total(number, 5)
-    assert scored() == (2, 0)
+def test_a_look_adds_nothing_up(store, number, monkeypatch):
+    """Sums are kept at each commit, also in the place of a failure."""
+    monkeypatch.setattr("doteval.storage.tally._anew", None)  # it would be called
+    store.add(number, [an_entry("a"), an_entry("b", a_failure())])
+    assert store.tally("e", V).scored == 1
+    store.add(number, [an_entry("b", replaces=2)])
     store.end(number, a_run(status="complete"))
+
+    assert (store.tally("e", V).scored, store.tally("e", V).failed) == (2, 0)
     store.begin(a_run(), fresh=True)
-    assert [scored(), scored()] == [(0, 1), (0, 1)]
+    assert store.tally("e", V).scored == 0
 
 
-def test_aggregates_of_another_version_are_made_anew(store, number, monkeypatch):
+def test_sums_that_hold_no_more_are_added_up_at_the_end_of_the_run(store, number, monkeypatch):
+    """Where a result goes, and where rows have repeats."""
+    store.add(number, [an_entry("a"), an_entry("b"), an_entry("b", repeat=1)])
+    store.mark(number, [1], STALE)
+    store.end(number, a_run(status="complete"))
+
+    monkeypatch.setattr("doteval.storage.tally._anew", None)
+    assert store.tally("e", V).scores["right"]["n"] == 1
+
+
+@pytest.mark.parametrize("told", ['{"scored": 99}', "[]"])
+def test_sums_of_another_version_are_made_anew(store, number, told):
     """It may have known other figures."""
-    monkeypatch.setattr(sqlite, "_WORTH_KEEPING", 1)
     store.add(number, [an_entry("a")])
-    store.tally("e", V)
     with store._db.writing() as db:
-        db.execute("UPDATE evaluations SET tally = '{\"scored\": 99}'")
+        db.execute("UPDATE evaluations SET sums = ?", (told,))
 
     assert store.tally("e", V).scored == 1
+    store.add(number, [an_entry("b")])
+    assert store.tally("e", V).scored == 2
 
 
 def test_few_records_are_not_worth_a_commit(filed):
     """Reading must not write for a millisecond's gain."""
-    filed.add(filed.begin(a_run()), [an_entry("a")])
+    number = filed.begin(a_run())
+    filed.add(number, [an_entry("a"), an_entry("b")])
+    filed.mark(number, [1], STALE)
     filed.tally("e", V)
 
-    assert filed._db.all("SELECT tally FROM evaluations") == [(None,)]
+    assert filed._db.all("SELECT summed < revision FROM evaluations") == [(1,)]
+
+
+def test_a_link_to_a_store_has_its_locks(path, tmp_path):
+    """Whichever way leads to it, one run works on an evaluation."""
+    store = a_store(path)
+    store.begin(a_run())
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.db"
+    link.symlink_to(path)
+
+    with pytest.raises(Busy):
+        a_store(link).begin(a_run())
+    store.close()
+
+
+def test_a_run_that_another_has_taken_the_place_of_adds_nothing(path):
+    """Else two would pay for the same rows, and each would count twice."""
+    first, second = a_store(path), a_store(path)
+    number = first.begin(a_run())
+    first.add(number, [an_entry("a")])
+    path.with_name(path.name + ".lock").unlink()
+    second.begin(a_run())
+
+    with pytest.raises(StoreError, match="no longer the one that is running"):
+        first.add(number, [an_entry("b")])
+
+    assert [record.row["text"] for record in second.records("e", V)] == ["a"]
+    first.close()
+    second.close()
 
 
 def test_aggregates_fit_together_while_somebody_writes(path, monkeypatch):
@@ -771,7 +801,7 @@ def test_aggregates_fit_together_while_somebody_writes(path, monkeypatch):
 
     def interrupted(query, *arguments):
         found = real(query, *arguments)
-        if "GROUP BY state" in query:
+        if "revision" in query:
             thread = threading.Thread(target=store.add, args=(number, [an_entry("b", a_failure())]))
             thread.start()
             waiting.append(thread)
@@ -920,7 +950,7 @@ def test_no_query_scans_a_table_where_an_index_will_do(filed):
 
     allowed = {
         "SCAN experiments": "SELECT name, created FROM experiments",  # all are asked for
-        "SCAN (subquery-1)": "GROUP BY key",  # the rows' means, of one evaluation
+        "SCAN (subquery-1)": "GROUP BY name",  # the values of one evaluation
     }
     plans = {}
     for query in queries:
