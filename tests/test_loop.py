@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import gc
 import sys
 import threading
@@ -15,7 +14,7 @@ from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.executors import Threads
 from doteval.concurrency.loop import Item, Loop
 from doteval.concurrency.retry import Retry
-from doteval.concurrency.strategies import Adaptive, Batch, SlidingWindow
+from doteval.concurrency.strategies import Batch, SlidingWindow
 from tests import virtual
 
 WINDOW = SlidingWindow(3).gate
@@ -934,120 +933,6 @@ def test_context_variables_of_a_row_do_not_reach_the_next():
     assert seen == ["clean"] * 5
 
 
-def test_retries_that_block_share_their_threads_and_leave_none():
-    """Where rows run in the thread of the loop, what retries them needs another one."""
-    names = []
-
-    async def main():
-        items = [Item(lambda: names.append(threading.current_thread()), False) for _ in range(20)]
-        loop = Loop(iter(items), WINDOW(), policy=Retry(attempts=1), wraps=Wrapping().wraps)
-        finished = await drain(loop)
-        await loop.close()
-        return finished
-
-    finished = asyncio.run(main())
-
-    assert len(finished) == 20
-    assert len(set(names)) < 20
-    for thread in set(names):
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-class Wrapping:
-    """A retry object of another library: three attempts, a second apart."""
-
-    def wraps(self, function):
-        if asyncio.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def attempts():
-                for _ in range(2):
-                    try:
-                        return await function()
-                    except ServerError:
-                        await asyncio.sleep(1)
-                return await function()
-
-        else:
-
-            @functools.wraps(function)
-            def attempts():
-                for _ in range(2):
-                    try:
-                        return function()
-                    except ServerError:
-                        pass
-                return function()
-
-        return attempts
-
-
-def test_attempts_of_another_library_are_seen_by_the_gate():
-    adaptive = Adaptive(2, 1, 8).gate()
-
-    async def main():
-        calls = [failing(2, ServerError), failing(5, ServerError)]
-        loop = Loop(
-            items(calls),
-            adaptive,
-            policy=Retry(attempts=1),
-            wraps=Wrapping().wraps,
-            on_start=starts.append,
-        )
-        return await drain(loop)
-
-    starts = []
-    finished = virtual.run(main())
-
-    assert [item.error is None for item in finished] == [True, False]
-    assert starts == [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
-    assert [item.attempts for item in finished] == [3, 3]
-    assert [item.waited for item in finished] == [2.0, 2.0]
-    assert [item.ended - item.started for item in finished] == [1.0, 1.0]
-
-
-def test_an_error_of_another_library_gives_way_to_the_last_attempts():
-    """tenacity gives up with a RetryError whose text is the address of a Future."""
-
-    def wraps(function):
-        async def attempts():
-            try:
-                await function()
-            except ServerError as error:
-                raise RuntimeError("<Future at 0x7f43>") from error
-
-        return attempts
-
-    async def main():
-        calls = [failing(1, ServerError("down"))]
-        loop = Loop(items(calls), WINDOW(), policy=Retry(attempts=1), wraps=wraps)
-        return await drain(loop)
-
-    (item,) = virtual.run(main())
-
-    assert repr(item.error) == "ServerError('down')"
-
-
-def test_closing_cancels_attempts_of_another_library_too():
-    adaptive = Adaptive(2, 1, 8).gate()
-
-    async def main():
-        loop = Loop(
-            items([answers(1), answers(100)]),
-            adaptive,
-            policy=Retry(attempts=1),
-            wraps=Wrapping().wraps,
-        )
-        finished = await loop.finished()
-        await loop.close()
-        return finished, loop.left(), loop.in_flight
-
-    finished, left, in_flight = virtual.run(main())
-
-    assert (len(finished), left, in_flight) == (1, [], 0)
-
-
 def test_an_awaitable_that_a_plain_function_returns_may_raise():
     def call():
         return failing(1, ServerError)()
@@ -1058,34 +943,6 @@ def test_an_awaitable_that_a_plain_function_returns_may_raise():
     (item,) = virtual.run(main())
 
     assert isinstance(item.error, ServerError)
-
-
-def test_attempts_of_another_library_run_in_threads_for_plain_functions():
-    tries = []
-
-    def call():
-        tries.append(threading.current_thread())
-        if len(tries) < 3:
-            raise ServerError
-        return "third"
-
-    async def main():
-        threads = Threads()
-        loop = Loop(
-            iter([Item(call, False)]),
-            WINDOW(),
-            policy=Retry(attempts=1),
-            threads=threads,
-            wraps=Wrapping().wraps,
-        )
-        finished = await drain(loop)
-        threads.close()
-        return finished
-
-    (item,) = asyncio.run(main())
-
-    assert item.value == "third"
-    assert threading.main_thread() not in tries
 
 
 def test_oldest_is_the_age_of_the_longest_running_attempt():

@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 from .ahead import Ahead, NotYet
 from .evidence import Outcome
-from .executors import Elsewhere, End, Threads, off_loop
+from .executors import Elsewhere, Threads, off_loop
 from .pace import Hold
 from .reading import Reading, read
 from .retry import Retry
@@ -143,8 +143,6 @@ class Loop:
         threads: where calls that are not inline run; None: on the loop's thread.
         timeout: seconds for one attempt.
         grace: seconds for an attempt to obey its cancellation before it is abandoned.
-        wraps: with a policy of one attempt, `wraps(function)` of another library's retry object;
-            it then makes the attempts, and the slot is held while it waits.
         openings: more callables `now -> moment` beside the gate's: nothing starts before the
             latest. `inf` means: until `wake()`.
         on_start: called with the moment of each start (rate limits count them).
@@ -169,7 +167,6 @@ class Loop:
         threads: Threads | Elsewhere | None = None,
         timeout: float | None = None,
         grace: float = GRACE,
-        wraps: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
         openings: tuple[Callable[[float], float], ...] = (),
         on_start: Callable[[float], None] | None = None,
         on_failed: Callable[[Item, Reading, bool], None] | None = None,
@@ -183,10 +180,8 @@ class Loop:
         self._gate = gate
         self._policy = policy
         self._threads = threads
-        self._spare: Threads | None = None  # for retries that block, where rows need no threads
         self._timeout = timeout
         self._grace = grace
-        self._wraps = wraps
         self._openings = (gate.ready_at, *openings)
         self._on_start = on_start
         self._on_failed = on_failed
@@ -318,8 +313,6 @@ class Loop:
             item.cancelled = True
             _forget(task)
             task.cancel()
-        if self._spare is not None:
-            self._spare.close()
         if self._pump is not None:
             self._pump.cancel()
             tasks.append(self._pump)
@@ -439,12 +432,11 @@ class Loop:
         item.started = now
         item.error = None
         item.concurrency = len(self._running) + 1
-        if self._wraps is None:
-            item.attempts += 1
-            if self._on_start is not None:
-                self._on_start(now)
-            item.token = self._gate.started(now)
-        if self._threads is None and self._wraps is None and not item.inline:
+        item.attempts += 1
+        if self._on_start is not None:
+            self._on_start(now)
+        item.token = self._gate.started(now)
+        if self._threads is None and not item.inline:
             return self._call(item)
         self._launch(item, self._make_task(self._attempt(item)))
         return now
@@ -491,9 +483,7 @@ class Loop:
     async def _attempt(self, item: Item) -> _End:
         """One attempt: with `_call` the only place that catches whatever a function raises."""
         try:
-            if self._wraps is not None:
-                value = await self._wrapped(item, self._wraps)
-            elif item.inline:
+            if item.inline:
                 value = item.call()
             else:
                 assert self._threads is not None
@@ -503,9 +493,7 @@ class Loop:
             if hasattr(value, "__await__"):
                 value = await value
         except BaseException as error:
-            last = item.error  # another library may wrap the last error in one of its own
-            named = last if last is not None and error.__cause__ is last else error
-            return self._ended((None, named, self._now()))
+            return self._ended((None, error, self._now()))
         return self._ended((value, None, self._now()))
 
     async def _awaited(self, value: Awaitable[Any]) -> _End:
@@ -515,64 +503,6 @@ class Loop:
         except BaseException as error:
             return self._ended((None, error, self._now()))
         return self._ended((result, None, self._now()))
-
-    async def _wrapped(self, item: Item, wraps: Callable[..., Any]) -> Any:
-        """Another library's retry object makes the attempts, here; we only watch each one."""
-        from inspect import iscoroutinefunction  # a slow import, for policies that are rare
-
-        threads = self._threads
-
-        def begin() -> int:
-            now = self._now()
-            if item.attempts:
-                item.waited += now - item.ended
-            item.started = now
-            item.attempts += 1
-            if self._on_start is not None:
-                self._on_start(now)
-            return self._gate.started(now)
-
-        def end(token: int, error: BaseException | None) -> None:
-            item.ended, item.error = self._now(), error
-            reading = _SUCCESS if error is None else read(error, time.time())
-            self._gate.ended(token, item.ended, reading.outcome, reading.retry_after)
-
-        async def attempt() -> Any:
-            token = begin()
-            try:
-                if isinstance(threads, Elsewhere) and not item.inline:
-                    value = _value(await threads.call(item.call))
-                else:
-                    value = await item.call()
-            except BaseException as error:
-                end(token, error)
-                raise
-            end(token, None)
-            return value
-
-        if item.inline or isinstance(threads, Elsewhere):
-            wrapped = wraps(attempt)
-            if item.inline or iscoroutinefunction(wrapped):
-                return await wrapped()
-
-        def attempt_elsewhere() -> Any:
-            return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
-
-        def attempt_in_thread() -> Any:
-            token = asyncio.run_coroutine_threadsafe(_later(begin), self._loop).result()
-            try:
-                value = item.call()
-            except BaseException as error:
-                self._loop.call_soon_threadsafe(end, token, error)
-                raise
-            self._loop.call_soon_threadsafe(end, token, None)
-            return value
-
-        if isinstance(threads, Threads):
-            return _value(await threads.call(wraps(attempt_in_thread)))
-        self._spare = self._spare or Threads()
-        blocking = attempt_in_thread if threads is None else attempt_elsewhere
-        return _value(await self._spare.call(wraps(blocking)))
 
     # --------------------------------------------------------------------- ending
 
@@ -625,12 +555,10 @@ class Loop:
             if item.started >= self._troubled_since:  # what began before says nothing of now
                 self._troubled.clear()
                 self._given_up, self._troubled_since = 0, math.inf
-            if self._wraps is None:
-                self._gate.ended(item.token, item.ended, Outcome.SUCCESS)
+            self._gate.ended(item.token, item.ended, Outcome.SUCCESS)
             self._finish(item)
         elif item.cancelled:
-            if self._wraps is None:
-                self._gate.ended(item.token, item.ended, Outcome.IGNORED)
+            self._gate.ended(item.token, item.ended, Outcome.IGNORED)
             self._notify()
             return  # our own doing: the row has no outcome
         else:
@@ -645,7 +573,7 @@ class Loop:
         else:
             reading = read(error, time.time())
         token, hint = item.token, reading.retry_after
-        binding = self._wraps is None and self._gate.ended(token, item.ended, reading.outcome, hint)
+        binding = self._gate.ended(token, item.ended, reading.outcome, hint)
         if self._error is error:
             self._notify()
             return
@@ -746,16 +674,4 @@ def _forget(task: asyncio.Task[Any]) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-_SUCCESS = Reading(Outcome.SUCCESS, None)
 _IGNORED = Reading(Outcome.IGNORED, None)
-
-
-def _value(end: End) -> Any:
-    error, value = end
-    if error is not None:
-        raise error
-    return value
-
-
-async def _later(function: Callable[[], Any]) -> Any:
-    return function()

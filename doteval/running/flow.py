@@ -25,7 +25,6 @@ from ..budget import Budget
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import GRACE, Item, Loop
 from ..concurrency.reading import Reading
-from ..concurrency.retry import Retry
 from ..concurrency.strategies import as_mapping, belief, history, summary_of
 from ..datasets import binder
 from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
@@ -269,17 +268,15 @@ class Flow:
         if evaluation.executor is not None:
             threads = Elsewhere(evaluation.executor)
         pace, policy = evaluation.rate_limit, evaluation.policy
-        wraps = None if isinstance(policy, Retry) else policy.wraps
         self._gate = gate
         self._pace = pace
         self._writer = writer
         self._loop = loop = Loop(
             self._items(identities),
             gate,
-            policy=policy if isinstance(policy, Retry) else Retry(attempts=1),
+            policy=policy,
             threads=threads,
             timeout=evaluation.timeout,
-            wraps=wraps,
             openings=(self._backlog,) if pace is None else (self._backlog, pace.ready_at),
             on_start=None if pace is None else pace.take,
             on_failed=self._attempt_failed,
@@ -321,9 +318,8 @@ class Flow:
             self.status = "incomplete"
             self.notes.append(f"stopped: {self._stopped}; the same command resumes the run")
         if loop.stalled:
-            patience = policy.patience if isinstance(policy, Retry) else 0.0
             self.notes.append(
-                f"stalled: nothing succeeded for {patience:g} s, so the run gave up; "
+                f"stalled: nothing succeeded for {policy.patience:g} s, so the run gave up; "
                 "the same command resumes it"
             )
         await self._settle(store, writer, identities)
@@ -506,13 +502,13 @@ class Flow:
 
     def _function(self) -> Callable[..., Any]:
         """The function with its resources, and its instance where it is a method."""
-        function = self.evaluation.function
+        function: Any = self.evaluation.attempt
         if self.evaluation.executor is not None:
             for name, value in self._resources.items():
                 check_travel(value, name)
             if isinstance(self._bound, BoundEvaluation):
                 check_travel(self._bound.__self__, "self")
-            function = Journey(function, self.evaluation)
+            function = Journey(self.evaluation.function, self.evaluation)
         if isinstance(self._bound, BoundEvaluation):
             function = partial(function, self._bound.__self__)
         return partial(function, **self._resources) if self._resources else function
