@@ -8,56 +8,25 @@ from, or waits for, another.
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from ..errors import UsageError
 from .adaptive import AdaptiveGate
-from .evidence import Outcome
 from .executors import Threads
+from .gates import Batches, Gate, Window
 from .limit import Change
-from .loop import Gate, Item, Loop
+from .loop import Loop
+from .row import Row
+from .schedule import Schedule
 
 Task = Callable[[], Any]
-
-
-class _Window:
-    """A gate of fixed width."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-
-    def room(self, in_flight: int) -> int:
-        return self.limit - in_flight
-
-    def started(self, now: float) -> int:
-        return 0
-
-    def ended(
-        self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> bool:
-        return True  # a window can not tell congestion from chance
-
-    def ready_at(self, now: float) -> float:
-        return now
-
-
-class _Batches(_Window):
-    """A gate that opens for a whole group, and again when all of the group have ended."""
-
-    _left = 0
-
-    def room(self, in_flight: int) -> int:
-        if in_flight == 0:
-            self._left = self.limit
-        return self._left
-
-    def started(self, now: float) -> int:
-        self._left -= 1
-        return 0
+_ENOUGH = 64  # results that nobody has taken, from which nothing new starts
 
 
 class Strategy:
@@ -68,12 +37,12 @@ class Strategy:
             ...
     """
 
-    _under_way: tuple[tuple[Loop, Gate], ...] = ()
+    _under_way: tuple[tuple[Loop, Schedule], ...] = ()
     _last: Mapping[str, Any] | None = None  # figures of the execution that ended last
 
     def gate(self) -> Gate:
         """A fresh gate for one execution; here, of one attempt at a time."""
-        return _Window(1)
+        return Gate()
 
     def threads(self) -> Threads | None:
         """Where an execution runs plain functions; None: in the calling thread."""
@@ -88,15 +57,15 @@ class Strategy:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     @contextmanager
-    def watching(self, loop: Loop, gate: Gate) -> Iterator[None]:
+    def watching(self, loop: Loop, schedule: Schedule) -> Iterator[None]:
         """Meanwhile, `get_stats` tells about this execution. Only its figures are kept."""
-        execution = loop, gate
+        execution = loop, schedule
         self._under_way = (*self._under_way, execution)
         try:
             yield
         finally:
             self._under_way = tuple(each for each in self._under_way if each is not execution)
-            self._last = _figures(loop, gate)
+            self._last = _figures(loop, schedule)
 
     async def execute(
         self, tasks: Iterable[Task], progress_callback: Callable[[Any], object] | None = None
@@ -113,17 +82,26 @@ class Strategy:
                 flight were cancelled and have ended. Leaving the loop early cancels them too.
             TypeError: something among the tasks is not callable.
         """
+        finished: deque[Row] = deque()
         gate, threads = self.gate(), self.threads()
-        loop = Loop(_items(tasks), gate, threads=threads)
-        with self.watching(loop, gate):
+        enough = max(gate.limit, _ENOUGH)
+
+        def backlog(now: float) -> float:
+            return now if len(finished) <= enough else inf
+
+        now = asyncio.get_running_loop().time()
+        schedule = Schedule(gate, now, openings=(backlog,))
+        loop = Loop(_rows(tasks), schedule, finished.append, threads=threads)
+        with self.watching(loop, schedule):
             try:
-                while batch := await loop.finished():
-                    for item in batch:
-                        if item.error is not None:
-                            continue  # finished() raises it when the results before it are out
+                while await loop.progress():
+                    while finished:
+                        row = finished.popleft()
+                        if row.error is not None:
+                            continue  # progress() raises it when the results before it are out
                         if progress_callback is not None:
-                            progress_callback(item.value)
-                        yield item.value
+                            progress_callback(row.value)
+                        yield row.value
                 if loop.source_error is not None:
                     raise loop.source_error
             finally:
@@ -160,28 +138,18 @@ class Strategy:
         return f"{type(self).__name__}({inside})"
 
 
-def _figures(loop: Loop, gate: Gate) -> dict[str, Any]:
-    elapsed = loop.elapsed
+def _figures(loop: Loop, schedule: Schedule) -> dict[str, Any]:
+    elapsed, completed = loop.elapsed, schedule.completed
     return {
-        "completed": loop.completed,
-        "failed": loop.failed,
-        "in_flight": loop.in_flight,
-        "waiting": loop.waiting,
-        "current_concurrency": gate.limit,
+        "completed": completed,
+        "failed": schedule.failures,
+        "in_flight": schedule.in_flight,
+        "waiting": schedule.waiting,
+        "current_concurrency": schedule.gate.limit,
         "elapsed": elapsed,
-        "throughput": loop.completed / elapsed if loop.completed and elapsed > 0 else None,
-        "adaptation_history": [as_mapping(change) for change in history(gate)],
+        "throughput": completed / elapsed if completed and elapsed > 0 else None,
+        "adaptation_history": [as_mapping(change) for change in schedule.gate.history],
     }
-
-
-def history(gate: Gate) -> tuple[Change, ...]:
-    """How the limit moved; () for a gate whose limit is fixed."""
-    return tuple(gate.history) if isinstance(gate, AdaptiveGate) else ()
-
-
-def belief(gate: Gate) -> str:
-    """What Adaptive takes the endpoint for, in words; "" for a gate that believes nothing."""
-    return gate.belief if isinstance(gate, AdaptiveGate) else ""
 
 
 def as_mapping(change: Change) -> dict[str, Any]:
@@ -194,7 +162,7 @@ def as_mapping(change: Change) -> dict[str, Any]:
     }
 
 
-def _items(tasks: Iterable[Task]) -> Iterable[Item]:
+def _rows(tasks: Iterable[Task]) -> Iterable[Row]:
     for index, task in enumerate(tasks):
         if not callable(task):
             raise TypeError(
@@ -202,7 +170,7 @@ def _items(tasks: Iterable[Task]) -> Iterable[Item]:
                 f"{type(task).__name__}"
                 + ("; pass the function, not its call" if hasattr(task, "__await__") else "")
             )
-        yield Item(task, iscoroutinefunction(task))
+        yield Row(task, iscoroutinefunction(task))
 
 
 class Sequential(Strategy):
@@ -237,7 +205,7 @@ class Batch(Strategy):
         self.batch_size = _count("Batch", "batch_size", batch_size)
 
     def gate(self) -> Gate:
-        return _Batches(self.batch_size)
+        return Batches(self.batch_size)
 
 
 class SlidingWindow(Strategy):
@@ -255,7 +223,7 @@ class SlidingWindow(Strategy):
         self.max_concurrency = _count("SlidingWindow", "max_concurrency", max_concurrency)
 
     def gate(self) -> Gate:
-        return _Window(self.max_concurrency)
+        return Window(self.max_concurrency)
 
 
 class Adaptive(Strategy):

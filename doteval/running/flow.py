@@ -16,32 +16,32 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 from ..budget import Budget
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
-from ..concurrency.loop import GRACE, Item, Loop
+from ..concurrency.loop import GRACE, Loop
 from ..concurrency.reading import Reading
-from ..concurrency.strategies import as_mapping, belief, history, summary_of
-from ..datasets import binder
-from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, RowError, UsageError
+from ..concurrency.row import Row
+from ..concurrency.schedule import Schedule
+from ..concurrency.strategies import as_mapping, summary_of
+from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of
-from ..keys import Identities, shard_of
-from ..records import ATOMS, LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Usage
+from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Stored, Usage
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, own_figures, summarise
 from ..statistics.intervals import as_float
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
-from ..storage.encoding import Entry, dump, encode, row_dumper
+from ..storage.encoding import Entry, encode
 from ..usage import read_usage
 from .circumstances import commit_of, version
-from .copies import on_copies
 from .drive import if_abandoned
+from .rows import Rows
 from .version import version_of
 
 _FEW = 20  # rows with scores before a figure that none of them told is missed
@@ -56,31 +56,6 @@ _ran: WeakValueDictionary[tuple[str, str, str], Evaluation] = WeakValueDictionar
 
 def _is_variant(one: Evaluation | None, other: Evaluation) -> bool:
     return one is not None and one.is_variant_of(other)
-
-
-class RowItem(Item):
-    """A row on its way: the item of the loop, and what identifies and describes the row."""
-
-    __slots__ = ("key", "digest", "position", "repeat", "row", "text")
-
-    def __init__(
-        self,
-        call: Callable[[], Any],
-        inline: bool,
-        key: bytes,
-        digest: bytes | None,
-        position: int,
-        repeat: int,
-        row: Mapping[str, Any],
-        text: str,
-    ) -> None:
-        super().__init__(call, inline)
-        self.key = key
-        self.digest = digest
-        self.position = position
-        self.repeat = repeat
-        self.row = row
-        self.text = text  # the row as JSON, from before the function could change it
 
 
 class Flow:
@@ -146,39 +121,35 @@ class Flow:
         self._on_limit = on_limit
         self._fatal = fatal
         self._budget = budget
-        self._shard = shard
         self._version = version_of(evaluation, params or {}, reached)
         self._keep_config = keep_config
         self._part = "" if shard is None else f"{shard[0] + 1}/{shard[1]}"
         self._secrets = secrets_of(os.environ)
-        self._bind = binder(self.evaluation.columns)
-        self._dump_row = row_dumper(self.evaluation.columns)
 
         self.done = 0
-        self.skipped = 0
+        self._rows = Rows(self.evaluation, self._samples, shard)
         self.errors: dict[str, int] = {}
         self.first_error: BaseException | None = None
         self.notes: list[str] = []
         self.status = "failed"  # should it never begin
         self._means: dict[str, list[float]] = {}
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
-        self._failures: dict[tuple[bytes, int], int] = {}  # ids of stored failures
-        self._stored = 0
-        self._rows = 0
-        self._to_the_end = False
         self._limits_told = 0
-        self._named: dict[int, int] = {}  # ids of what counts for rows with an id
         self._raised = False  # a listener has
         self._broken = False  # the store refused to write
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._loop: Loop | None = None
-        self._opened: Any = None  # the rows of the dataset, while they are read
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._tokens = self._cost = 0.0
         self._usage_told = False
         self._seen: set[str] = set()  # which figures any usage had
         self._stopped: str | None = None  # by the budget, and why
+
+    @property
+    def skipped(self) -> int:
+        """Rows that are stored and do not run again."""
+        return self._rows.finished
 
     # ----------------------------------------------------------------------- whole
 
@@ -261,8 +232,9 @@ class Flow:
     async def _through(self, store: Store, writer: Writer) -> None:
         """From the first row to the last durable record."""
         evaluation = self.evaluation
-        identities = Identities(evaluation.columns)
-        await self._remember(store, writer, identities)
+        rows = self._rows
+        async for record in self._stored(store, writer):
+            rows.remember(record)
         gate = evaluation.strategy.gate()
         threads: Threads | Elsewhere | None = evaluation.strategy.threads()
         if evaluation.executor is not None:
@@ -271,14 +243,16 @@ class Flow:
         self._gate = gate
         self._pace = pace
         self._writer = writer
+        self._open(rows)
+        now = self._clock.time()
+        schedule = Schedule(gate, now, policy=policy, pace=pace, openings=(self._backlog,))
+        self._schedule = schedule
         self._loop = loop = Loop(
-            self._items(identities),
-            gate,
-            policy=policy,
+            rows,
+            schedule,
+            self._finished,
             threads=threads,
             timeout=evaluation.timeout,
-            openings=(self._backlog,) if pace is None else (self._backlog, pace.ready_at),
-            on_start=None if pace is None else pace.take,
             on_failed=self._attempt_failed,
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
@@ -288,11 +262,10 @@ class Flow:
             self._deadline = self._clock.call_later(self._budget.time, self._check_budget)
         self.status = "interrupted"
         try:
-            with evaluation.strategy.watching(loop, gate):
+            with evaluation.strategy.watching(loop, schedule):
                 try:
-                    while batch := await loop.finished():
-                        for item in batch:
-                            self._finished(item)
+                    while await loop.progress():
+                        pass
                 finally:
                     await loop.close()
         except Exception as error:  # the executor's, a listener's, the store's
@@ -300,8 +273,6 @@ class Flow:
                 self.status = "failed"
             raise
         finally:
-            for item in loop.left():
-                self._finished(item)
             if threads is not None:
                 threads.close()
             await self._close_dataset()
@@ -313,17 +284,17 @@ class Flow:
         if loop.source_error is not None:
             self.status = "incomplete"
             raise self._dataset_error(loop.source_error) from loop.source_error
-        self.status = "stalled" if loop.stalled else "complete"
+        self.status = "stalled" if schedule.stalled else "complete"
         if self._stopped is not None:
             self.status = "incomplete"
             self.notes.append(f"stopped: {self._stopped}; the same command resumes the run")
-        if loop.stalled:
+        if schedule.stalled:
             self.notes.append(
                 f"stalled: nothing succeeded for {policy.patience:g} s, so the run gave up; "
                 "the same command resumes it"
             )
-        await self._settle(store, writer, identities)
-        if self._to_the_end and self._rows == 0:
+        await self._settle(store, writer)
+        if rows.to_the_end and rows.read == 0:
             self.status = "failed"
             raise DatasetError(
                 f"the dataset of {evaluation.__name__} has no rows; an evaluation of nothing "
@@ -332,57 +303,43 @@ class Flow:
 
     async def _close_dataset(self) -> None:
         """Who opens a dataset closes it, however the run ends."""
-        rows, self._opened = self._opened, None
         try:
-            await self.evaluation.source.close(rows)
+            await self._rows.close()
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             said = safe_without(self._secrets, error, 500)
             self.notes.append(
                 f"the dataset raised {type(error).__name__} when it was closed: {said}"
             )
 
-    async def _remember(self, store: Store, writer: Writer, identities: Identities) -> None:
-        """Learn what earlier runs finished."""
+    async def _stored(self, store: Store, writer: Writer) -> AsyncIterator[Stored]:
+        """What earlier runs have left, a page at a time."""
         after = 0
         while page := await writer.call(store.stored, self._number, after):
-            for row in page:
-                if row.failed:
-                    self._failures[row.key, row.repeat] = row.id
-                elif row.digest is not None and row.state == LIVE:
-                    self._named[_number(row.key, row.repeat)] = row.id
-                if row.digest is not None or not row.failed:
-                    identities.remember(row.key, row.repeat, row.digest, not row.failed)
-            self._stored += len(page)
+            for record in page:
+                yield record
             after = page[-1].id
 
-    async def _settle(self, store: Store, writer: Writer, identities: Identities) -> None:
+    async def _settle(self, store: Store, writer: Writer) -> None:
         """
         Tell which stored rows count: those of rows that came back, and not those of rows that
         have changed or, where the dataset was read to its end, are gone.
         """
-        if self._to_the_end:
-            await writer.call(store.total, self._number, self._rows * self.evaluation.repeats)
-        if not self._stored:
+        rows = self._rows
+        if rows.to_the_end:
+            await writer.call(store.total, self._number, rows.read * self.evaluation.repeats)
+        if not rows.stored:
             return
-        live, stale, after = [], [], 0
-        while page := await writer.call(store.stored, self._number, after):
-            for row in page:
-                if self._shard is not None and shard_of(row.key, self._shard[1]) != self._shard[0]:
-                    continue  # another shard's to judge
-                met = identities.met(row.key, row.digest)
-                wanted = met and row.repeat < self.evaluation.repeats
-                gone = self._to_the_end or identities.changed(row.key, row.digest)
-                if wanted and row.state == STALE:
-                    live.append(row.id)
-                elif gone and not wanted and row.state == LIVE:
-                    stale.append(row.id)
-            after = page[-1].id
-        for ids, state in ((live, LIVE), (stale, STALE)):
+        changed: dict[int, list[int]] = {LIVE: [], STALE: []}
+        async for record in self._stored(store, writer):
+            state = rows.verdict(record)
+            if state is not None:
+                changed[state].append(record.id)
+        for state, ids in changed.items():
             if ids:
                 await writer.call(store.mark, self._number, ids, state)
-        if stale:
+        if stale := len(changed[STALE]):
             self.notes.append(
-                f"{len(stale)} stored {_plural(len(stale), 'record')} of rows that the dataset no "
+                f"{stale} stored {_plural(stale, 'record')} of rows that the dataset no "
                 "longer has: stale, not counted"
             )
 
@@ -400,11 +357,11 @@ class Flow:
         loop = self._loop
         changes = [
             {**as_mapping(change), "at": round(change.at - self._began, 3)}
-            for change in (history(self._gate) if loop is not None else ())
+            for change in (self._gate.history if loop is not None else ())
         ]
         if len(changes) > 1:
             at, limit = round(self._clock.time() - self._began, 3), self._gate.limit
-            words = f"at the end: {belief(self._gate)}"
+            words = f"at the end: {self._gate.belief}"
             changes.append({"at": at, "limit": limit, "reason": words, "throughput": None})
         header = dict(run.header)
         closed = Run(
@@ -425,80 +382,17 @@ class Flow:
 
     # -------------------------------------------------------------------- rows in
 
-    def _items(
-        self, identities: Identities
-    ) -> Iterable[Item | None] | AsyncGenerator[Item | None, None]:
+    def _open(self, rows: Rows) -> None:
         try:
-            rows: Any = self.evaluation.source.open()
+            rows.open(self._function(), self._wake)
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise
             raise self._dataset_error(error) from error
-        self._opened = rows
-        function = self._function()
-        if hasattr(rows, "__anext__"):
-            return self._from_async(rows, identities, function)
-        return self._from(rows, identities, function)
 
-    def _from(
-        self, rows: Iterator[Any], identities: Identities, function: Callable[..., Any]
-    ) -> Iterator[Item | None]:
-        while self._samples is None or self._rows < self._samples:
-            try:
-                row = next(rows)
-            except StopIteration:
-                self._to_the_end = True
-                return
-            yield from self._of(row, identities, function)
-        self._to_the_end = self._rows == self.evaluation.source.length()
-
-    async def _from_async(
-        self, rows: AsyncIterator[Any], identities: Identities, function: Callable[..., Any]
-    ) -> AsyncGenerator[Item | None, None]:
-        while self._samples is None or self._rows < self._samples:
-            try:
-                row = await rows.__anext__()
-            except StopAsyncIteration:
-                self._to_the_end = True
-                return
-            for item in self._of(row, identities, function):
-                yield item
-        self._to_the_end = self._rows == self.evaluation.source.length()
-
-    def _of(
-        self, row: Any, identities: Identities, function: Callable[..., Any]
-    ) -> list[Item | None]:
-        """The items of one row: one for each repeat that has no Result yet."""
-        position = self._rows
-        self._rows += 1
-        inline = self.evaluation.is_async and self.evaluation.executor is None
-        values: tuple[Any, ...] | None = None
-        try:
-            values = self._bind(row)
-        except RowError as error:
-            named = {"row": row}
-            key, digest, finished = identities.meet_malformed(position, row)
-            call: Callable[[], Any] = partial(_raise, RowError(f"row {position}: {error}"))
-            inline = True
-        else:
-            named = dict(zip(self.evaluation.columns, values, strict=True))
-            key, digest, finished = identities.meet(values)
-            if ATOMS.issuperset(map(type, values)):
-                call = partial(function, **named)
-            else:
-                call = partial(on_copies, function, named)
-        if self._shard is not None and shard_of(key, self._shard[1]) != self._shard[0]:
-            return [None]
-        text = ""
-        items: list[Item | None] = []
-        for repeat in range(self.evaluation.repeats):
-            if finished >> repeat & 1:
-                self.skipped += 1
-                items.append(None)
-                continue
-            text = text or (dump(named) if values is None else self._dump_row(values))
-            items.append(RowItem(call, inline, key, digest, position, repeat, named, text))
-        return items
+    def _wake(self) -> None:
+        if self._loop is not None:
+            self._loop.wake()
 
     def _function(self) -> Callable[..., Any]:
         """The function with its resources, and its instance where it is a method."""
@@ -515,9 +409,8 @@ class Flow:
 
     # ---------------------------------------------------------------- records out
 
-    def _finished(self, item: Item) -> None:
+    def _finished(self, item: Row) -> None:
         """A row has its outcome: hand it to the writer."""
-        assert isinstance(item, RowItem)
         usage = NO_USAGE
         try:
             if item.error is not None:
@@ -552,21 +445,17 @@ class Flow:
         self._unwritten.append(item.ended)
         self._writer.put(entry)
 
-    def _entry(self, item: RowItem, outcome: Any, usage: Usage) -> Entry:
+    def _entry(self, item: Row, outcome: Any, usage: Usage) -> Entry:
         record = Record(
-            item.key, item.position, item.repeat, item.row, outcome, item.attempts,
+            item.key, item.position, item.repeat, item.named or {}, outcome, item.attempts,
             self._epoch + item.started, item.ended - item.started, item.waited, item.concurrency,
         )  # fmt: skip
-        replaces = self._failures.pop((item.key, item.repeat), None) if self._failures else None
-        if replaces is None and item.digest is not None:
-            # It runs in spite of a result that counts: so its content has changed.
-            replaces = self._named.pop(_number(item.key, item.repeat), None)
         try:
-            return encode(record, item.text, item.digest, usage, replaces)
+            return encode(record, item.text, item.digest, usage, item.replaces)
         except Exception as error:  # something in the Result raised while it was written down
             item.error = problem = self._unstorable(item, error)
             record = record._replace(outcome=failure_of(problem, self._secrets))
-            return encode(record, item.text, item.digest, usage, replaces)
+            return encode(record, item.text, item.digest, usage, item.replaces)
 
     def _tell_usage(self, problem: str) -> None:
         """Usage that can not be read fails no row; it is told once."""
@@ -574,15 +463,15 @@ class Flow:
             self._usage_told = True
             self.notes.append(safe_without(self._secrets, problem, 300))
 
-    def _unstorable(self, item: RowItem, error: Exception) -> ResultError:
+    def _unstorable(self, item: Row, error: Exception) -> ResultError:
         return ResultError(
             f"the result of row {item.position} can not be stored: "
             f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
         )
 
-    def _attempt_failed(self, item: Item, reading: Reading, final: bool) -> None:
+    def _attempt_failed(self, item: Row, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""
-        assert isinstance(item, RowItem) and item.error is not None
+        assert item.error is not None
         failure = failure_of(item.error, self._secrets)
         attempt = Attempt(
             item.key, item.repeat, item.attempts, self._epoch + item.started,
@@ -696,7 +585,7 @@ class Flow:
     def _tell_limits(self) -> None:
         if self._on_limit is None:
             return
-        changes = history(self._gate)
+        changes = self._gate.history
         for change in changes[self._limits_told :]:
             self._tell(self._on_limit, {**as_mapping(change), "at": change.at - self._began})
         self._limits_told = len(changes)
@@ -720,8 +609,8 @@ class Flow:
         assert loop is not None
         now = self._clock.time()
         length = self.evaluation.source.length()
-        if self._to_the_end:
-            length = self._rows
+        if self._rows.to_the_end:
+            length = self._rows.read
         elif self._samples is not None:
             length = self._samples if length is None else min(length, self._samples)
         return Snapshot(
@@ -730,15 +619,15 @@ class Flow:
             total=None if length is None else length * self.evaluation.repeats - self.skipped,
             skipped=self.skipped,
             failed=sum(self.errors.values()),
-            in_flight=loop.in_flight,
-            waiting=loop.waiting,
+            in_flight=self._schedule.in_flight,
+            waiting=self._schedule.waiting,
             limit=self._gate.limit,
             oldest=loop.oldest,
             elapsed=now - self._began,
             idle=now - self._last_durable,
             scores={name: total / n for name, (n, total) in self._means.items()},
-            path=tuple(change.limit for change in history(self._gate)),
-            belief=belief(self._gate),
+            path=tuple(change.limit for change in self._gate.history),
+            belief=self._gate.belief,
         )
 
     def _slow(self, seconds: float) -> None:
@@ -752,10 +641,11 @@ class Flow:
             return error
         raised = f"the dataset of {self.evaluation.__name__} raised {type(error).__name__}"
         said = safe_without(self._secrets, error, 500)
-        if self._rows == 0:
+        read = self._rows.read
+        if read == 0:
             return DatasetError(f"{raised} before its first row: {said}")
         return DatasetError(
-            f"{raised} after {self._rows} {_plural(self._rows, 'row')}: {said}; what was finished "
+            f"{raised} after {read} {_plural(read, 'row')}: {said}; what was finished "
             "is stored, and the same command resumes it"
         )
 
@@ -844,10 +734,6 @@ def _sample_size(samples: int | None) -> int | None:
     return samples
 
 
-def _number(key: bytes, repeat: int) -> int:
-    return int.from_bytes(key, "big") + repeat  # a third of the memory of a tuple of both
-
-
 def _release(store: Store, writer: Writer) -> None:
     """What was finished is written, and the claim given back: the next run need not wait for it."""
     if writer.end(GRACE):
@@ -856,10 +742,6 @@ def _release(store: Store, writer: Writer) -> None:
 
 def _nothing() -> None:
     pass
-
-
-def _raise(error: BaseException) -> None:
-    raise error
 
 
 def _plural(n: int, noun: str) -> str:
