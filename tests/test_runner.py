@@ -1549,7 +1549,6 @@ def test_two_evaluations_of_one_def_need_two_names(store):
     assert quiet(bad, "e", store).scored == 2  # as where a factory is called again
 
 
-@pytest.mark.xfail(reason="A row walks once: the store is opened and read in the writer's thread")
 def test_the_callers_loop_never_waits_for_the_store(store):
     """Another process may hold it for a minute, as a VACUUM does."""
     work = evaluation(["a"])

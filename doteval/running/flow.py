@@ -38,6 +38,7 @@ from ..reporting.summary import Summary, own_figures, summarise
 from ..statistics.intervals import as_float
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, encode
+from ..storage.writer import nothing
 from ..usage import read_usage
 from .circumstances import commit_of, version
 from .drive import if_abandoned
@@ -137,6 +138,8 @@ class Flow:
         self._limits_told = 0
         self._raised = False  # a listener has
         self._broken = False  # the store refused to write
+        self._number = 0  # of the evaluation in its store
+        self._store: Any = None  # while it is open
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._loop: Loop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -167,17 +170,39 @@ class Flow:
         self._clock = asyncio.get_running_loop()
         self._began = self._last_durable = self._clock.time()
         self._epoch = time.time() - self._began  # turns the loop's clock into Unix seconds
-        store = open_store(self.place)
+        writer: Writer
+        if self.place.scheme == "memory":
+            writer = Inline(self._write, self._durable)
+        else:
+            writer = Grouped(self._write, self._durable, self._break, self._prepared)
+        if_abandoned(partial(writer.end, self._close_store, GRACE))
+        self._writer = writer
         try:
-            return await self._with(store)
+            await self._with(writer)
+            return await writer.call(summarise, self._store, self.experiment, self.name)
         finally:
             for timer in (self._timer, self._deadline):
                 if timer is not None:
                     timer.cancel()
-            store.close()
             self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
+            await writer.close(self._close_store)
             if self._loop is not None:
                 self._loop.let_go()
+
+    # The store is opened, read, written and closed where the writer is: somebody else may hold it
+    # for a minute, and the event loop does not wait for that.
+
+    def _open_store(self) -> None:
+        self._store = open_store(self.place)
+        if isinstance(self._writer, Grouped):
+            self._store.on_prepared = self._writer.prepared
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def _write(self, entries: list[Any]) -> None:
+        self._store.add(self._number, entries)
 
     def _refuse_namesake(self) -> None:
         """
@@ -200,34 +225,21 @@ class Flow:
             )
         _ran[entry] = self.evaluation
 
-    async def _with(self, store: Store) -> Summary:
-        self._number = 0
-        writer: Writer
-        if store.inline:
-            writer = Inline(self._write(store), self._durable)
-        else:
-            writer = Grouped(self._write(store), self._durable, self._break, self._prepared)
-            store.on_prepared = writer.prepared
-        if_abandoned(partial(_release, store, writer))
+    async def _with(self, writer: Writer) -> None:
+        await writer.call(self._open_store)
+        store: Store = self._store
+        former, before = await writer.call(self._before, store)
+        run = self._header(store, before)
+        begin = partial(store.begin, run, fresh=self._fresh, part=self._part)
+        if former is not None:
+            begin = partial(begin, formerly=former)
+            self.notes.append(f"what an earlier version stored as {former} goes on")
+        self._number = await writer.call(begin)
+        self.status = "running"
         try:
-            former, before = self._before(store)
-            run = self._header(store, before)
-            begin = partial(store.begin, run, fresh=self._fresh, part=self._part)
-            if former is not None:
-                begin = partial(begin, formerly=former)
-                self.notes.append(f"what an earlier version stored as {former} goes on")
-            self._number = await writer.call(begin)
-            self.status = "running"
-            try:
-                await self._through(store, writer)
-            finally:
-                await self._end(store, writer, run)
+            await self._through(store, writer)
         finally:
-            await writer.close()
-        return summarise(store, self.experiment, self.name)
-
-    def _write(self, store: Store) -> Callable[[list[Any]], None]:
-        return lambda entries: store.add(self._number, entries)
+            await self._end(store, writer, run)
 
     async def _through(self, store: Store, writer: Writer) -> None:
         """From the first row to the last durable record."""
@@ -242,7 +254,6 @@ class Flow:
         pace, policy = evaluation.rate_limit, evaluation.policy
         self._gate = gate
         self._pace = pace
-        self._writer = writer
         self._open(rows)
         now = self._clock.time()
         schedule = Schedule(gate, now, policy=policy, pace=pace, openings=(self._backlog,))
@@ -276,7 +287,7 @@ class Flow:
             if threads is not None:
                 threads.close()
             await self._close_dataset()
-            await writer.call(_nothing)  # everything that was put is durable now, if ever
+            await writer.call(nothing)  # everything that was put is durable now, if ever
         self._tell_limits()
         if self._failure is not None:
             self.status = "failed"
@@ -732,16 +743,6 @@ def _sample_size(samples: int | None) -> int | None:
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
         raise UsageError(f"samples={samples!r}: expected a whole number of rows, 1 or more")
     return samples
-
-
-def _release(store: Store, writer: Writer) -> None:
-    """What was finished is written, and the claim given back: the next run need not wait for it."""
-    if writer.end(GRACE):
-        store.close()
-
-
-def _nothing() -> None:
-    pass
 
 
 def _plural(n: int, noun: str) -> str:
