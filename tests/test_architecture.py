@@ -119,7 +119,8 @@ running.version          # what made a record: the code that an evaluation reach
 running.drive            # a coroutine to its end; signals
 running.copies           # each attempt's own copy of a row
 running.rows             # the dataset as it comes, for run and plan alike
-running.flow             # one run of one evaluation
+running.sink             # records to the writer, and what is durable to who listens
+running.execution        # one run: what is opened, what ends it, and what is said about it
 running.plan             # what it would do
 running                  # the face
 runner                   # run and run_async

@@ -20,7 +20,7 @@ from doteval import ForEach, Result, Score, __version__, foreach, run, run_async
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Failure
-from doteval.running import flow
+from doteval.running import sink
 from doteval.running.circumstances import commit_of
 from doteval.storage import locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
@@ -420,8 +420,8 @@ class Watched(SqliteStore):
 
 def test_no_row_starts_while_a_full_commit_is_prepared(tmp_path, monkeypatch):
     """They would only keep the interpreter's lock from it; while it goes to the disk they do."""
-    monkeypatch.setattr(flow, "_BACKLOG", 100_000)  # nothing else holds rows back
-    monkeypatch.setattr(flow, "_OLDEST", 100.0)
+    monkeypatch.setattr(sink, "_BACKLOG", 100_000)  # nothing else holds rows back
+    monkeypatch.setattr(sink, "_OLDEST", 100.0)
     watched = Watched(tmp_path / "r.db", tmp_path)
     opened = {**stores.registry._registered, "watched": lambda *_: watched}
     monkeypatch.setattr(stores.registry, "_registered", opened)

@@ -1,11 +1,9 @@
 """
 A run: rows from the dataset through the strategy into the store, and a Summary at the end.
 
-    dataset ─rows▶ Flow ─items▶ Loop ─finished▶ Flow ─entries▶ Writer ─durable▶ Flow ─▶ listeners
+    dataset ─▶ Rows ─▶ Loop (Schedule decides) ─▶ attempt ─▶ Sink ─▶ Writer ─durable▶ listeners
 
-A record counts once it is durable: until then no figure, listener or summary knows it. What has
-returned and is not yet durable is the backlog; it is bounded, and nothing new starts while it
-is too large or too old.
+Here they are tied together: what is opened, what ends it, and what is said about it.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ import gc
 import os
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -24,30 +21,24 @@ from weakref import WeakValueDictionary
 from ..budget import Budget
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import GRACE, Loop
-from ..concurrency.reading import Reading
-from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping, summary_of
-from ..errors import DatasetError, DotevalError, ExecutorError, ResultError, UsageError
-from ..evaluation import BoundEvaluation, Evaluation, altered, failure_of, outcome_of
-from ..records import LIVE, NO_USAGE, STALE, Attempt, Failure, Record, Run, Stored, Usage
+from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
+from ..evaluation import BoundEvaluation, Evaluation
+from ..records import LIVE, STALE, Attempt, Record, Run, Stored
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, own_figures, summarise
-from ..statistics.intervals import as_float
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
-from ..storage.encoding import Entry, encode
+from ..storage.encoding import Entry
 from ..storage.writer import nothing
-from ..usage import read_usage
 from .circumstances import commit_of, version
 from .drive import if_abandoned
 from .rows import Rows
+from .sink import Channel, Sink
 from .version import version_of
 
-_FEW = 20  # rows with scores before a figure that none of them told is missed
-_BACKLOG = 1_000  # rows that may have returned without being durable
-_OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 _TICK = 0.1  # seconds between two snapshots for whoever shows progress
 
 
@@ -118,7 +109,6 @@ class Flow:
         self._samples = _sample_size(samples)
         self._fresh = fresh
         self._listener = listener
-        self._on_record = on_record
         self._on_limit = on_limit
         self._fatal = fatal
         self._budget = budget
@@ -127,16 +117,14 @@ class Flow:
         self._part = "" if shard is None else f"{shard[0] + 1}/{shard[1]}"
         self._secrets = secrets_of(os.environ)
 
-        self.done = 0
         self._rows = Rows(self.evaluation, self._samples, shard)
-        self.errors: dict[str, int] = {}
-        self.first_error: BaseException | None = None
         self.notes: list[str] = []
+        self._channel = Channel(self._fail)
+        self._sink = Sink(
+            self.evaluation, budget, on_record, self._channel, self.notes, self._secrets
+        )
         self.status = "failed"  # should it never begin
-        self._means: dict[str, list[float]] = {}
-        self._unwritten: deque[float] = deque()  # when each of the backlog returned
         self._limits_told = 0
-        self._raised = False  # a listener has
         self._broken = False  # the store refused to write
         self._number = 0  # of the evaluation in its store
         self._store: Any = None  # while it is open
@@ -144,10 +132,22 @@ class Flow:
         self._loop: Loop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._tokens = self._cost = 0.0
-        self._usage_told = False
-        self._seen: set[str] = set()  # which figures any usage had
         self._stopped: str | None = None  # by the budget, and why
+
+    @property
+    def done(self) -> int:
+        """Records that this run has made durable."""
+        return self._sink.done
+
+    @property
+    def errors(self) -> Mapping[str, int]:
+        """Failures of this run by type."""
+        return self._sink.errors
+
+    @property
+    def first_error(self) -> BaseException | None:
+        """The exception behind this run's first failure."""
+        return self._sink.first_error
 
     @property
     def skipped(self) -> int:
@@ -168,7 +168,7 @@ class Flow:
         """
         self._refuse_namesake()
         self._clock = asyncio.get_running_loop()
-        self._began = self._last_durable = self._clock.time()
+        self._began = self._clock.time()
         self._epoch = time.time() - self._began  # turns the loop's clock into Unix seconds
         writer: Writer
         if self.place.scheme == "memory":
@@ -177,6 +177,7 @@ class Flow:
             writer = Grouped(self._write, self._durable, self._break, self._prepared)
         if_abandoned(partial(writer.end, self._close_store, GRACE))
         self._writer = writer
+        self._sink.begin(writer, self._clock.time, self._epoch)
         try:
             await self._with(writer)
             return await writer.call(summarise, self._store, self.experiment, self.name)
@@ -251,20 +252,19 @@ class Flow:
         threads: Threads | Elsewhere | None = evaluation.strategy.threads()
         if evaluation.executor is not None:
             threads = Elsewhere(evaluation.executor)
-        pace, policy = evaluation.rate_limit, evaluation.policy
+        pace, policy, sink = evaluation.rate_limit, evaluation.policy, self._sink
         self._gate = gate
-        self._pace = pace
         self._open(rows)
         now = self._clock.time()
-        schedule = Schedule(gate, now, policy=policy, pace=pace, openings=(self._backlog,))
+        schedule = Schedule(gate, now, policy=policy, pace=pace, openings=(sink.backlog,))
         self._schedule = schedule
         self._loop = loop = Loop(
             rows,
             schedule,
-            self._finished,
+            sink.finished,
             threads=threads,
             timeout=evaluation.timeout,
-            on_failed=self._attempt_failed,
+            on_failed=sink.failed,
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )
@@ -420,148 +420,21 @@ class Flow:
 
     # ---------------------------------------------------------------- records out
 
-    def _finished(self, item: Row) -> None:
-        """A row has its outcome: hand it to the writer."""
-        usage = NO_USAGE
-        try:
-            if item.error is not None:
-                outcome: Any = failure_of(item.error, self._secrets)
-            else:
-                outcome = outcome_of(item.value, self.evaluation.__name__, self._secrets)
-            result = outcome.result if isinstance(outcome, Failure) else outcome
-            if result is not None and result.usage is not None:
-                usage, problem = read_usage(result.usage)
-                if problem:
-                    self._tell_usage(problem)
-        except Exception as raised:  # what a row returns is theirs, and so is what that raises
-            error = raised if isinstance(raised, ResultError) else self._unstorable(item, raised)
-            item.error = error
-            outcome = failure_of(error, self._secrets)
-            if getattr(item.value, "scores", None) is not None:  # keep prompt and answer
-                kept = altered(item.value, error=outcome.message)
-                outcome = Failure(outcome.type, outcome.message, "", kept)
-        if self.first_error is None and item.error is not None:
-            self.first_error = item.error
-        entry = self._entry(item, outcome, usage)
-        if usage is not NO_USAGE:
-            self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            self._cost += usage.cost or 0.0
-            if usage.input_tokens is not None or usage.output_tokens is not None:
-                self._seen.add("tokens")
-            if usage.cost is not None:
-                self._seen.add("cost")
-        if self._pace is not None:
-            spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            self._pace.spent(spent, self._clock.time())
-        self._unwritten.append(item.ended)
-        self._writer.put(entry)
-
-    def _entry(self, item: Row, outcome: Any, usage: Usage) -> Entry:
-        record = Record(
-            item.key, item.position, item.repeat, item.named or {}, outcome, item.attempts,
-            self._epoch + item.started, item.ended - item.started, item.waited, item.concurrency,
-        )  # fmt: skip
-        try:
-            return encode(record, item.text, item.digest, usage, item.replaces)
-        except Exception as error:  # something in the Result raised while it was written down
-            item.error = problem = self._unstorable(item, error)
-            record = record._replace(outcome=failure_of(problem, self._secrets))
-            return encode(record, item.text, item.digest, usage, item.replaces)
-
-    def _tell_usage(self, problem: str) -> None:
-        """Usage that can not be read fails no row; it is told once."""
-        if not self._usage_told:
-            self._usage_told = True
-            self.notes.append(safe_without(self._secrets, problem, 300))
-
-    def _unstorable(self, item: Row, error: Exception) -> ResultError:
-        return ResultError(
-            f"the result of row {item.position} can not be stored: "
-            f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
-        )
-
-    def _attempt_failed(self, item: Row, reading: Reading, final: bool) -> None:
-        """Every failed attempt stands in the ledger."""
-        assert item.error is not None
-        failure = failure_of(item.error, self._secrets)
-        attempt = Attempt(
-            item.key, item.repeat, item.attempts, self._epoch + item.started,
-            item.ended - item.started, reading.outcome.name.lower(), failure.type,
-            failure.message[:500],
-        )  # fmt: skip
-        self._unwritten.append(item.ended)
-        self._writer.put(attempt)
-
-    def _backlog(self, now: float) -> float:
-        """An opening of the loop: closed while too much is waiting for the disk."""
-        waiting = self._unwritten
-        if waiting and (
-            len(waiting) >= _BACKLOG or now - waiting[0] > _OLDEST or self._writer.preparing
-        ):
-            return float("inf")
-        return now
-
     def _prepared(self) -> None:
         """The writer waits for nothing but the disk now."""
-        assert self._loop is not None
-        self._loop.wake()
+        self._wake()
 
     def _durable(self, entries: list[Entry | Attempt]) -> None:
-        """These are on the disk: now they count."""
-        unwritten, means = self._unwritten, self._means
-        for entry in entries:
-            unwritten.popleft()
-            if isinstance(entry, Attempt):
-                continue
-            record = entry.record
-            self.done += 1
-            outcome = record.outcome
-            if isinstance(outcome, Failure):
-                self.errors[outcome.type] = self.errors.get(outcome.type, 0) + 1
-            for score in entry.scores:
-                mean = means.get(score.name)
-                if mean is None:
-                    mean = means[score.name] = [0, 0.0]
-                mean[0] += 1
-                try:
-                    mean[1] += score.value
-                except OverflowError:
-                    mean[1] += as_float(score.value)
-            if self._on_record is not None:
-                self._tell(self._on_record, record)
-        self._last_durable = self._clock.time()
-        assert self._loop is not None
+        self._sink.durable(entries)
         self._check_budget()
-        self._loop.wake()
+        self._wake()
 
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
-        if self._stopped is not None or self._loop is None:
-            return
-        failed = sum(self.errors.values())
-        if self._budget is not None:
-            elapsed = self._clock.time() - self._began
-            self._stopped = self._budget.spent(elapsed, self._tokens, self._cost, failed, self.done)
-        self._stopped = self._stopped or self._blind(self.done - failed)
-        if self._stopped is not None:
-            self._loop.stop()
-
-    def _blind(self, scored: int) -> str | None:
-        """Which limit can never bind because no row tells what it limits, once some have scores."""
-        if scored < _FEW:
-            return None
-        limits = [
-            ("budget of tokens", "tokens", self._budget and self._budget.tokens),
-            ("budget of cost", "cost", self._budget and self._budget.cost),
-            ("rate limit of tokens", "tokens", self._pace and self._pace.tokens),
-        ]
-        for what, figure, limit in limits:
-            if limit is not None and figure not in self._seen:
-                return (
-                    f"there is a {what}, and none of the first {scored} rows told any {figure}; "
-                    "return Result(usage=…), or leave the limit out"
-                )
-        return None
+        if self._stopped is None and self._loop is not None:
+            self._stopped = self._sink.enough(self._clock.time() - self._began)
+            if self._stopped is not None:
+                self._loop.stop()
 
     def _break(self, error: BaseException) -> None:
         """The store refused: stop at once; what is durable stays."""
@@ -590,7 +463,7 @@ class Flow:
             return
         self._tell_limits()
         if self._listener is not None:
-            self._tell(self._listener, self.snapshot())
+            self._channel.tell(self._listener, self.snapshot())
         self._timer = self._clock.call_later(_TICK, self._tick)
 
     def _tell_limits(self) -> None:
@@ -598,21 +471,9 @@ class Flow:
             return
         changes = self._gate.history
         for change in changes[self._limits_told :]:
-            self._tell(self._on_limit, {**as_mapping(change), "at": change.at - self._began})
+            news = {**as_mapping(change), "at": change.at - self._began}
+            self._channel.tell(self._on_limit, news)
         self._limits_told = len(changes)
-
-    def _tell(self, listener: Callable[[Any], object], news: Any) -> None:
-        """Whatever a listener raises ends the run and comes out of it; nobody is called again."""
-        if self._raised:
-            return
-        try:
-            listener(news)
-        except BaseException as error:
-            self._raised = True
-            if isinstance(error, StopIteration):  # which can not come out of a coroutine
-                cause, error = error, RuntimeError(f"a listener raised StopIteration: {error}")
-                error.__cause__ = cause
-            self._fail(error)
 
     def snapshot(self) -> Snapshot:
         """The state of the run as progress shows it."""
@@ -635,8 +496,8 @@ class Flow:
             limit=self._gate.limit,
             oldest=loop.oldest,
             elapsed=now - self._began,
-            idle=now - self._last_durable,
-            scores={name: total / n for name, (n, total) in self._means.items()},
+            idle=now - self._sink.durable_at,
+            scores={name: total / n for name, (n, total) in self._sink.means.items()},
             path=tuple(change.limit for change in self._gate.history),
             belief=self._gate.belief,
         )
