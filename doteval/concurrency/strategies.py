@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from inspect import iscoroutinefunction
 from math import inf, isfinite
 from typing import Any
@@ -29,6 +30,14 @@ Task = Callable[[], Any]
 _ENOUGH = 64  # results that nobody has taken, from which nothing new starts
 
 
+class _Watched:
+    """What `get_stats` tells: the executions under way, and the figures of the last."""
+
+    under_way: tuple[tuple[Loop, Schedule], ...] = ()
+    last: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Strategy:
     """
     What the five have in common. To use one alone, for tasks of your own:
@@ -37,8 +46,7 @@ class Strategy:
             ...
     """
 
-    _under_way: tuple[tuple[Loop, Schedule], ...] = ()
-    _last: Mapping[str, Any] | None = None  # figures of the execution that ended last
+    _watched: _Watched = field(default_factory=_Watched, init=False, repr=False, compare=False)
 
     def gate(self) -> Gate:
         """A fresh gate for one execution; here, of one attempt at a time."""
@@ -54,18 +62,18 @@ class Strategy:
 
     def parameters(self) -> dict[str, Any]:
         """The arguments this strategy was made with, by name."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     @contextmanager
     def watching(self, loop: Loop, schedule: Schedule) -> Iterator[None]:
         """Meanwhile, `get_stats` tells about this execution. Only its figures are kept."""
-        execution = loop, schedule
-        self._under_way = (*self._under_way, execution)
+        watched, execution = self._watched, (loop, schedule)
+        watched.under_way = (*watched.under_way, execution)
         try:
             yield
         finally:
-            self._under_way = tuple(each for each in self._under_way if each is not execution)
-            self._last = _figures(loop, schedule)
+            watched.under_way = tuple(each for each in watched.under_way if each is not execution)
+            watched.last = _figures(loop, schedule)
 
     async def execute(
         self, tasks: Iterable[Task], progress_callback: Callable[[Any], object] | None = None
@@ -118,10 +126,10 @@ class Strategy:
             limit), `elapsed` (seconds), `throughput` (completed per second, None before the
             first) and `adaptation_history` (a list of `at`, `limit`, `reason`, `throughput`).
         """
-        if self._under_way:
-            return _figures(*self._under_way[-1])
-        if self._last is not None:
-            return {**self._last, "adaptation_history": list(self._last["adaptation_history"])}
+        if self._watched.under_way:
+            return _figures(*self._watched.under_way[-1])
+        if (last := self._watched.last) is not None:
+            return {**last, "adaptation_history": list(last["adaptation_history"])}
         return {
             "completed": 0,
             "failed": 0,
@@ -132,10 +140,6 @@ class Strategy:
             "throughput": None,
             "adaptation_history": [],
         }
-
-    def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
-        return f"{type(self).__name__}({inside})"
 
 
 def _figures(loop: Loop, schedule: Schedule) -> dict[str, Any]:
@@ -173,6 +177,7 @@ def _rows(tasks: Iterable[Task]) -> Iterable[Row]:
         yield Row(task, iscoroutinefunction(task))
 
 
+@dataclass(frozen=True)
 class Sequential(Strategy):
     """
     One at a time, in the order of the dataset. A plain function runs in the calling thread,
@@ -183,6 +188,7 @@ class Sequential(Strategy):
         return None
 
 
+@dataclass(frozen=True)
 class AsyncSequential(Strategy):
     """
     One at a time, in the order of the dataset, while the event loop stays alive: a plain
@@ -190,6 +196,7 @@ class AsyncSequential(Strategy):
     """
 
 
+@dataclass(frozen=True)
 class Batch(Strategy):
     """
     Groups: a group starts together, and the next one when all of it has ended.
@@ -201,13 +208,16 @@ class Batch(Strategy):
         ValueError: batch_size is not a whole number of 1 or more.
     """
 
-    def __init__(self, batch_size: int = 100) -> None:
-        self.batch_size = _count("Batch", "batch_size", batch_size)
+    batch_size: int = 100
+
+    def __post_init__(self) -> None:
+        _count(self, "batch_size")
 
     def gate(self) -> Gate:
         return Batches(self.batch_size)
 
 
+@dataclass(frozen=True)
 class SlidingWindow(Strategy):
     """
     Always the same number in flight: when one ends, the next one starts.
@@ -219,13 +229,16 @@ class SlidingWindow(Strategy):
         ValueError: max_concurrency is not a whole number of 1 or more.
     """
 
-    def __init__(self, max_concurrency: int = 10) -> None:
-        self.max_concurrency = _count("SlidingWindow", "max_concurrency", max_concurrency)
+    max_concurrency: int = 10
+
+    def __post_init__(self) -> None:
+        _count(self, "max_concurrency")
 
     def gate(self) -> Gate:
         return Window(self.max_concurrency)
 
 
+@dataclass(frozen=True)
 class Adaptive(Strategy):
     """
     Finds the number of attempts in flight at which the endpoint is fastest, and follows it.
@@ -244,40 +257,39 @@ class Adaptive(Strategy):
         ValueError: a parameter is out of its range; the message names it.
     """
 
-    def __init__(
-        self,
-        initial_concurrency: int = 5,
-        min_concurrency: int = 1,
-        max_concurrency: int = 100,
-        adaptation_interval: float = 2.0,
-        increase_threshold: float = 0.98,
-        decrease_threshold: float = 0.90,
-        error_backoff_factor: float = 0.7,
-    ) -> None:
-        self.initial_concurrency = _count("Adaptive", "initial_concurrency", initial_concurrency)
-        self.min_concurrency = _count("Adaptive", "min_concurrency", min_concurrency)
-        self.max_concurrency = _count("Adaptive", "max_concurrency", max_concurrency)
-        self.adaptation_interval = _number("adaptation_interval", adaptation_interval)
-        self.increase_threshold = _number("increase_threshold", increase_threshold)
-        self.decrease_threshold = _number("decrease_threshold", decrease_threshold)
-        self.error_backoff_factor = _number("error_backoff_factor", error_backoff_factor)
-        if not min_concurrency <= initial_concurrency <= max_concurrency:
+    initial_concurrency: int = 5
+    min_concurrency: int = 1
+    max_concurrency: int = 100
+    adaptation_interval: float = 2.0
+    increase_threshold: float = 0.98
+    decrease_threshold: float = 0.90
+    error_backoff_factor: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name, value in self.parameters().items():
+            if name.endswith("_concurrency"):
+                _count(self, name)
+            elif not _is_number(value):
+                raise UsageError(f"Adaptive({name}={value!r}): expected a finite number")
+        least, first, most = self.min_concurrency, self.initial_concurrency, self.max_concurrency
+        if not least <= first <= most:
             raise UsageError(
                 "Adaptive() needs min_concurrency <= initial_concurrency <= max_concurrency, "
-                f"not {min_concurrency} <= {initial_concurrency} <= {max_concurrency}"
+                f"not {least} <= {first} <= {most}"
             )
-        if not adaptation_interval > 0:
+        if not self.adaptation_interval > 0:
             raise UsageError(
-                f"Adaptive(adaptation_interval={adaptation_interval!r}): expected seconds above 0"
+                f"Adaptive(adaptation_interval={self.adaptation_interval!r}): expected seconds "
+                "above 0"
             )
-        if not 0 <= decrease_threshold <= increase_threshold <= 1:
+        if not 0 <= self.decrease_threshold <= self.increase_threshold <= 1:
             raise UsageError(
                 "Adaptive() needs 0 <= decrease_threshold <= increase_threshold <= 1, not "
-                f"{decrease_threshold} and {increase_threshold}"
+                f"{self.decrease_threshold} and {self.increase_threshold}"
             )
-        if not 0 < error_backoff_factor < 1:
+        if not 0 < self.error_backoff_factor < 1:
             raise UsageError(
-                f"Adaptive(error_backoff_factor={error_backoff_factor!r}): expected a factor "
+                f"Adaptive(error_backoff_factor={self.error_backoff_factor!r}): expected a factor "
                 "between 0 and 1, exclusive"
             )
 
@@ -288,16 +300,16 @@ class Adaptive(Strategy):
         return self.max_concurrency
 
 
-def _count(owner: str, name: str, value: object) -> int:
+def _count(strategy: Strategy, name: str) -> None:
+    value = getattr(strategy, name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{owner}({name}={value!r}): expected a whole number of 1 or more")
-    return value
+        raise UsageError(
+            f"{type(strategy).__name__}({name}={value!r}): expected a whole number of 1 or more"
+        )
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise UsageError(f"Adaptive({name}={value!r}): expected a finite number")
-    return value
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
 def as_strategy(value: object, plain: bool) -> Strategy:
