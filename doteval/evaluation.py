@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from .concurrency import executors
 from .concurrency.pace import RateLimit, as_rate_limit
 from .concurrency.reading import is_of_another_loop
-from .concurrency.retry import Policy, Retry, as_policy, fitted
+from .concurrency.retry import Retry, Wrapper, as_policy
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, RowError, UsageError
@@ -36,6 +36,7 @@ class Evaluation:
 
     Attributes:
         function: the plain function.
+        attempt: the function, with another library's retries around it if there are any.
         columns: its parameters that come from the dataset, in the dataset's order.
         source: the dataset.
         strategy: how many rows are in flight.
@@ -58,15 +59,17 @@ class Evaluation:
         source: Source,
         *,
         strategy: Strategy,
-        policy: Policy,
+        policy: Retry,
         timeout: float | None,
         rate_limit: RateLimit | None,
         repeats: int,
         executor: Any = None,
         config: Config | None = None,
+        retries: Wrapper | None = None,
     ) -> None:
         signature = _check_function(function, columns)
         self.function = function
+        self.attempt = function if retries is None else retries(function)
         self.columns = columns
         self.source = source
         self.strategy = strategy
@@ -319,7 +322,7 @@ class ForEach:
     ) -> None:
         as_strategy(concurrency, plain=True)
         self._concurrency = concurrency
-        self._policy = as_policy(retries)
+        self._policy, self._retries = as_policy(retries)
         if timeout is not None and not _is_positive(timeout):
             raise UsageError(f"ForEach(timeout={timeout!r}): expected seconds above 0, or None")
         self._timeout = timeout
@@ -362,7 +365,6 @@ class ForEach:
             source.beside(function)
             plain = not inspect.iscoroutinefunction(function)
             strategy = as_strategy(self._concurrency, plain)
-            policy = fitted(self._policy, not plain)
             if self._timeout is not None and self._runs_here(function, strategy):
                 raise UsageError(
                     f"ForEach(timeout={self._timeout!r}): {function.__name__}() is a plain `def`, "
@@ -374,12 +376,13 @@ class ForEach:
                 columns,
                 source,
                 strategy=strategy,
-                policy=policy,
+                policy=self._policy,
                 timeout=self._timeout,
                 rate_limit=self._rate_limit,
                 repeats=self._repeats,
                 executor=self._executor,
                 config=self._config,
+                retries=self._retries,
             )
 
         return decorate
@@ -388,7 +391,6 @@ class ForEach:
         """Whether an attempt is a call in the thread of the event loop, and nothing else."""
         return (
             self._executor is None
-            and isinstance(self._policy, Retry)
             and strategy.threads() is None
             and not inspect.iscoroutinefunction(inspect.unwrap(function))  # it returns an awaitable
         )
@@ -547,6 +549,8 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     """
     import traceback
 
+    if hasattr(error, "last_attempt"):  # tenacity gives up with the address of a Future
+        error = error.__cause__ or error
     try:
         lines = "".join(traceback.format_exception(type(error), error, _theirs(error)))
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ ORDER = """
 errors text redaction quantities records usage keys plugins
 
 concurrency.evidence     # what attempts show; this room and the next six are arithmetic alone
+concurrency.gates        # fixed ones, and what each gate is asked
 concurrency.startup      # the beginning of a limit
 concurrency.limit        # how many may be in flight
 concurrency.refusals     # congestion, or chance
@@ -33,7 +34,9 @@ concurrency.retry        # the policy
 concurrency.pace         # beside retry: the loop asks both
 concurrency.executors    # above the loop, which hands it the plain functions
 concurrency.ahead        # an asynchronous source, read ahead
-concurrency.loop
+concurrency.row          # one object from the dataset to the store
+concurrency.schedule     # what starts when: decides
+concurrency.loop         # and does it
 concurrency.strategies   # each makes a gate for the loop
 concurrency              # the face
 
@@ -115,7 +118,9 @@ running.circumstances    # names, the commit
 running.version          # what made a record: the code that an evaluation reaches
 running.drive            # a coroutine to its end; signals
 running.copies           # each attempt's own copy of a row
-running.flow             # one run of one evaluation
+running.rows             # the dataset as it comes, for run and plan alike
+running.sink             # records to the writer, and what is durable to who listens
+running.execution        # one run: what is opened, what ends it, and what is said about it
 running.plan             # what it would do
 running                  # the face
 runner                   # run and run_async

@@ -87,45 +87,22 @@ def test_rows_whose_pool_breaks_make_one_new_pool_together():
     assert len(pools) == 2
 
 
-class Blocking:
-    """A retry object of another library, for plain functions, as tenacity's Retrying."""
-
-    def wraps(self, function):
-        def attempts():
-            try:
-                return function()
-            except ConnectionError:
-                return function()
-
-        return attempts
-
-
-class Awaiting:
-    """One for coroutines, as tenacity's AsyncRetrying."""
-
-    def wraps(self, function):
-        async def attempts():
-            try:
-                return await function()
-            except ConnectionError:
-                return await function()
-
-        return attempts
-
-
 @pytest.mark.parametrize(
-    ("retries", "function"),
-    [(Blocking(), travellers.better_the_second_time), (Awaiting(), travellers.also_async)],
-    ids=["def", "async def"],
+    "evaluation", [travellers.eval_retried, travellers.eval_also_async], ids=["def", "async def"]
 )
-def test_retries_of_another_library_stay_here_and_their_attempts_travel(
-    retries, function, tmp_path
-):
-    work = ForEach(executor=travellers.pool, retries=retries)("n", range(4))(function)
-    summary = quiet(work, marks=str(tmp_path))
+def test_retries_of_another_library_travel_with_the_function(evaluation, tmp_path):
+    summary = quiet(evaluation, marks=str(tmp_path))
 
     assert (summary.scored, summary.failed) == (4, 0)
     assert {path.read_text() for path in tmp_path.iterdir()} == {".."}
+
+
+def test_retries_of_another_library_that_a_worker_would_not_find_are_refused():
+    """The module has the plain function under its name, without them."""
+    work = ForEach(executor=travellers.pool, retries=travellers.Blocking())("n", [1])
+
+    with pytest.raises(UsageError, match="decorate it where it is defined"):
+        quiet(work(travellers.top_level))
 
 
 def test_a_row_that_kills_every_worker_fails_in_the_end():

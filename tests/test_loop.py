@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import gc
 import sys
 import threading
@@ -11,11 +10,15 @@ from itertools import pairwise
 
 import pytest
 
+from doteval.concurrency.ahead import Ahead
 from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.executors import Threads
-from doteval.concurrency.loop import Item, Loop
+from doteval.concurrency.loop import Loop
+from doteval.concurrency.pace import RateLimit
 from doteval.concurrency.retry import Retry
-from doteval.concurrency.strategies import Adaptive, Batch, SlidingWindow
+from doteval.concurrency.row import Row
+from doteval.concurrency.schedule import Schedule
+from doteval.concurrency.strategies import Batch, SlidingWindow
 from tests import virtual
 
 WINDOW = SlidingWindow(3).gate
@@ -38,10 +41,28 @@ def calm() -> float:
     return 1.0
 
 
-async def drain(loop: Loop) -> list[Item]:
+def loop_of(source, gate, *, policy=None, pace=None, openings=(), random=None, **options) -> Loop:
+    """A loop with its schedule, and what has finished in it."""
+    now = asyncio.get_running_loop().time()
+    schedule = Schedule(gate, now, policy=policy, pace=pace, openings=openings, random=random)
+    found: list[Row] = []
+    loop = Loop(source, schedule, found.append, **options)
+    loop.schedule, loop.found = schedule, found
+    return loop
+
+
+async def finished(loop: Loop) -> list[Row]:
+    """What has finished since the last call; nothing at the end."""
+    await loop.progress()
+    batch = list(loop.found)
+    loop.found.clear()
+    return batch
+
+
+async def drain(loop: Loop) -> list[Row]:
     found = []
     try:
-        while batch := await loop.finished():
+        while batch := await finished(loop):
             found += batch
     finally:
         await loop.close()
@@ -49,7 +70,7 @@ async def drain(loop: Loop) -> list[Item]:
 
 
 def items(calls):
-    return (Item(call, asyncio.iscoroutinefunction(call)) for call in calls)
+    return (Row(call, asyncio.iscoroutinefunction(call)) for call in calls)
 
 
 def answers(seconds=1.0, value=None):
@@ -80,7 +101,7 @@ def failing(times, error, value="answer", seconds=1.0):
 def test_results_come_in_the_order_in_which_they_finish():
     async def main():
         calls = [answers(3, "slow"), answers(1, "fast"), answers(2, "middle")]
-        return [item.value for item in await drain(Loop(items(calls), WINDOW()))]
+        return [item.value for item in await drain(loop_of(items(calls), WINDOW()))]
 
     assert virtual.run(main()) == ["fast", "middle", "slow"]
 
@@ -96,7 +117,7 @@ def test_the_window_is_never_exceeded_and_always_full():
         running.pop()
 
     async def main():
-        await drain(Loop(items([call] * 10), WINDOW()))
+        await drain(loop_of(items([call] * 10), WINDOW()))
         return asyncio.get_running_loop().time()
 
     assert virtual.run(main()) == 4.0
@@ -110,30 +131,16 @@ def test_the_source_is_read_lazily():
     def source():
         for index in range(1_000_000):
             taken.append(index)
-            yield Item(answers(1), True)
+            yield Row(answers(1), True)
 
     async def main():
-        loop = Loop(source(), WINDOW())
-        await loop.finished()
+        loop = loop_of(source(), WINDOW())
+        await finished(loop)
         await loop.close()
 
     virtual.run(main())
 
     assert len(taken) <= 6
-
-
-def test_a_consumer_that_stops_reading_holds_back_the_source():
-    """Results that nobody takes do not pile up without bound."""
-
-    async def main():
-        loop = Loop(items([answers(0.001)] * 10_000), WINDOW())
-        await loop.finished()
-        await asyncio.sleep(100)
-        finished = loop.completed
-        await loop.close()
-        return finished
-
-    assert virtual.run(main()) < 200
 
 
 def test_without_a_policy_the_first_error_ends_everything_and_comes_out_as_it_is():
@@ -148,7 +155,7 @@ def test_without_a_policy_the_first_error_ends_everything_and_comes_out_as_it_is
             raise
 
     async def main():
-        await drain(Loop(items([failing(1, error), waits]), WINDOW()))
+        await drain(loop_of(items([failing(1, error), waits]), WINDOW()))
 
     with pytest.raises(ServerError) as caught:
         virtual.run(main())
@@ -164,7 +171,7 @@ def test_a_failed_attempt_frees_its_slot_while_it_waits():
     async def main():
         gate = SlidingWindow(2).gate()
         calls = [first, *[answers(1, name) for name in "abcdef"]]
-        loop = Loop(items(calls), gate, policy=Retry(first=1.5), random=calm)
+        loop = loop_of(items(calls), gate, policy=Retry(first=1.5), random=calm)
         return [item.value for item in await drain(loop)]
 
     assert virtual.run(main()) == ["a", "b", "c", "d", "e", "late", "f"]
@@ -175,7 +182,7 @@ def test_one_at_a_time_keeps_the_order_through_a_backoff():
 
     async def main():
         gate = SlidingWindow(1).gate()
-        loop = Loop(items([first, answers(1, "second")]), gate, policy=Retry(), random=calm)
+        loop = loop_of(items([first, answers(1, "second")]), gate, policy=Retry(), random=calm)
         return [item.value for item in await drain(loop)]
 
     assert virtual.run(main()) == ["first", "second"]
@@ -187,13 +194,13 @@ def test_no_more_rows_wait_for_another_attempt_than_may_be_in_flight():
     def source():
         for index in range(100):
             taken.append(index)
-            yield Item(failing(1, TooMany(60)), True)
+            yield Row(failing(1, TooMany(60)), True)
 
     async def main():
-        loop = Loop(source(), WINDOW(), policy=Retry(), random=calm)
+        loop = loop_of(source(), WINDOW(), policy=Retry(), random=calm)
         task = asyncio.ensure_future(drain(loop))
         await asyncio.sleep(30)
-        seen = loop.waiting, len(taken)
+        seen = loop.schedule.waiting, len(taken)
         await task
         return seen
 
@@ -204,7 +211,7 @@ def test_attempts_are_spaced_by_exponential_backoff():
     call = failing(4, ServerError)
 
     async def main():
-        return await drain(Loop(items([call]), WINDOW(), policy=Retry(), random=calm))
+        return await drain(loop_of(items([call]), WINDOW(), policy=Retry(), random=calm))
 
     (item,) = virtual.run(main())
 
@@ -221,7 +228,9 @@ def test_a_row_with_a_short_backoff_does_not_wait_for_one_with_a_long_one():
 
     async def main():
         policy = Retry(first=10.0)
-        await drain(Loop(items([slow, soon]), WINDOW(), policy=policy, random=lambda: next(shares)))
+        await drain(
+            loop_of(items([slow, soon]), WINDOW(), policy=policy, random=lambda: next(shares))
+        )
 
     virtual.run(main())
 
@@ -233,8 +242,8 @@ def test_a_row_fails_with_its_last_error_when_its_attempts_are_used_up():
     call = failing(9, ServerError)
 
     async def main():
-        loop = Loop(items([call]), WINDOW(), policy=Retry(attempts=3), random=calm)
-        return await drain(loop), loop.failed, loop.stalled
+        loop = loop_of(items([call]), WINDOW(), policy=Retry(attempts=3), random=calm)
+        return await drain(loop), loop.schedule.failures, loop.schedule.stalled
 
     (item,), failed, stalled = virtual.run(main())
 
@@ -246,7 +255,7 @@ def test_programming_errors_are_not_tried_again():
     call = failing(9, KeyError("answer"))
 
     async def main():
-        return await drain(Loop(items([call]), WINDOW(), policy=Retry()))
+        return await drain(loop_of(items([call]), WINDOW(), policy=Retry()))
 
     (item,) = virtual.run(main())
 
@@ -257,7 +266,7 @@ def test_a_policy_of_one_attempt_never_tries_again():
     call = failing(9, TooMany)
 
     async def main():
-        return await drain(Loop(items([call]), WINDOW(), policy=Retry(attempts=1)))
+        return await drain(loop_of(items([call]), WINDOW(), policy=Retry(attempts=1)))
 
     (item,) = virtual.run(main())
 
@@ -271,7 +280,7 @@ def test_retry_after_holds_back_the_whole_endpoint():
 
     async def main():
         calls = [refused, *others]
-        return await drain(Loop(items(calls), WINDOW(), policy=Retry(), random=calm))
+        return await drain(loop_of(items(calls), WINDOW(), policy=Retry(), random=calm))
 
     virtual.run(main())
 
@@ -286,7 +295,7 @@ def test_congestion_burns_no_attempts_while_somebody_succeeds():
     others = [answers(1)] * 2_000
 
     async def main():
-        loop = Loop(items([refused, *others]), WINDOW(), policy=Retry(attempts=2))
+        loop = loop_of(items([refused, *others]), WINDOW(), policy=Retry(attempts=2))
         return await drain(loop)
 
     assert all(item.error is None for item in virtual.run(main()))
@@ -298,9 +307,9 @@ def test_a_row_that_is_refused_while_all_others_are_served_gives_up_in_the_end()
 
     async def main():
         policy = Retry(attempts=2, first=0.1, longest=0.1)
-        loop = Loop(items([refused, *[answers(1)] * 100]), WINDOW(), policy=policy)
+        loop = loop_of(items([refused, *[answers(1)] * 100]), WINDOW(), policy=policy)
         finished = await drain(loop)
-        return finished, loop.stalled, asyncio.get_running_loop().time()
+        return finished, loop.schedule.stalled, asyncio.get_running_loop().time()
 
     finished, stalled, end = virtual.run(main())
 
@@ -315,9 +324,9 @@ def test_an_outage_burns_no_attempts_and_patience_ends_it():
 
     async def main():
         policy = Retry(attempts=3, patience=100)
-        loop = Loop(items(calls), WINDOW(), policy=policy, random=calm)
+        loop = loop_of(items(calls), WINDOW(), policy=policy, random=calm)
         finished = await drain(loop)
-        return finished, loop.stalled, asyncio.get_running_loop().time()
+        return finished, loop.schedule.stalled, asyncio.get_running_loop().time()
 
     finished, stalled, end = virtual.run(main())
 
@@ -334,8 +343,8 @@ def test_an_outage_that_ends_in_time_loses_nothing():
             raise ServerError("down")
 
     async def main():
-        loop = Loop(items([call] * 60), WINDOW(), policy=Retry(attempts=3), random=calm)
-        return await drain(loop), loop.stalled
+        loop = loop_of(items([call] * 60), WINDOW(), policy=Retry(attempts=3), random=calm)
+        return await drain(loop), loop.schedule.stalled
 
     finished, stalled = virtual.run(main())
 
@@ -360,7 +369,7 @@ def test_the_last_answers_before_an_outage_accuse_nobody():
 
     async def main():
         gate = SlidingWindow(5).gate()
-        return await drain(Loop(items(calls), gate, policy=Retry(attempts=3), random=calm))
+        return await drain(loop_of(items(calls), gate, policy=Retry(attempts=3), random=calm))
 
     assert [item.error for item in virtual.run(main())] == [None] * 24
 
@@ -370,7 +379,7 @@ def test_one_at_a_time_an_outage_costs_two_rows():
 
     async def main():
         gate = SlidingWindow(1).gate()
-        return await drain(Loop(items([down(10, 500)] * 60), gate, policy=Retry(), random=calm))
+        return await drain(loop_of(items([down(10, 500)] * 60), gate, policy=Retry(), random=calm))
 
     finished = virtual.run(main())
 
@@ -384,9 +393,9 @@ def test_a_few_bad_rows_in_a_row_are_no_outage():
     calls = [answers(1), *bad, *[answers(1)] * 20]
 
     async def main():
-        loop = Loop(items(calls), SlidingWindow(1).gate(), policy=Retry(), random=calm)
+        loop = loop_of(items(calls), SlidingWindow(1).gate(), policy=Retry(), random=calm)
         finished = await drain(loop)
-        return finished, loop.stalled
+        return finished, loop.schedule.stalled
 
     finished, stalled = virtual.run(main())
 
@@ -400,9 +409,9 @@ def test_rows_that_fail_while_others_succeed_are_no_outage():
 
     async def main():
         calls = [*bad, *[answers(1)] * 6]
-        loop = Loop(items(calls), SlidingWindow(5).gate(), policy=Retry(), random=calm)
+        loop = loop_of(items(calls), SlidingWindow(5).gate(), policy=Retry(), random=calm)
         finished = await drain(loop)
-        return finished, loop.stalled, asyncio.get_running_loop().time()
+        return finished, loop.schedule.stalled, asyncio.get_running_loop().time()
 
     finished, stalled, end = virtual.run(main())
 
@@ -414,7 +423,7 @@ def test_a_timeout_bounds_one_attempt_and_is_tried_again():
     call = failing(0, ServerError, seconds=100)
 
     async def main():
-        loop = Loop(items([call]), WINDOW(), policy=Retry(attempts=2), timeout=5, random=calm)
+        loop = loop_of(items([call]), WINDOW(), policy=Retry(attempts=2), timeout=5, random=calm)
         return await drain(loop)
 
     (item,) = virtual.run(main())
@@ -426,7 +435,7 @@ def test_a_timeout_bounds_one_attempt_and_is_tried_again():
 
 def test_an_answer_in_time_leaves_no_timer_behind():
     async def main():
-        await drain(Loop(items([answers(1)] * 5), WINDOW(), timeout=1e6))
+        await drain(loop_of(items([answers(1)] * 5), WINDOW(), timeout=1e6))
         return asyncio.get_running_loop().time()
 
     assert virtual.run(main()) == 2.0
@@ -440,7 +449,7 @@ def test_an_attempt_that_answers_although_it_was_cancelled_keeps_its_answer():
             return "saved"
 
     async def main():
-        return await drain(Loop(items([stubborn]), WINDOW(), policy=Retry(), timeout=5))
+        return await drain(loop_of(items([stubborn]), WINDOW(), policy=Retry(), timeout=5))
 
     (item,) = virtual.run(main())
 
@@ -458,7 +467,7 @@ def test_an_attempt_that_ignores_its_cancellation_is_abandoned_after_the_grace_p
 
     async def main():
         policy = Retry(attempts=1)
-        loop = Loop(items([deaf, answers(1)]), WINDOW(), policy=policy, timeout=5, grace=2)
+        loop = loop_of(items([deaf, answers(1)]), WINDOW(), policy=policy, timeout=5, grace=2)
         finished = await drain(loop)
         end = asyncio.get_running_loop().time()
         await asyncio.sleep(2000)
@@ -482,7 +491,7 @@ def test_asyncio_says_nothing_of_an_attempt_that_was_given_up(caplog):
 
     async def main():
         policy = Retry(attempts=1)
-        return await drain(Loop(items([deaf]), WINDOW(), policy=policy, timeout=5, grace=2))
+        return await drain(loop_of(items([deaf]), WINDOW(), policy=policy, timeout=5, grace=2))
 
     (item,) = virtual.run(main())
     gc.collect()
@@ -500,12 +509,12 @@ def test_closing_waits_no_longer_than_the_grace_period_for_the_deaf():
                 continue
 
     async def main():
-        loop = Loop(items([deaf, answers(1)]), WINDOW(), grace=3)
-        await loop.finished()
+        loop = loop_of(items([deaf, answers(1)]), WINDOW(), grace=3)
+        await finished(loop)
         await loop.close()
         end = asyncio.get_running_loop().time()
         await asyncio.sleep(2000)
-        return end, loop.in_flight
+        return end, loop.schedule.in_flight
 
     assert virtual.run(main()) == (4.0, 0)
 
@@ -524,12 +533,12 @@ def test_what_ends_while_closing_is_kept_unless_we_cancelled_it():
             raise ServerError("connection lost") from None
 
     async def main():
-        loop = Loop(items([saves, answers(100), breaks]), WINDOW(), policy=Retry())
-        task = asyncio.ensure_future(loop.finished())
+        loop = loop_of(items([saves, answers(100), breaks]), WINDOW(), policy=Retry())
+        task = asyncio.ensure_future(loop.progress())
         await asyncio.sleep(1)
         task.cancel()
         await loop.close()
-        return [item.value for item in loop.left()]
+        return [item.value for item in loop.found]
 
     assert virtual.run(main()) == ["saved"]
 
@@ -541,7 +550,7 @@ def test_a_row_may_raise_its_own_cancelled_error():
         raise asyncio.CancelledError
 
     async def main():
-        return await drain(Loop(items([cancels, answers(1)]), WINDOW(), policy=Retry()))
+        return await drain(loop_of(items([cancels, answers(1)]), WINDOW(), policy=Retry()))
 
     finished = virtual.run(main())
 
@@ -562,7 +571,7 @@ def test_a_row_that_is_cancelled_before_its_first_step_has_failed():
 
     async def main():
         asyncio.get_running_loop().set_task_factory(cancelled)
-        found = await drain(Loop(items([call] * 5), WINDOW(), policy=Retry()))
+        found = await drain(loop_of(items([call] * 5), WINDOW(), policy=Retry()))
         asyncio.get_running_loop().set_task_factory(None)
         return found
 
@@ -582,7 +591,7 @@ def test_a_row_may_end_within_the_making_of_its_task():
 
     async def main():
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        return await drain(Loop(items([at_once, *calls, at_once]), WINDOW(), policy=Retry()))
+        return await drain(loop_of(items([at_once, *calls, at_once]), WINDOW(), policy=Retry()))
 
     found = virtual.run(main())
 
@@ -600,8 +609,8 @@ def test_odd_exceptions_are_the_rows_own(error):
         raise error
 
     async def main():
-        calls = [Item(call, True), Item(answers(1), True)]
-        return await drain(Loop(iter(calls), WINDOW(), policy=Retry()))
+        calls = [Row(call, True), Row(answers(1), True)]
+        return await drain(loop_of(iter(calls), WINDOW(), policy=Retry()))
 
     finished = virtual.run(main())
 
@@ -614,7 +623,7 @@ def test_a_fatal_exception_ends_the_run():
         pass
 
     async def main():
-        loop = Loop(
+        loop = loop_of(
             items([failing(9, Exit), answers(500)]), WINDOW(), policy=Retry(), fatal=(Exit,)
         )
         await drain(loop)
@@ -625,11 +634,11 @@ def test_a_fatal_exception_ends_the_run():
 
 def test_a_source_that_raises_lets_the_rows_in_flight_finish():
     def source():
-        yield Item(answers(1, "a"), True)
+        yield Row(answers(1, "a"), True)
         raise ValueError("line 2")
 
     async def main():
-        loop = Loop(source(), WINDOW(), policy=Retry())
+        loop = loop_of(source(), WINDOW(), policy=Retry())
         return [item.value for item in await drain(loop)], loop.source_error
 
     values, error = virtual.run(main())
@@ -640,24 +649,31 @@ def test_a_source_that_raises_lets_the_rows_in_flight_finish():
 
 def test_a_fatal_exception_of_the_source_ends_the_run():
     def source():
-        yield Item(answers(1), True)
+        yield Row(answers(1), True)
         raise KeyboardInterrupt
 
     async def main():
-        await drain(Loop(source(), WINDOW(), policy=Retry()))
+        await drain(loop_of(source(), WINDOW(), policy=Retry()))
 
     with pytest.raises(KeyboardInterrupt):
         virtual.run(main())
+
+
+def ahead(source, width=3):
+    """A loop whose source is asynchronous, and read ahead."""
+    rows = Ahead(source, None, lambda: loop.wake())
+    loop = loop_of(rows, SlidingWindow(width).gate(), policy=Retry())
+    return loop
 
 
 def test_an_asynchronous_source_is_read_while_rows_run():
     async def source():
         for index in range(200):
             await asyncio.sleep(0.01)
-            yield Item(answers(1, index), True)
+            yield Row(answers(1, index), True)
 
     async def main():
-        loop = Loop(source(), SlidingWindow(100).gate(), policy=Retry())
+        loop = ahead(source(), 100)
         values = [item.value for item in await drain(loop)]
         return values, asyncio.get_running_loop().time()
 
@@ -673,11 +689,11 @@ def test_an_asynchronous_source_is_not_read_far_ahead():
     async def source():
         for index in range(1_000):
             taken.append(index)
-            yield Item(answers(1), True)
+            yield Row(answers(1), True)
 
     async def main():
-        loop = Loop(source(), WINDOW(), policy=Retry())
-        await loop.finished()
+        loop = ahead(source())
+        await finished(loop)
         await loop.close()
 
     virtual.run(main())
@@ -687,11 +703,11 @@ def test_an_asynchronous_source_is_not_read_far_ahead():
 
 def test_an_asynchronous_source_that_raises_lets_its_rows_finish():
     async def source():
-        yield Item(answers(1, "a"), True)
+        yield Row(answers(1, "a"), True)
         raise ValueError("stream ended")
 
     async def main():
-        loop = Loop(source(), WINDOW(), policy=Retry())
+        loop = ahead(source())
         return [item.value for item in await drain(loop)], loop.source_error
 
     values, error = virtual.run(main())
@@ -707,14 +723,14 @@ def test_rows_that_need_no_work_do_not_block_the_loop():
     def source():
         for _ in range(10_000):
             yield None
-        yield Item(answers(1), True)
+        yield Row(answers(1), True)
 
     async def main():
-        loop = Loop(source(), WINDOW(), policy=Retry())
+        loop = loop_of(source(), WINDOW(), policy=Retry())
 
         def turn():
             turns.append(1)
-            if not loop.in_flight:
+            if not loop.schedule.in_flight:
                 asyncio.get_running_loop().call_soon(turn)
 
         turn()
@@ -736,10 +752,10 @@ def test_a_turn_of_the_event_loop_starts_so_many_rows_at_most():
     def source():
         for n in range(2_000):
             started.append(n)
-            yield Item(call, True)
+            yield Row(call, True)
 
     async def main():
-        loop = Loop(source(), SlidingWindow(500).gate(), policy=Retry())
+        loop = loop_of(source(), SlidingWindow(500).gate(), policy=Retry())
 
         def tick():
             turns.append(len(started))
@@ -762,9 +778,9 @@ def test_a_slow_step_of_the_source_is_told_once():
         def source():
             for _ in range(3):
                 running.now += 0.5
-                yield Item(answers(1), True)
+                yield Row(answers(1), True)
 
-        await drain(Loop(source(), WINDOW(), policy=Retry(), on_slow=told.append))
+        await drain(loop_of(source(), WINDOW(), policy=Retry(), on_slow=told.append))
 
     virtual.run(main())
 
@@ -772,22 +788,17 @@ def test_a_slow_step_of_the_source_is_told_once():
 
 
 def test_an_opening_holds_back_starts_until_its_moment():
-    """Here: one start every ten seconds."""
+    """Here: one start every ten seconds, and the first after five."""
     call = failing(0, ServerError)
-    last = [-10.0]
+    pace = RateLimit(1, per=10, burst=1)
 
     async def main():
-        loop = Loop(
-            items([call] * 3),
-            WINDOW(),
-            openings=(lambda now: last[0] + 10,),
-            on_start=lambda now: last.__setitem__(0, now),
-        )
+        loop = loop_of(items([call] * 3), WINDOW(), openings=(lambda now: 5.0,), pace=pace)
         await drain(loop)
 
     virtual.run(main())
 
-    assert call.attempts == [0.0, 10.0, 20.0]
+    assert call.attempts == pytest.approx([5.0, 15.0, 25.0], abs=0.001)
 
 
 def test_rows_see_the_variables_of_who_began_and_not_of_who_wakes():
@@ -799,7 +810,7 @@ def test_rows_see_the_variables_of_who_began_and_not_of_who_wakes():
 
     async def main():
         opens = [float("inf")]
-        loop = Loop(items([call] * 5), WINDOW(), openings=(lambda now: opens[0],))
+        loop = loop_of(items([call] * 5), WINDOW(), openings=(lambda now: opens[0],))
         asyncio.get_running_loop().call_later(1.0, opens.clear)
         asyncio.get_running_loop().call_later(1.0, opens.append, 0.0)
         asyncio.get_running_loop().call_later(1.0, loop.wake, context=contextvars.Context())
@@ -813,14 +824,14 @@ def test_a_closed_opening_is_looked_at_again_after_wake():
     closed = [True]
 
     async def main():
-        loop = Loop(
+        loop = loop_of(
             items([answers(1)]),
             WINDOW(),
             openings=(lambda now: float("inf") if closed[0] else now,),
         )
         task = asyncio.ensure_future(drain(loop))
         await asyncio.sleep(50)
-        before = loop.in_flight
+        before = loop.schedule.in_flight
         closed[0] = False
         loop.wake()
         await task
@@ -832,7 +843,7 @@ def test_a_closed_opening_is_looked_at_again_after_wake():
 
 def test_stopping_lets_what_is_in_flight_finish():
     async def main():
-        loop = Loop(items([answers(1), failing(9, ServerError)] * 50), WINDOW(), policy=Retry())
+        loop = loop_of(items([answers(1), failing(9, ServerError)] * 50), WINDOW(), policy=Retry())
         task = asyncio.ensure_future(drain(loop))
         await asyncio.sleep(0.5)
         loop.stop()
@@ -845,7 +856,7 @@ def test_failing_from_outside_ends_the_run_with_that_error():
     error = OSError("disk full")
 
     async def main():
-        loop = Loop(items([answers(100)] * 3), WINDOW(), policy=Retry())
+        loop = loop_of(items([answers(100)] * 3), WINDOW(), policy=Retry())
         task = asyncio.ensure_future(drain(loop))
         await asyncio.sleep(1)
         loop.fail(error)
@@ -863,7 +874,7 @@ def test_batches_start_when_the_group_before_has_ended():
     slow = failing(0, ServerError, seconds=5)
 
     async def main():
-        await drain(Loop(items([call, slow, call, call]), Batch(2).gate()))
+        await drain(loop_of(items([call, slow, call, call]), Batch(2).gate()))
 
     virtual.run(main())
 
@@ -875,7 +886,7 @@ def test_a_row_that_waits_joins_a_later_batch():
     rest = failing(0, ServerError)
 
     async def main():
-        loop = Loop(items([first, *[rest] * 5]), Batch(2).gate(), policy=Retry(), random=calm)
+        loop = loop_of(items([first, *[rest] * 5]), Batch(2).gate(), policy=Retry(), random=calm)
         await drain(loop)
 
     virtual.run(main())
@@ -906,7 +917,7 @@ def test_a_gate_hears_of_every_attempt():
 
     async def main():
         calls = [failing(1, TooMany(3))]
-        await drain(Loop(items(calls), Listening(), policy=Retry(first=0.0)))
+        await drain(loop_of(items(calls), Listening(), policy=Retry(first=0.0)))
 
     virtual.run(main())
 
@@ -927,125 +938,11 @@ def test_context_variables_of_a_row_do_not_reach_the_next():
         variable.set("dirty")
 
     async def main():
-        await drain(Loop(items([call] * 5), SlidingWindow(1).gate()))
+        await drain(loop_of(items([call] * 5), SlidingWindow(1).gate()))
 
     virtual.run(main())
 
     assert seen == ["clean"] * 5
-
-
-def test_retries_that_block_share_their_threads_and_leave_none():
-    """Where rows run in the thread of the loop, what retries them needs another one."""
-    names = []
-
-    async def main():
-        items = [Item(lambda: names.append(threading.current_thread()), False) for _ in range(20)]
-        loop = Loop(iter(items), WINDOW(), policy=Retry(attempts=1), wraps=Wrapping().wraps)
-        finished = await drain(loop)
-        await loop.close()
-        return finished
-
-    finished = asyncio.run(main())
-
-    assert len(finished) == 20
-    assert len(set(names)) < 20
-    for thread in set(names):
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-class Wrapping:
-    """A retry object of another library: three attempts, a second apart."""
-
-    def wraps(self, function):
-        if asyncio.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def attempts():
-                for _ in range(2):
-                    try:
-                        return await function()
-                    except ServerError:
-                        await asyncio.sleep(1)
-                return await function()
-
-        else:
-
-            @functools.wraps(function)
-            def attempts():
-                for _ in range(2):
-                    try:
-                        return function()
-                    except ServerError:
-                        pass
-                return function()
-
-        return attempts
-
-
-def test_attempts_of_another_library_are_seen_by_the_gate():
-    adaptive = Adaptive(2, 1, 8).gate()
-
-    async def main():
-        calls = [failing(2, ServerError), failing(5, ServerError)]
-        loop = Loop(
-            items(calls),
-            adaptive,
-            policy=Retry(attempts=1),
-            wraps=Wrapping().wraps,
-            on_start=starts.append,
-        )
-        return await drain(loop)
-
-    starts = []
-    finished = virtual.run(main())
-
-    assert [item.error is None for item in finished] == [True, False]
-    assert starts == [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
-    assert [item.attempts for item in finished] == [3, 3]
-    assert [item.waited for item in finished] == [2.0, 2.0]
-    assert [item.ended - item.started for item in finished] == [1.0, 1.0]
-
-
-def test_an_error_of_another_library_gives_way_to_the_last_attempts():
-    """tenacity gives up with a RetryError whose text is the address of a Future."""
-
-    def wraps(function):
-        async def attempts():
-            try:
-                await function()
-            except ServerError as error:
-                raise RuntimeError("<Future at 0x7f43>") from error
-
-        return attempts
-
-    async def main():
-        calls = [failing(1, ServerError("down"))]
-        loop = Loop(items(calls), WINDOW(), policy=Retry(attempts=1), wraps=wraps)
-        return await drain(loop)
-
-    (item,) = virtual.run(main())
-
-    assert repr(item.error) == "ServerError('down')"
-
-
-def test_closing_cancels_attempts_of_another_library_too():
-    adaptive = Adaptive(2, 1, 8).gate()
-
-    async def main():
-        loop = Loop(
-            items([answers(1), answers(100)]),
-            adaptive,
-            policy=Retry(attempts=1),
-            wraps=Wrapping().wraps,
-        )
-        finished = await loop.finished()
-        await loop.close()
-        return finished, loop.left(), loop.in_flight
-
-    finished, left, in_flight = virtual.run(main())
-
-    assert (len(finished), left, in_flight) == (1, [], 0)
 
 
 def test_an_awaitable_that_a_plain_function_returns_may_raise():
@@ -1053,46 +950,18 @@ def test_an_awaitable_that_a_plain_function_returns_may_raise():
         return failing(1, ServerError)()
 
     async def main():
-        return await drain(Loop(iter([Item(call, False)]), WINDOW(), policy=Retry(attempts=1)))
+        return await drain(loop_of(iter([Row(call, False)]), WINDOW(), policy=Retry(attempts=1)))
 
     (item,) = virtual.run(main())
 
     assert isinstance(item.error, ServerError)
 
 
-def test_attempts_of_another_library_run_in_threads_for_plain_functions():
-    tries = []
-
-    def call():
-        tries.append(threading.current_thread())
-        if len(tries) < 3:
-            raise ServerError
-        return "third"
-
-    async def main():
-        threads = Threads()
-        loop = Loop(
-            iter([Item(call, False)]),
-            WINDOW(),
-            policy=Retry(attempts=1),
-            threads=threads,
-            wraps=Wrapping().wraps,
-        )
-        finished = await drain(loop)
-        threads.close()
-        return finished
-
-    (item,) = asyncio.run(main())
-
-    assert item.value == "third"
-    assert threading.main_thread() not in tries
-
-
 def test_oldest_is_the_age_of_the_longest_running_attempt():
     async def main():
-        loop = Loop(items([answers(10), answers(1), answers(1), answers(10)]), WINDOW())
+        loop = loop_of(items([answers(10), answers(1), answers(1), answers(10)]), WINDOW())
         before = loop.oldest
-        await loop.finished()
+        await finished(loop)
         await asyncio.sleep(1)
         age = loop.oldest
         await loop.close()
@@ -1111,7 +980,7 @@ def test_a_plain_call_on_the_loops_thread_can_be_told():
         def call():
             seen.append(loop.calling)
 
-        loop = Loop(iter([Item(call, False)]), WINDOW())
+        loop = loop_of(iter([Row(call, False)]), WINDOW())
         await drain(loop)
         seen.append(loop.calling)
 

@@ -14,7 +14,10 @@ import pytest
 from doteval import ForEach, foreach, run, run_async
 from doteval.concurrency import Adaptive, AsyncSequential, Batch, Retry, Sequential, SlidingWindow
 from doteval.concurrency.executors import Threads
-from doteval.concurrency.loop import Item, Loop
+from doteval.concurrency.gates import Gate
+from doteval.concurrency.loop import Loop
+from doteval.concurrency.row import Row
+from doteval.concurrency.schedule import Schedule
 from doteval.errors import DatasetError
 
 STRATEGIES = [Sequential(), AsyncSequential(), Batch(2), SlidingWindow(2), Adaptive(2, 1, 4)]
@@ -352,8 +355,9 @@ def test_an_attempt_that_outlives_the_run_leaves_no_timer():
     over = []
 
     async def main():
-        loop = Loop(iter([Item(deaf, True)]), SlidingWindow(1).gate(), timeout=600, grace=0.01)
-        waiting = asyncio.ensure_future(loop.finished())
+        schedule = Schedule(Gate(), asyncio.get_running_loop().time())
+        loop = Loop([Row(deaf, True)], schedule, print, timeout=600, grace=0.01)
+        waiting = asyncio.ensure_future(loop.progress())
         await asyncio.sleep(0.01)
         await loop.close()
         left = [each for each in asyncio.get_running_loop()._scheduled if not each.cancelled()]

@@ -23,7 +23,7 @@ import pytest
 
 from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.reading import LONGEST_RETRY_AFTER, Reading, read
-from doteval.concurrency.retry import Retry, as_policy, fitted
+from doteval.concurrency.retry import Retry, as_policy
 from doteval.errors import Congested, RowError, StoreError
 
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
@@ -987,14 +987,21 @@ class Wrapper:
 
 
 def test_retries_are_given_in_several_ways():
-    """None, a number of retries, a Retry, or another library's object, which stays itself."""
-    policy, wrapper = Retry(attempts=2), Wrapper()
+    """None, a number of retries, or a Retry."""
+    policy = Retry(attempts=2)
 
-    assert as_policy(None) == Retry()
-    assert as_policy(0) == Retry(attempts=1)
-    assert as_policy(3) == Retry(attempts=4)
-    assert as_policy(policy) is policy
-    assert as_policy(wrapper) is wrapper
+    assert as_policy(None) == (Retry(), None)
+    assert as_policy(0) == (Retry(attempts=1), None)
+    assert as_policy(3) == (Retry(attempts=4), None)
+    assert as_policy(policy) == (policy, None)
+
+
+def test_what_another_library_retries_is_one_attempt_of_ours():
+    """Its object is put around the function, once."""
+    policy, wrap = as_policy(Wrapper())
+
+    assert policy == Retry(attempts=1)
+    assert wrap(print) is print
 
 
 @pytest.mark.parametrize(
@@ -1033,21 +1040,18 @@ class Calling:
         return lambda: function()
 
 
-def test_a_policy_fits_the_kind_of_function():
-    """A Retry fits both, another library's object one of them."""
-    policy, awaiting, calling = Retry(), Awaiting(), Calling()
-
-    assert fitted(policy, asynchronous=True) is policy
-    assert fitted(policy, asynchronous=False) is policy
-    assert fitted(awaiting, asynchronous=True) is awaiting
-    assert fitted(calling, asynchronous=False) is calling
-
-
 @pytest.mark.parametrize(
     ("policy", "asynchronous", "complaint"),
     [(Calling(), True, "AsyncRetrying"), (Awaiting(), False, r"tenacity.Retrying\(")],
 )
 def test_a_policy_for_the_other_kind_is_refused(policy, asynchronous, complaint):
     """tenacity would silently not retry, or hand back a coroutine as the answer."""
+
+    async def waits(): ...
+
+    def calls(): ...
+
+    _, wrap = as_policy(policy)
+
     with pytest.raises(ValueError, match=complaint):
-        fitted(policy, asynchronous)
+        wrap(waits if asynchronous else calls)

@@ -20,7 +20,7 @@ from doteval import ForEach, Result, Score, __version__, foreach, run, run_async
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Failure
-from doteval.running import flow
+from doteval.running import sink
 from doteval.running.circumstances import commit_of
 from doteval.storage import locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
@@ -420,8 +420,8 @@ class Watched(SqliteStore):
 
 def test_no_row_starts_while_a_full_commit_is_prepared(tmp_path, monkeypatch):
     """They would only keep the interpreter's lock from it; while it goes to the disk they do."""
-    monkeypatch.setattr(flow, "_BACKLOG", 100_000)  # nothing else holds rows back
-    monkeypatch.setattr(flow, "_OLDEST", 100.0)
+    monkeypatch.setattr(sink, "_BACKLOG", 100_000)  # nothing else holds rows back
+    monkeypatch.setattr(sink, "_OLDEST", 100.0)
     watched = Watched(tmp_path / "r.db", tmp_path)
     opened = {**stores.registry._registered, "watched": lambda *_: watched}
     monkeypatch.setattr(stores.registry, "_registered", opened)
@@ -896,30 +896,82 @@ def test_tokens_are_charged_to_the_rate_limit():
     assert starts[-1] - starts[0] >= 25
 
 
-class Wrapping:
+class Awaiting:
+    """Another library's retries of an `async def`."""
+
     def wraps(self, function):
-        async def attempts():
+        async def attempts(**row):
             try:
-                return await function()
+                return await function(**row)
             except ServerError:
-                return await function()
+                return await function(**row)
 
         return attempts
 
 
-def test_a_retry_object_of_another_library_makes_the_attempts():
-    tries = []
+class Calling:
+    """Another library's retries of a `def`."""
 
-    @ForEach(retries=Wrapping())("n", [1])
-    async def eval_n(n):
+    def wraps(self, function):
+        def attempts(**row):
+            try:
+                return function(**row)
+            except ServerError:
+                return function(**row)
+
+        return attempts
+
+
+@pytest.mark.parametrize("kind", ["async def", "def", "in threads"])
+def test_a_retry_object_of_another_library_makes_the_attempts(kind):
+    """They are one of ours, for the record too."""
+    tries, records = [], []
+
+    def plain(n):
         tries.append(n)
         if len(tries) == 1:
             raise ServerError("once")
         return True
 
-    summary = virtual.run(run_async(eval_n, storage="memory://", progress=False))
+    async def waits(n):
+        return plain(n)
+
+    policy = Awaiting() if kind == "async def" else Calling()
+    concurrency = SlidingWindow(2) if kind == "in threads" else None
+    function = waits if kind == "async def" else plain
+    work = ForEach(concurrency=concurrency, retries=policy)("n", [1])(function)
+
+    summary = run(work, storage="memory://", progress=False, on_record=records.append)
 
     assert (summary.scored, len(tries)) == (1, 2)
+    assert [record.attempts for record in records] == [1]
+
+
+def test_what_another_library_gives_up_with_gives_way_to_its_cause():
+    """tenacity gives up with a RetryError whose text is the address of a Future."""
+
+    class RetryError(Exception):
+        last_attempt = None
+
+    class Impatient:
+        def wraps(self, function):
+            def attempts(**row):
+                try:
+                    return function(**row)
+                except ServerError as error:
+                    raise RetryError("<Future at 0x7f43>") from error
+
+            return attempts
+
+    @ForEach(retries=Impatient())("n", [1])
+    def eval_n(n):
+        raise ServerError("down")
+
+    records = []
+    run(eval_n, storage="memory://", progress=False, on_record=records.append)
+
+    (record,) = records
+    assert (record.outcome.type, record.outcome.message) == ("ServerError", "down")
 
 
 def test_a_timeout_is_a_failure_of_its_row():
@@ -1497,7 +1549,6 @@ def test_two_evaluations_of_one_def_need_two_names(store):
     assert quiet(bad, "e", store).scored == 2  # as where a factory is called again
 
 
-@pytest.mark.xfail(reason="A row walks once: the store is opened and read in the writer's thread")
 def test_the_callers_loop_never_waits_for_the_store(store):
     """Another process may hold it for a minute, as a VACUUM does."""
     work = evaluation(["a"])

@@ -385,3 +385,21 @@ def test_the_default_follows_the_function():
 def test_what_is_no_strategy_is_explained(value, hint):
     with pytest.raises(UsageError, match=hint):
         as_strategy(value, plain=True)
+
+
+def test_a_consumer_that_stops_reading_holds_back_the_tasks():
+    """Results that nobody takes do not pile up without bound."""
+    strategy = SlidingWindow(3)
+
+    async def task():
+        await asyncio.sleep(0.001)
+
+    async def main():
+        results = strategy.execute([task] * 10_000)
+        await results.__anext__()
+        await asyncio.sleep(100)
+        completed = strategy.get_stats()["completed"]
+        await results.aclose()
+        return completed
+
+    assert virtual.run(main()) < 200

@@ -68,6 +68,32 @@ def on_a_visit(module):
     return eval_guest
 
 
+class Blocking:
+    """A retry object of another library, for plain functions, as tenacity's Retrying."""
+
+    def wraps(self, function):
+        def attempts(**row):
+            try:
+                return function(**row)
+            except ConnectionError:
+                return function(**row)
+
+        return attempts
+
+
+class Awaiting:
+    """One for coroutines, as tenacity's AsyncRetrying."""
+
+    def wraps(self, function):
+        async def attempts(**row):
+            try:
+                return await function(**row)
+            except ConnectionError:
+                return await function(**row)
+
+        return attempts
+
+
 def better_the_second_time(n, marks):
     with Path(marks, str(n)).open("a+") as file:
         file.write(".")
@@ -77,7 +103,13 @@ def better_the_second_time(n, marks):
     return True
 
 
-async def also_async(n, marks):
+@ForEach(executor=pool, retries=Blocking())("n", range(4))
+def eval_retried(n, marks):
+    return better_the_second_time(n, marks)
+
+
+@ForEach(executor=pool, retries=Awaiting())("n", range(4))
+async def eval_also_async(n, marks):
     return better_the_second_time(n, marks)
 
 

@@ -17,13 +17,14 @@ import math
 from collections.abc import Sequence
 
 from .evidence import Attempt, Attempts, Outcome
+from .gates import Gate
 from .learned_rate import LONGEST, PROOF, LearnedRate
 from .limit import Change, History, Limit, Settings, State
 from .outage import Outage
 from .refusals import RARE, Refusals
 
 
-class AdaptiveGate:
+class AdaptiveGate(Gate):
     """
     Evidence, limit, learned rate and outage behind one gate.
 

@@ -302,13 +302,17 @@ class Journey:
         self._file = file_of(function)
         module = sys.modules.get(self._module)
         names = [function.__qualname__, getattr(holder, "__name__", function.__name__)]
+        advice = f"define it at the top level of a module (here: {self._module})"
         for name in names:
-            if "<locals>" not in name and _look_up(module, name) in (holder, function):
+            there = None if "<locals>" in name else _look_up(module, name)
+            if there is holder or there is function is _attempt_of(holder):
                 self._name = name
                 return
+            if there is function:
+                advice = "decorate it where it is defined, or its retries do not travel with it"
         raise UsageError(
             f"executor=: {function.__qualname__}() can not be found by its name in another "
-            f"process; define it at the top level of a module (here: {self._module})"
+            f"process; {advice}"
         )
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -322,7 +326,7 @@ class Journey:
             reason = f"{type(error).__name__}: {safe_error(error, 500)}"
         else:
             if holder is not None:
-                return _plain(holder)
+                return _attempt_of(holder)
             reason = "it has no such name"
         raise ExecutorError(
             f"{self._name}() of the module {self._module} can not be found by a worker of the "
@@ -359,8 +363,9 @@ def _look_up(module: Any, name: str) -> Any:
     return module
 
 
-def _plain(holder: Any) -> Callable[..., Any]:
-    function: Callable[..., Any] = getattr(holder, "function", holder)
+def _attempt_of(holder: Any) -> Callable[..., Any]:
+    """What to call for an attempt: of an evaluation the function with its retries."""
+    function: Callable[..., Any] = getattr(holder, "attempt", holder)
     return function
 
 

@@ -1,289 +1,136 @@
 """
 The one asyncio loop behind every strategy: it starts attempts, not rows.
 
-    source ──next──▶ item ──start──▶ attempt ──ended──▶ finished ──▶ whoever waits
-                      ▲                 │
-                      └── due, a heap ◀─┘ failed, and worth another attempt
+    source ──next──▶ row ──start──▶ attempt ──ended──▶ finish
+                      ▲                │
+                      └─── schedule ◀──┘ failed, and worth another attempt
 
-A *gate* decides how many attempts may be in flight (a fixed window, batches, or the adaptive
-gate) and hears of each one's start and end. An item that waits for another attempt holds no
-slot. Whether an attempt may start *now* is asked of every *opening*: the gate's pace, a rate
-limit, the hold after a Retry-After, a backlog that must be written first.
-
-Everything happens in callbacks of the running loop and at the end of each attempt's own task: no
-task of ours polls, and at a million rows there are never more tasks than attempts in flight.
+What may start, and when, the schedule decides; here it is done: rows are fetched, tasks, threads
+and timers started and cancelled. Everything happens in callbacks of the running loop and at the end
+of each attempt's own task: no task of ours polls, and at a million rows there are never more tasks
+than attempts in flight.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
-import math
+import sys
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from .ahead import Ahead, NotYet
+from .ahead import NotYet
 from .evidence import Outcome
-from .executors import Elsewhere, End, Threads, off_loop
-from .pace import Hold
+from .executors import Elsewhere, Threads, off_loop
 from .reading import Reading, read
-from .retry import Retry
+from .row import Ending, Row
+from .schedule import FETCH, Schedule
 
 _TURN = 64  # rows started before other callbacks of the loop get their turn
 _SHARE = 0.002  # seconds of starting after which they get it in any case
 _SLOW_STEP = 0.1  # seconds that one step of a dataset may block the loop unmentioned
-_REFUSALS = 20  # times its attempts that a row may be refused while others are served
-_OUTAGE = 3  # rows that fail in a row, without a success of any, before it is the endpoint
-_TRIED = 6  # rows that wait in an outage at least: it could also be a few bad rows in a row
 GRACE = 5.0  # seconds that an attempt has to obey its cancellation
-
-
-class Gate(Protocol):
-    """How many attempts may be in flight. Times are seconds on the loop's clock."""
-
-    @property
-    def limit(self) -> int:
-        """Attempts that may be in flight now."""
-        ...
-
-    def room(self, in_flight: int) -> int:
-        """How many more attempts may start."""
-        ...
-
-    def started(self, now: float) -> int:
-        """An attempt starts. Returns a token for `ended`."""
-        ...
-
-    def ended(
-        self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> bool:
-        """
-        The attempt of this token ended.
-
-        Returns:
-            whether a Retry-After that came with it holds back every start, not only its row.
-        """
-        ...
-
-    def ready_at(self, now: float) -> float:
-        """When the next attempt may start; not after `now`: at once."""
-        ...
-
-
-class Item:
-    """
-    One row, or one task, on its way through the loop.
-
-    Attributes:
-        call: starts one attempt: returns a value or an awaitable of one.
-        inline: the call only makes an awaitable, so it may be made on the loop's thread.
-        attempts: started so far.
-        burned: failed attempts that count towards the policy's limit.
-        failures: failed attempts, for the backoff.
-        refused: times that the endpoint was congested for this row alone.
-        started, ended: when the last attempt began and ended; seconds on the loop's clock.
-        waited: seconds between attempts.
-        concurrency: attempts in flight when the last one began, itself included.
-        value: what the last attempt returned; meaningless while `error` is set.
-        error: what the last attempt raised.
-        suspect: others were served after it had failed, so its failures are its own.
-    """
-
-    __slots__ = (
-        "call",
-        "inline",
-        "attempts",
-        "burned",
-        "failures",
-        "started",
-        "ended",
-        "waited",
-        "concurrency",
-        "value",
-        "error",
-        "token",
-        "timer",
-        "expired",
-        "cancelled",
-        "suspect",
-        "failed_at",
-        "refused",
-    )
-
-    def __init__(self, call: Callable[[], Any], inline: bool) -> None:
-        self.call = call
-        self.inline = inline
-        self.attempts = self.burned = self.failures = self.refused = 0
-        self.concurrency = self.token = 0
-        self.started = self.ended = self.waited = self.failed_at = 0.0
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.expired = self.cancelled = self.suspect = False
-
-
-_End = tuple[Any, "BaseException | None", float]  # value, error, moment of its end
 
 
 class Loop:
     """
-    One execution: from a source of items to finished items, in the order in which they finish.
+    One execution: from a source of rows to finished rows, in the order in which they finish.
 
     Args:
-        source: yields items; None stands for "look at me again soon" (a row that needs no
-            work), so that a long stretch of those does not block the loop. May be an asynchronous
-            generator, which is closed.
-        gate: how many attempts may be in flight.
-        policy: which failed attempts are worth another; None: the first error ends everything.
+        source: yields rows; None stands for "look at me again soon" (a row that needs no work), so
+            that a long stretch of those does not block the loop. May raise NotYet, and must then
+            `wake()` us when there is more.
+        schedule: decides what starts. Without a policy the first error ends everything.
+        finish: called with each row that has finished.
         threads: where calls that are not inline run; None: on the loop's thread.
         timeout: seconds for one attempt.
         grace: seconds for an attempt to obey its cancellation before it is abandoned.
-        wraps: with a policy of one attempt, `wraps(function)` of another library's retry object;
-            it then makes the attempts, and the slot is held while it waits.
-        openings: more callables `now -> moment` beside the gate's: nothing starts before the
-            latest. `inf` means: until `wake()`.
-        on_start: called with the moment of each start (rate limits count them).
-        on_failed: called with (item, reading, final) after each failed attempt.
+        on_failed: called with (row, reading, final) after each failed attempt.
         fatal: exceptions that end everything, wherever they are raised.
         on_slow: called once, with seconds, when a step of the source blocked the loop.
 
     Attributes:
         calling: whether a plain function, or a step of the source, is running on the loop's
             thread just now.
-        completed, failed: finished items, and how many of them with an error.
-        stalled: whether patience ran out.
-        source_error: what the source raised; items in flight still finished.
+        source_error: what the source raised; rows in flight still finished.
     """
 
     def __init__(
         self,
-        source: Iterable[Item | None] | AsyncGenerator[Item | None, None],
-        gate: Gate,
+        source: Iterable[Row | None],
+        schedule: Schedule,
+        finish: Callable[[Row], object],
         *,
-        policy: Retry | None = None,
         threads: Threads | Elsewhere | None = None,
         timeout: float | None = None,
         grace: float = GRACE,
-        wraps: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
-        openings: tuple[Callable[[float], float], ...] = (),
-        on_start: Callable[[float], None] | None = None,
-        on_failed: Callable[[Item, Reading, bool], None] | None = None,
+        on_failed: Callable[[Row, Reading, bool], object] | None = None,
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
-        on_slow: Callable[[float], None] | None = None,
-        random: Callable[[], float] | None = None,
+        on_slow: Callable[[float], object] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._context = copy_context()
-        self._now, self._make_task = _calls_of(self._loop)
-        self._gate = gate
-        self._policy = policy
+        self._fill_in = partial(self._loop.call_soon, self._fill, context=copy_context())
+        self._now, self._make_task, self._eager = _calls_of(self._loop)
+        self._next = off_loop(partial(iter, source)).__next__
+        self._schedule = schedule
+        self._finish = finish
         self._threads = threads
-        self._spare: Threads | None = None  # for retries that block, where rows need no threads
         self._timeout = timeout
         self._grace = grace
-        self._wraps = wraps
-        self._openings = (gate.ready_at, *openings)
-        self._on_start = on_start
         self._on_failed = on_failed
         self._fatal = fatal
         self._on_slow = on_slow
-        self._random = random
 
-        self._hold = Hold()
-        self._pump: asyncio.Task[None] | None = None
-        self._source: Iterator[Item | None]
-        if isinstance(source, AsyncGenerator):
-            buffer = Ahead(self.wake)
-            self._source = buffer
-            self._pump = self._loop.create_task(buffer.pump(source))
-        else:
-            self._source = off_loop(partial(iter, source))
-        self._next = self._source.__next__
-        self._running: dict[asyncio.Task[_End], Item] = {}  # in order of their start
-        self._launched: list[asyncio.Task[_End]] = []  # those that may not have begun
-        self._due: list[tuple[float, int, Item]] = []
-        self._finished: deque[Item] = deque()
+        self._running: dict[Row, asyncio.Task[None] | None] = {}  # in order of their start
+        self._launched: list[tuple[Row, asyncio.Task[None]]] = []  # those that may not have begun
         self._waiter: asyncio.Future[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = float("inf")
-        self._exhausted = False
-        self._closing = False
-        self._stopped = False  # nothing gets another attempt
         self._coming = False  # _fill will be called in the next turn of the event loop
+        self._closing = False
+        self._news = False  # rows have finished since somebody waited
         self._error: BaseException | None = None
-        self._last_success = self._began = self._now()
-        self._served = self._began  # when the latest of the attempts that succeeded began
-        # A spell of trouble lasts until something succeeds that began after its first failure.
-        self._troubled: set[int] = set()  # rows that failed in it, and wait
-        self._given_up = 0  # rows that failed in it for good
-        self._troubled_since = math.inf  # when it began
-        self._order = itertools.count()  # of rows that are due at one moment
-
         self.calling = False
-        self.completed = 0
-        self.failed = 0
-        self.last_ended = self._began
-        self.stalled = False
         self.source_error: BaseException | None = None
 
     # ------------------------------------------------------------ what others ask
 
     @property
-    def in_flight(self) -> int:
-        """Attempts that are running."""
-        return len(self._running)
-
-    @property
-    def waiting(self) -> int:
-        """Items that wait for another attempt."""
-        return len(self._due)
-
-    @property
     def oldest(self) -> float | None:
         """Seconds that the oldest attempt in flight has been running; None where there is none."""
-        for item in self._running.values():
-            return self._now() - item.started
+        for row in self._running:
+            return self._now() - row.started
         return None
 
     @property
     def elapsed(self) -> float:
-        """Seconds from the start to the last end of an item, or to now while some are left."""
-        over = self._exhausted and not self._running and not self._due
-        return (self.last_ended if over else self._now()) - self._began
+        """Seconds from the start to the last end of a row, or to now while some are left."""
+        schedule = self._schedule
+        return (schedule.ended_at if schedule.over else self._now()) - schedule.began
 
-    @property
-    def _outage(self) -> bool:
-        """Whether rows fail, one after the other, without a success of any."""
-        return len(self._troubled) + self._given_up >= _OUTAGE
-
-    async def finished(self) -> list[Item]:
+    async def progress(self) -> bool:
         """
-        The items that finished since the last call, waiting for at least one; [] at the end.
+        Wait until rows have finished since the last call; False when all have.
 
         Raises:
-            BaseException: without a policy, what the first failed item raised; with one, a
+            BaseException: without a policy, what the first failed row raised; with one, a
                 fatal exception. Before either is raised, what was in flight has been cancelled.
         """
         self._fill_soon()
-        while not self._finished:
+        while not self._news:
             if self._error is not None:
                 await self.close()
                 raise self._error
-            if self._exhausted and not self._running and not self._due:
-                return []
+            if self._schedule.over:
+                return False
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-        batch = list(self._finished)
-        self._finished.clear()
-        return batch
+        self._news = False
+        return True
 
     def wake(self) -> None:
         """Look again whether attempts may start; whoever closed an opening calls this."""
@@ -291,69 +138,44 @@ class Loop:
             self._fill_soon()
 
     def fail(self, error: BaseException) -> None:
-        """End with this error: `finished()` raises it after cancelling what is in flight."""
+        """End with this error: `progress()` raises it after cancelling what is in flight."""
         if self._error is None:
             self._error = error
         self._notify()
 
     def stop(self) -> None:
         """Start nothing new and give up what waits; what is in flight may finish."""
-        self._exhausted = self._stopped = True
-        self._due.clear()
+        self._schedule.stop()
         self._notify()
 
     async def close(self) -> None:
         """
         Cancel what is in flight and wait until it has ended, for at most the grace period.
 
-        Items that end by themselves in that time are still found in `finished()`'s next batch.
+        Rows that end by themselves in that time still finish.
         """
         self._closing = True
-        self._exhausted = True
-        self._due.clear()
+        self._schedule.stop()
         if self._alarm is not None:
             self._alarm.cancel()
-        tasks: list[asyncio.Task[Any]] = list(self._running)
-        for task, item in self._running.items():
-            item.cancelled = True
-            _forget(task)
-            task.cancel()
-        if self._spare is not None:
-            self._spare.close()
-        if self._pump is not None:
-            self._pump.cancel()
-            tasks.append(self._pump)
+        tasks = [task for task in self._running.values() if task is not None]
+        for row, task in self._running.items():
+            row.ending = Ending.CLOSED
+            if task is not None:
+                _forget(task)
+                task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=self._grace)
-            await asyncio.sleep(0)  # the callbacks of what has just ended
-        for task in tasks:
-            if not task.done():
-                left = self._running.pop(task, None)
-                if left is not None and left.timer is not None:
-                    left.timer.cancel()
+        for row in [*self._running]:  # the deaf, and those that never began
+            self._drop(row)
 
     def let_go(self) -> None:
         """Keep nothing but the figures: no rows, no functions, nothing that they hold."""
-        self._source = self._next = self._threads = None  # type: ignore[assignment]
+        self._next = self._finish = self._on_failed = self._threads = None  # type: ignore[assignment]
         self._running.clear()
         self._launched.clear()
 
-    def left(self) -> list[Item]:
-        """Items that ended while `close()` waited: what was computed is kept."""
-        batch = list(self._finished)
-        self._finished.clear()
-        return batch
-
     # ------------------------------------------------------------------- starting
-
-    def _fill(self) -> None:
-        """Start what may start now; otherwise see to it that we come back in time."""
-        self._coming = False
-        if self._closing or self._error is not None or (self._exhausted and not self._due):
-            return
-        self._fill_up()
-        if self._launched:
-            self._loop.call_soon(self._check_launched)
 
     def _fill_soon(self) -> None:
         """
@@ -362,368 +184,230 @@ class Loop:
         """
         if not self._coming:
             self._coming = True
-            self._loop.call_soon(self._fill, context=self._context)
+            self._fill_in()
+
+    def _fill(self) -> None:
+        """Start what may start now; otherwise see to it that we come back in time."""
+        self._coming = False
+        if self._closing or self._error is not None:
+            return
+        self._fill_up()
+        if self._launched:
+            self._loop.call_soon(self._check_launched)
 
     def _fill_up(self) -> None:
-        gate, due = self._gate, self._due
-        room = gate.room(len(self._running))
-        turn, now = _TURN, self._now()
-        began, enough = now, max(gate.limit, _TURN)  # that nobody has fetched yet
-        while room > 0 and len(self._finished) <= enough:
-            if turn == 0 or now - began > _SHARE:
-                self._fill_soon()
-                return
-            opens = self._hold.until
-            for opening in self._openings:
-                moment = opening(now)
-                if moment > opens:
-                    opens = moment
-            if opens > now:
-                self._come_back(opens)
-                return
-            if due and due[0][0] <= now:
-                item: Item | None = heapq.heappop(due)[2]
-                item.waited += now - item.ended  # type: ignore[union-attr]
-            elif self._exhausted or (
-                len(due) >= gate.limit and (len(due) >= _TRIED or not self._outage)
-            ):
-                break
-            else:
+        turn, began = _TURN, self._now()
+        now = began
+        while turn and now - began <= _SHARE:
+            step = self._schedule.fill(now)
+            if step is FETCH:
                 try:
-                    self.calling = True
-                    item = off_loop(self._next)
-                except StopIteration:
-                    self._exhausted = True
-                    self._notify()
-                    break
+                    row = self._fetch()
                 except NotYet:
-                    break
-                except BaseException as error:
-                    self._exhausted = True
-                    self.source_error = error
-                    if isinstance(error, self._fatal):
-                        self._error = error
-                    self._notify()
-                    break
-                finally:
-                    self.calling = False
+                    return self._come_back(self._schedule.due_at)
                 before, now = now, self._now()
                 if now - before > _SLOW_STEP and self._on_slow is not None:
                     self._on_slow(now - before)
                     self._on_slow = None
-            if item is not None:
-                now = self._start(item, now)
-                if self._error is not None:  # of a plain function, which has ended already
-                    return
-                room = gate.room(len(self._running))
+            elif isinstance(step, float):
+                return self._come_back(step)
+            else:
+                row = step
+            if row is not None:
+                now = self._start(row, now)
+            if self._error is not None:  # of the source, or of a plain function
+                return
             turn -= 1
-        if due and room > 0:
-            self._come_back(due[0][0])
+        self._fill_soon()
+
+    def _fetch(self) -> Row | None:
+        """The next row of the source; None: this one needs no work, or there are no more."""
+        try:
+            self.calling = True
+            row: Row | None = off_loop(self._next)
+            return row
+        except StopIteration:
+            self._schedule.exhausted = True
+            self._notify()
+        except NotYet:
+            raise
+        except BaseException as error:
+            self._schedule.exhausted = True
+            self.source_error = error
+            if isinstance(error, self._fatal):
+                self._error = error
+            self._notify()
+        finally:
+            self.calling = False
+        return None
 
     def _come_back(self, moment: float) -> None:
         if moment == float("inf"):
-            return  # whoever closed that opening calls wake()
+            return  # an attempt ends, or whoever closed that opening calls wake()
         if self._alarm is not None:
-            if self._alarm_at <= moment and not self._alarm.cancelled():
+            if self._alarm.when() <= moment:
                 return
             self._alarm.cancel()
-        self._alarm_at = moment
         self._alarm = self._loop.call_at(moment, self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
         self._fill()
 
-    def _start(self, item: Item, now: float) -> float:
+    def _start(self, row: Row, now: float) -> float:
         """Start an attempt; the moment when that was done."""
-        item.started = now
-        item.error = None
-        item.concurrency = len(self._running) + 1
-        if self._wraps is None:
-            item.attempts += 1
-            if self._on_start is not None:
-                self._on_start(now)
-            item.token = self._gate.started(now)
-        if self._threads is None and self._wraps is None and not item.inline:
-            return self._call(item)
-        self._launch(item, self._make_task(self._attempt(item)))
-        return now
+        row.error = None
+        self._schedule.start(row, now)
+        if self._threads is None and not row.inline:
+            return self._call(row)
+        self._launch(row, self._attempt(row, row.attempts), self._make_task)
+        return self._now() if self._eager else now
 
-    def _launch(self, item: Item, task: asyncio.Task[_End]) -> None:
-        self._running[task] = item
-        self._launched.append(task)
+    def _launch(self, row: Row, attempt: Any, make_task: Callable[..., asyncio.Task[None]]) -> None:
+        self._running[row] = None
+        task = make_task(attempt)
+        if row not in self._running:  # it ended within the making of its task
+            return
+        self._running[row] = task
         if self._timeout is not None:
-            item.timer = self._loop.call_later(self._timeout, self._expire, task, item)
+            row.timer = self._loop.call_later(self._timeout, self._expire, row)
+        if not self._eager:
+            self._launched.append((row, task))
 
-    def _call(self, item: Item) -> float:
+    def _check_launched(self) -> None:
+        """An attempt that was cancelled before its first step can not tell that itself."""
+        for row, task in self._launched:
+            if task.cancelled() and self._running.get(row) is task:
+                self._ended(row, row.attempts, None, asyncio.CancelledError())
+        self._launched.clear()
+
+    # An attempt has two places that catch whatever a function raises.
+
+    def _call(self, row: Row) -> float:
         """
         An attempt of a plain function on this thread. It has ended when the call returns, so it
         needs no task: with one, three turns of the event loop cost more than all the rest.
         """
         context = copy_context()  # as a task would have: what the function sets stays its own
+        value, error = None, None
         self.calling = True
         try:
-            item.value = context.run(off_loop, item.call)
-        except BaseException as error:  # the attempt at a row, as in _attempt
-            item.error = error
+            value = context.run(off_loop, row.call)
+        except BaseException as raised:
+            error = raised
         finally:
             self.calling = False
-        now = self._now()
-        if item.error is None and hasattr(item.value, "__await__"):
-            task = context.run(self._loop.create_task, self._awaited(item.value))
-            self._launch(item, task)
-        else:
-            item.ended = now
-            self._judge(item)
-        return now
+        if error is None and hasattr(value, "__await__"):
+            attempt = self._attempt(row, row.attempts, value)
+            self._launch(row, attempt, partial(context.run, self._make_task))
+            return self._now()
+        self._running[row] = None
+        self._ended(row, row.attempts, value, error)
+        return row.ended
 
-    def _check_launched(self) -> None:
+    async def _attempt(self, row: Row, number: int, begun: Awaitable[Any] | None = None) -> None:
         """
-        Judge attempts that have ended before they could do so themselves: cancelled by somebody
-        before their first step, or done within `create_task`, as an eager task factory does it.
+        Args:
+            number: of the attempt, for one that was abandoned is followed by others.
+            begun: what a plain function has returned.
         """
-        for task in self._launched:
-            if task.done() and task in self._running:
-                cancelled = None, asyncio.CancelledError(), self._now()
-                self._ended(cancelled if task.cancelled() else task.result(), task)
-        self._launched.clear()
-
-    async def _attempt(self, item: Item) -> _End:
-        """One attempt: with `_call` the only place that catches whatever a function raises."""
         try:
-            if self._wraps is not None:
-                value = await self._wrapped(item, self._wraps)
-            elif item.inline:
-                value = item.call()
+            if begun is not None:
+                value = await begun
             else:
-                assert self._threads is not None
-                error, value = await self._threads.call(item.call)
-                if error is not None:
-                    return self._ended((None, error, self._now()))
-            if hasattr(value, "__await__"):
-                value = await value
-        except BaseException as error:
-            last = item.error  # another library may wrap the last error in one of its own
-            named = last if last is not None and error.__cause__ is last else error
-            return self._ended((None, named, self._now()))
-        return self._ended((value, None, self._now()))
-
-    async def _awaited(self, value: Awaitable[Any]) -> _End:
-        """The rest of an attempt whose function is plain and returned an awaitable."""
-        try:
-            result = await value
-        except BaseException as error:
-            return self._ended((None, error, self._now()))
-        return self._ended((result, None, self._now()))
-
-    async def _wrapped(self, item: Item, wraps: Callable[..., Any]) -> Any:
-        """Another library's retry object makes the attempts, here; we only watch each one."""
-        from inspect import iscoroutinefunction  # a slow import, for policies that are rare
-
-        threads = self._threads
-
-        def begin() -> int:
-            now = self._now()
-            if item.attempts:
-                item.waited += now - item.ended
-            item.started = now
-            item.attempts += 1
-            if self._on_start is not None:
-                self._on_start(now)
-            return self._gate.started(now)
-
-        def end(token: int, error: BaseException | None) -> None:
-            item.ended, item.error = self._now(), error
-            reading = _SUCCESS if error is None else read(error, time.time())
-            self._gate.ended(token, item.ended, reading.outcome, reading.retry_after)
-
-        async def attempt() -> Any:
-            token = begin()
-            try:
-                if isinstance(threads, Elsewhere) and not item.inline:
-                    value = _value(await threads.call(item.call))
+                if row.inline:
+                    value = row.call()
                 else:
-                    value = await item.call()
-            except BaseException as error:
-                end(token, error)
-                raise
-            end(token, None)
-            return value
-
-        if item.inline or isinstance(threads, Elsewhere):
-            wrapped = wraps(attempt)
-            if item.inline or iscoroutinefunction(wrapped):
-                return await wrapped()
-
-        def attempt_elsewhere() -> Any:
-            return asyncio.run_coroutine_threadsafe(attempt(), self._loop).result()
-
-        def attempt_in_thread() -> Any:
-            token = asyncio.run_coroutine_threadsafe(_later(begin), self._loop).result()
-            try:
-                value = item.call()
-            except BaseException as error:
-                self._loop.call_soon_threadsafe(end, token, error)
-                raise
-            self._loop.call_soon_threadsafe(end, token, None)
-            return value
-
-        if isinstance(threads, Threads):
-            return _value(await threads.call(wraps(attempt_in_thread)))
-        self._spare = self._spare or Threads()
-        blocking = attempt_in_thread if threads is None else attempt_elsewhere
-        return _value(await self._spare.call(wraps(blocking)))
+                    assert self._threads is not None
+                    error, value = await self._threads.call(row.call)
+                    if error is not None:
+                        return self._ended(row, number, None, error)
+                if hasattr(value, "__await__"):
+                    value = await value
+        except BaseException as error:
+            return self._ended(row, number, None, error)
+        self._ended(row, number, value, None)
 
     # --------------------------------------------------------------------- ending
 
-    def _expire(self, task: asyncio.Task[_End], item: Item) -> None:
-        item.expired = True
-        item.timer = self._loop.call_later(self._grace, self._abandon, task)
+    def _expire(self, row: Row) -> None:
+        task = self._running[row]
+        assert task is not None
+        row.ending = Ending.EXPIRED
+        row.timer = self._loop.call_later(self._grace, self._abandon, row, task)
         task.cancel()
 
-    def _abandon(self, task: asyncio.Task[_End]) -> None:
+    def _abandon(self, row: Row, task: asyncio.Task[None]) -> None:
         """The attempt ignores its cancellation: go on without it."""
-        item = self._running.pop(task)
         _forget(task)
-        item.expired = False
-        item.timer = None
-        item.ended = self._now()
-        item.error = TimeoutError(
+        row.ending = None
+        error = TimeoutError(
             f"no answer within {self._timeout:g} s, and the attempt ignored its cancellation "
             f"for {self._grace:g} s more: abandoned"
         )
-        self._judge(item)
+        self._ended(row, row.attempts, None, error)
 
-    def _ended(self, end: _End, task: asyncio.Task[_End] | None = None) -> _End:
-        """
-        An attempt has ended, that of the running task where none is named. A callback of each
-        task would do as well, after another turn of the event loop.
-        """
-        item = self._running.pop(task or asyncio.current_task(self._loop), None)  # type: ignore[arg-type]
-        if item is None:
-            return end  # abandoned before; or not known yet, see _check_launched
-        if item.timer is not None:
-            item.timer.cancel()
-            item.timer = None
-        item.value, item.error, item.ended = end
-        if item.expired:
-            item.expired = False
-            if item.error is not None:
+    def _ended(self, row: Row, number: int, value: Any, error: BaseException | None) -> None:
+        """An attempt has ended: what its end says, and whether the row is finished."""
+        if number != row.attempts or row not in self._running:
+            return  # it was abandoned before
+        del self._running[row]
+        if row.timer is not None:
+            row.timer.cancel()
+            row.timer = None
+        row.ended = self._now()
+        if row.ending is Ending.EXPIRED:
+            row.ending = None
+            if error is not None:
                 late = TimeoutError(f"no answer within {self._timeout:g} s")
-                late.__cause__ = item.error
-                item.error = late
-        self._judge(item)
-        return end
-
-    def _judge(self, item: Item) -> None:
-        """Whether the item is finished, and what its end says about the endpoint."""
-        error = item.error
-        if error is None:
-            self._last_success = item.ended
-            if item.started > self._served:
-                self._served = item.started
-            if item.started >= self._troubled_since:  # what began before says nothing of now
-                self._troubled.clear()
-                self._given_up, self._troubled_since = 0, math.inf
-            if self._wraps is None:
-                self._gate.ended(item.token, item.ended, Outcome.SUCCESS)
-            self._finish(item)
-        elif item.cancelled:
-            if self._wraps is None:
-                self._gate.ended(item.token, item.ended, Outcome.IGNORED)
-            self._notify()
-            return  # our own doing: the row has no outcome
-        else:
-            self._failed(item, error)
+                late.__cause__ = error
+                error = late
+        row.value, row.error = value, error
+        try:
+            self._judge(row, error)
+        except BaseException as problem:  # of who is told: no task may keep it for itself
+            self.fail(problem)
         if not self._closing:
             self._fill_soon()
 
-    def _failed(self, item: Item, error: BaseException) -> None:
-        if isinstance(error, self._fatal):
-            self._error = error
-            reading = _IGNORED
+    def _judge(self, row: Row, error: BaseException | None) -> None:
+        schedule = self._schedule
+        if error is None:
+            schedule.succeeded(row)
+            self._finished(row)
+        elif row.ending is Ending.CLOSED:  # our own doing: the row has no outcome
+            schedule.dropped(row, row.ended)
+            self._notify()
+        elif isinstance(error, self._fatal):
+            schedule.dropped(row, row.ended)
+            self.fail(error)
         else:
             reading = read(error, time.time())
-        token, hint = item.token, reading.retry_after
-        binding = self._wraps is None and self._gate.ended(token, item.ended, reading.outcome, hint)
-        if self._error is error:
-            self._notify()
-            return
-        again = self._again(item, reading, binding)
+            again = schedule.failed(row, reading, self._now())
+            if schedule.stalled:
+                for left in schedule.stall():
+                    self._failed(left, _IGNORED, True)
+                    self._finished(left)
+            self._failed(row, reading, not again)
+            if schedule.policy is None:
+                self.fail(error)
+            if not again:
+                self._finished(row)
+
+    def _failed(self, row: Row, reading: Reading, final: bool) -> None:
         if self._on_failed is not None:
-            self._on_failed(item, reading, not again)
-        if not again:
-            if self._policy is None and self._error is None:
-                self._error = error
-            self._finish(item)
+            self._on_failed(row, reading, final)
 
-    def _again(self, item: Item, reading: Reading, binding: bool) -> bool:
-        """Put the item among those that wait for another attempt, unless it had its chances."""
-        policy = self._policy
-        if self._stopped or policy is None or policy.attempts == 1:
-            return False
-        if not policy.retryable(reading):
-            return False
-        now = self._now()
-        if reading.again:  # at once, for nobody has to recover
-            item.burned += 1
-            if item.burned < policy.attempts:
-                heapq.heappush(self._due, (now, next(self._order), item))
-                return True
-            return False
-        # In trouble an answer to what began before may be the last that an outage let through; but
-        # where no row is left to be tried, nothing better will be known.
-        troubled = reading.outcome is Outcome.TROUBLE
-        served = self._served if troubled and not self._exhausted else self._last_success
-        if item.failures and served > item.failed_at:
-            item.suspect = True
-        item.failures += 1
-        item.failed_at = item.ended
-        if troubled:
-            # An outage is no row's fault. A row that fails while others get through is.
-            self._troubled.add(id(item))
-            self._troubled_since = min(self._troubled_since, item.ended)
-            if not self._outage or item.suspect:
-                item.burned += 1
-        elif item.suspect:  # the endpoint refuses this row while it serves the others
-            item.refused += 1
-            if item.refused >= _REFUSALS * policy.attempts:
-                return False
-        if item.burned >= policy.attempts:
-            self._troubled.discard(id(item))
-            self._given_up += not item.suspect
-            return False
-        if now - max(self._last_success, self._began) >= policy.patience:
-            self._stall()
-            return False
-        if self._random is None:
-            from random import Random  # for those who fail; it takes a while to load
-
-            self._random = Random().random  # whoever seeds the module's keeps its numbers
-        wait = policy.delay(item.failures, self._random)
-        if reading.retry_after is not None:
-            asked = min(reading.retry_after, policy.patience)  # a day's pause is no reason to hang
-            if binding:
-                self._hold.extend(now, asked)
-            wait = max(wait, asked)
-        heapq.heappush(self._due, (now + wait, next(self._order), item))
-        return True
-
-    def _stall(self) -> None:
-        """Patience is over: what waits fails with the error it has, and nothing new starts."""
-        self.stalled = self._exhausted = self._stopped = True
-        for _, _, item in self._due:
-            if self._on_failed is not None:
-                self._on_failed(item, _IGNORED, True)
-            self._finish(item)
-        self._due.clear()
-
-    def _finish(self, item: Item) -> None:
-        self.completed += 1
-        self.failed += item.error is not None
-        self.last_ended = item.ended
-        self._finished.append(item)
+    def _finished(self, row: Row) -> None:
+        self._finish(row)
+        self._news = True
         self._notify()
+
+    def _drop(self, row: Row) -> None:
+        del self._running[row]
+        if row.timer is not None:
+            row.timer.cancel()
+        self._schedule.dropped(row, self._now())
 
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -732,13 +416,18 @@ class Loop:
 
 def _calls_of(
     loop: asyncio.AbstractEventLoop,
-) -> tuple[Callable[[], float], Callable[..., asyncio.Task[Any]]]:
-    """The loop's `time` and `create_task`; of asyncio's own loops the calls that these make."""
+) -> tuple[Callable[[], float], Callable[..., asyncio.Task[Any]], bool]:
+    """
+    The loop's `time` and `create_task`; of asyncio's own loops the calls that these make. And
+    whether a task begins within the latter, as Python can from 3.12 on.
+    """
     kind, base = type(loop), asyncio.BaseEventLoop
     now: Callable[[], float] = time.monotonic if kind.time is base.time else loop.time
-    if kind.create_task is base.create_task and loop.get_task_factory() is None:
-        return now, partial(asyncio.Task, loop=loop)
-    return now, loop.create_task
+    if kind.create_task is not base.create_task or loop.get_task_factory() is not None:
+        return now, loop.create_task, False
+    eager = sys.version_info >= (3, 12)
+    options: dict[str, Any] = {"eager_start": True} if eager else {}
+    return now, partial(asyncio.Task, loop=loop, **options), eager
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
@@ -746,16 +435,4 @@ def _forget(task: asyncio.Task[Any]) -> None:
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
-_SUCCESS = Reading(Outcome.SUCCESS, None)
 _IGNORED = Reading(Outcome.IGNORED, None)
-
-
-def _value(end: End) -> Any:
-    error, value = end
-    if error is not None:
-        raise error
-    return value
-
-
-async def _later(function: Callable[[], Any]) -> Any:
-    return function()

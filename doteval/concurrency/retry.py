@@ -7,11 +7,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from ..errors import UsageError
 from .evidence import Outcome
 from .reading import Reading
+
+Function = Callable[..., Any]
+Wrapper = Callable[[Function], Function]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +94,27 @@ class Retry:
         return random() * min(self.longest, self.first * 2.0**doublings)
 
 
-class Wraps(Protocol):
-    """Another library's retry object: tenacity's `AsyncRetrying(...)` and `Retrying(...)`."""
-
-    def wraps(self, f: Callable[..., Any], /) -> Callable[..., Any]:
-        """The function with that library's retries around it."""
-        ...
-
-
-Policy = Retry | Wraps
-
-
-def as_policy(retries: int | Retry | Wraps | None) -> Policy:
+def as_policy(retries: Any) -> tuple[Retry, Wrapper | None]:
     """
-    The policy that `retries=` stands for.
+    What `retries=` stands for.
 
     Args:
-        retries: None for the default `Retry()`; a `Retry`; an object with `wraps(function)`,
-            which is given back as it is; or an int, the number of attempts *after* the first,
-            as in most clients: `retries=3` is `Retry(attempts=4)`, `retries=0` never tries
-            again.
+        retries: None for the default `Retry()`; a `Retry`; an int, the number of attempts *after*
+            the first, as in most clients: `retries=3` is `Retry(attempts=4)`, `retries=0` never
+            tries again; or another library's object with `wraps(function)`, such as tenacity's
+            `AsyncRetrying(...)` and `Retrying(...)`.
+
+    Returns:
+        our policy, and what puts another library's retries around a function. That makes one long
+        attempt of all of its own, which we do not try again.
 
     Raises:
         ValueError: anything else.
     """
     if retries is None:
-        return Retry()
+        return Retry(), None
     if isinstance(retries, Retry):
-        return retries
+        return retries, None
     if isinstance(retries, type):
         raise UsageError(
             f"retries={retries.__name__} is a class; pass an instance: {retries.__name__}(...)"
@@ -125,47 +122,36 @@ def as_policy(retries: int | Retry | Wraps | None) -> Policy:
     if isinstance(retries, int):
         if isinstance(retries, bool) or retries < 0:
             raise UsageError(f"retries={retries!r}: expected 0 or more; 0 means no retry")
-        return Retry(attempts=retries + 1)
+        return Retry(attempts=retries + 1), None
     if callable(getattr(retries, "wraps", None)):
-        return retries
+        return Retry(attempts=1), partial(_wrapped, retries)
     raise UsageError(
         f"retries={retries!r}: expected a whole number of retries (0 for none), Retry(...), or "
         f"an object with wraps(function), such as tenacity.AsyncRetrying(...)"
     )
 
 
-def fitted(policy: Policy, asynchronous: bool) -> Policy:
+def _wrapped(retries: Any, function: Function) -> Function:
     """
-    The policy, if it can retry a function of this kind.
+    The function with another library's retries around it.
 
     tenacity's Retrying takes the coroutine that an `async def` returns for a success and never
     tries again; its AsyncRetrying makes of a `def` a coroutine that nobody awaits. Neither says
     so.
 
-    Args:
-        policy: from `as_policy`.
-        asynchronous: whether the function is an `async def`.
-
     Raises:
-        ValueError: another library's object is for the other kind of function.
+        ValueError: its retries are for the other kind of function.
     """
-    if isinstance(policy, Retry):
-        return policy
     from inspect import iscoroutinefunction  # a slow import, for policies that are rare
 
-    async def probe() -> None:
-        """Only wrapped, never called."""
-
-    makes_coroutines = iscoroutinefunction(policy.wraps(probe))
-    name = type(policy).__name__
-    if asynchronous and not makes_coroutines:
-        raise UsageError(
-            f"retries={name}(...) does not await: an `async def` would be tried once; pass the "
-            f"asynchronous kind, such as tenacity.AsyncRetrying(...)"
-        )
-    if makes_coroutines and not asynchronous:
-        raise UsageError(
-            f"retries={name}(...) awaits, and the function is a plain `def`; pass the "
-            f"synchronous kind, such as tenacity.Retrying(...)"
-        )
-    return policy
+    wrapped: Function = retries.wraps(function)
+    name, waits = type(retries).__name__, iscoroutinefunction(wrapped)
+    if waits == iscoroutinefunction(function):
+        return wrapped
+    raise UsageError(
+        f"retries={name}(...) awaits, and {function.__name__}() is a plain `def`; pass the "
+        f"synchronous kind, such as tenacity.Retrying(...)"
+        if waits
+        else f"retries={name}(...) does not await: the `async def` {function.__name__}() would be "
+        f"tried once; pass the asynchronous kind, such as tenacity.AsyncRetrying(...)"
+    )

@@ -8,58 +8,36 @@ from, or waits for, another.
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from inspect import iscoroutinefunction
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from ..errors import UsageError
 from .adaptive import AdaptiveGate
-from .evidence import Outcome
 from .executors import Threads
+from .gates import Batches, Gate, Window
 from .limit import Change
-from .loop import Gate, Item, Loop
+from .loop import Loop
+from .row import Row
+from .schedule import Schedule
 
 Task = Callable[[], Any]
+_ENOUGH = 64  # results that nobody has taken, from which nothing new starts
 
 
-class _Window:
-    """A gate of fixed width."""
+class _Watched:
+    """What `get_stats` tells: the executions under way, and the figures of the last."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-
-    def room(self, in_flight: int) -> int:
-        return self.limit - in_flight
-
-    def started(self, now: float) -> int:
-        return 0
-
-    def ended(
-        self, token: int, now: float, outcome: Outcome, retry_after: float | None = None
-    ) -> bool:
-        return True  # a window can not tell congestion from chance
-
-    def ready_at(self, now: float) -> float:
-        return now
+    under_way: tuple[tuple[Loop, Schedule], ...] = ()
+    last: Mapping[str, Any] | None = None
 
 
-class _Batches(_Window):
-    """A gate that opens for a whole group, and again when all of the group have ended."""
-
-    _left = 0
-
-    def room(self, in_flight: int) -> int:
-        if in_flight == 0:
-            self._left = self.limit
-        return self._left
-
-    def started(self, now: float) -> int:
-        self._left -= 1
-        return 0
-
-
+@dataclass(frozen=True)
 class Strategy:
     """
     What the five have in common. To use one alone, for tasks of your own:
@@ -68,12 +46,11 @@ class Strategy:
             ...
     """
 
-    _under_way: tuple[tuple[Loop, Gate], ...] = ()
-    _last: Mapping[str, Any] | None = None  # figures of the execution that ended last
+    _watched: _Watched = field(default_factory=_Watched, init=False, repr=False, compare=False)
 
     def gate(self) -> Gate:
         """A fresh gate for one execution; here, of one attempt at a time."""
-        return _Window(1)
+        return Gate()
 
     def threads(self) -> Threads | None:
         """Where an execution runs plain functions; None: in the calling thread."""
@@ -85,18 +62,18 @@ class Strategy:
 
     def parameters(self) -> dict[str, Any]:
         """The arguments this strategy was made with, by name."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     @contextmanager
-    def watching(self, loop: Loop, gate: Gate) -> Iterator[None]:
+    def watching(self, loop: Loop, schedule: Schedule) -> Iterator[None]:
         """Meanwhile, `get_stats` tells about this execution. Only its figures are kept."""
-        execution = loop, gate
-        self._under_way = (*self._under_way, execution)
+        watched, execution = self._watched, (loop, schedule)
+        watched.under_way = (*watched.under_way, execution)
         try:
             yield
         finally:
-            self._under_way = tuple(each for each in self._under_way if each is not execution)
-            self._last = _figures(loop, gate)
+            watched.under_way = tuple(each for each in watched.under_way if each is not execution)
+            watched.last = _figures(loop, schedule)
 
     async def execute(
         self, tasks: Iterable[Task], progress_callback: Callable[[Any], object] | None = None
@@ -113,17 +90,26 @@ class Strategy:
                 flight were cancelled and have ended. Leaving the loop early cancels them too.
             TypeError: something among the tasks is not callable.
         """
+        finished: deque[Row] = deque()
         gate, threads = self.gate(), self.threads()
-        loop = Loop(_items(tasks), gate, threads=threads)
-        with self.watching(loop, gate):
+        enough = max(gate.limit, _ENOUGH)
+
+        def backlog(now: float) -> float:
+            return now if len(finished) <= enough else inf
+
+        now = asyncio.get_running_loop().time()
+        schedule = Schedule(gate, now, openings=(backlog,))
+        loop = Loop(_rows(tasks), schedule, finished.append, threads=threads)
+        with self.watching(loop, schedule):
             try:
-                while batch := await loop.finished():
-                    for item in batch:
-                        if item.error is not None:
-                            continue  # finished() raises it when the results before it are out
+                while await loop.progress():
+                    while finished:
+                        row = finished.popleft()
+                        if row.error is not None:
+                            continue  # progress() raises it when the results before it are out
                         if progress_callback is not None:
-                            progress_callback(item.value)
-                        yield item.value
+                            progress_callback(row.value)
+                        yield row.value
                 if loop.source_error is not None:
                     raise loop.source_error
             finally:
@@ -140,10 +126,10 @@ class Strategy:
             limit), `elapsed` (seconds), `throughput` (completed per second, None before the
             first) and `adaptation_history` (a list of `at`, `limit`, `reason`, `throughput`).
         """
-        if self._under_way:
-            return _figures(*self._under_way[-1])
-        if self._last is not None:
-            return {**self._last, "adaptation_history": list(self._last["adaptation_history"])}
+        if self._watched.under_way:
+            return _figures(*self._watched.under_way[-1])
+        if (last := self._watched.last) is not None:
+            return {**last, "adaptation_history": list(last["adaptation_history"])}
         return {
             "completed": 0,
             "failed": 0,
@@ -155,33 +141,19 @@ class Strategy:
             "adaptation_history": [],
         }
 
-    def __repr__(self) -> str:
-        inside = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
-        return f"{type(self).__name__}({inside})"
 
-
-def _figures(loop: Loop, gate: Gate) -> dict[str, Any]:
-    elapsed = loop.elapsed
+def _figures(loop: Loop, schedule: Schedule) -> dict[str, Any]:
+    elapsed, completed = loop.elapsed, schedule.completed
     return {
-        "completed": loop.completed,
-        "failed": loop.failed,
-        "in_flight": loop.in_flight,
-        "waiting": loop.waiting,
-        "current_concurrency": gate.limit,
+        "completed": completed,
+        "failed": schedule.failures,
+        "in_flight": schedule.in_flight,
+        "waiting": schedule.waiting,
+        "current_concurrency": schedule.gate.limit,
         "elapsed": elapsed,
-        "throughput": loop.completed / elapsed if loop.completed and elapsed > 0 else None,
-        "adaptation_history": [as_mapping(change) for change in history(gate)],
+        "throughput": completed / elapsed if completed and elapsed > 0 else None,
+        "adaptation_history": [as_mapping(change) for change in schedule.gate.history],
     }
-
-
-def history(gate: Gate) -> tuple[Change, ...]:
-    """How the limit moved; () for a gate whose limit is fixed."""
-    return tuple(gate.history) if isinstance(gate, AdaptiveGate) else ()
-
-
-def belief(gate: Gate) -> str:
-    """What Adaptive takes the endpoint for, in words; "" for a gate that believes nothing."""
-    return gate.belief if isinstance(gate, AdaptiveGate) else ""
 
 
 def as_mapping(change: Change) -> dict[str, Any]:
@@ -194,7 +166,7 @@ def as_mapping(change: Change) -> dict[str, Any]:
     }
 
 
-def _items(tasks: Iterable[Task]) -> Iterable[Item]:
+def _rows(tasks: Iterable[Task]) -> Iterable[Row]:
     for index, task in enumerate(tasks):
         if not callable(task):
             raise TypeError(
@@ -202,9 +174,10 @@ def _items(tasks: Iterable[Task]) -> Iterable[Item]:
                 f"{type(task).__name__}"
                 + ("; pass the function, not its call" if hasattr(task, "__await__") else "")
             )
-        yield Item(task, iscoroutinefunction(task))
+        yield Row(task, iscoroutinefunction(task))
 
 
+@dataclass(frozen=True)
 class Sequential(Strategy):
     """
     One at a time, in the order of the dataset. A plain function runs in the calling thread,
@@ -215,6 +188,7 @@ class Sequential(Strategy):
         return None
 
 
+@dataclass(frozen=True)
 class AsyncSequential(Strategy):
     """
     One at a time, in the order of the dataset, while the event loop stays alive: a plain
@@ -222,6 +196,7 @@ class AsyncSequential(Strategy):
     """
 
 
+@dataclass(frozen=True)
 class Batch(Strategy):
     """
     Groups: a group starts together, and the next one when all of it has ended.
@@ -233,13 +208,16 @@ class Batch(Strategy):
         ValueError: batch_size is not a whole number of 1 or more.
     """
 
-    def __init__(self, batch_size: int = 100) -> None:
-        self.batch_size = _count("Batch", "batch_size", batch_size)
+    batch_size: int = 100
+
+    def __post_init__(self) -> None:
+        _count(self, "batch_size")
 
     def gate(self) -> Gate:
-        return _Batches(self.batch_size)
+        return Batches(self.batch_size)
 
 
+@dataclass(frozen=True)
 class SlidingWindow(Strategy):
     """
     Always the same number in flight: when one ends, the next one starts.
@@ -251,13 +229,16 @@ class SlidingWindow(Strategy):
         ValueError: max_concurrency is not a whole number of 1 or more.
     """
 
-    def __init__(self, max_concurrency: int = 10) -> None:
-        self.max_concurrency = _count("SlidingWindow", "max_concurrency", max_concurrency)
+    max_concurrency: int = 10
+
+    def __post_init__(self) -> None:
+        _count(self, "max_concurrency")
 
     def gate(self) -> Gate:
-        return _Window(self.max_concurrency)
+        return Window(self.max_concurrency)
 
 
+@dataclass(frozen=True)
 class Adaptive(Strategy):
     """
     Finds the number of attempts in flight at which the endpoint is fastest, and follows it.
@@ -276,40 +257,39 @@ class Adaptive(Strategy):
         ValueError: a parameter is out of its range; the message names it.
     """
 
-    def __init__(
-        self,
-        initial_concurrency: int = 5,
-        min_concurrency: int = 1,
-        max_concurrency: int = 100,
-        adaptation_interval: float = 2.0,
-        increase_threshold: float = 0.98,
-        decrease_threshold: float = 0.90,
-        error_backoff_factor: float = 0.7,
-    ) -> None:
-        self.initial_concurrency = _count("Adaptive", "initial_concurrency", initial_concurrency)
-        self.min_concurrency = _count("Adaptive", "min_concurrency", min_concurrency)
-        self.max_concurrency = _count("Adaptive", "max_concurrency", max_concurrency)
-        self.adaptation_interval = _number("adaptation_interval", adaptation_interval)
-        self.increase_threshold = _number("increase_threshold", increase_threshold)
-        self.decrease_threshold = _number("decrease_threshold", decrease_threshold)
-        self.error_backoff_factor = _number("error_backoff_factor", error_backoff_factor)
-        if not min_concurrency <= initial_concurrency <= max_concurrency:
+    initial_concurrency: int = 5
+    min_concurrency: int = 1
+    max_concurrency: int = 100
+    adaptation_interval: float = 2.0
+    increase_threshold: float = 0.98
+    decrease_threshold: float = 0.90
+    error_backoff_factor: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name, value in self.parameters().items():
+            if name.endswith("_concurrency"):
+                _count(self, name)
+            elif not _is_number(value):
+                raise UsageError(f"Adaptive({name}={value!r}): expected a finite number")
+        least, first, most = self.min_concurrency, self.initial_concurrency, self.max_concurrency
+        if not least <= first <= most:
             raise UsageError(
                 "Adaptive() needs min_concurrency <= initial_concurrency <= max_concurrency, "
-                f"not {min_concurrency} <= {initial_concurrency} <= {max_concurrency}"
+                f"not {least} <= {first} <= {most}"
             )
-        if not adaptation_interval > 0:
+        if not self.adaptation_interval > 0:
             raise UsageError(
-                f"Adaptive(adaptation_interval={adaptation_interval!r}): expected seconds above 0"
+                f"Adaptive(adaptation_interval={self.adaptation_interval!r}): expected seconds "
+                "above 0"
             )
-        if not 0 <= decrease_threshold <= increase_threshold <= 1:
+        if not 0 <= self.decrease_threshold <= self.increase_threshold <= 1:
             raise UsageError(
                 "Adaptive() needs 0 <= decrease_threshold <= increase_threshold <= 1, not "
-                f"{decrease_threshold} and {increase_threshold}"
+                f"{self.decrease_threshold} and {self.increase_threshold}"
             )
-        if not 0 < error_backoff_factor < 1:
+        if not 0 < self.error_backoff_factor < 1:
             raise UsageError(
-                f"Adaptive(error_backoff_factor={error_backoff_factor!r}): expected a factor "
+                f"Adaptive(error_backoff_factor={self.error_backoff_factor!r}): expected a factor "
                 "between 0 and 1, exclusive"
             )
 
@@ -320,16 +300,16 @@ class Adaptive(Strategy):
         return self.max_concurrency
 
 
-def _count(owner: str, name: str, value: object) -> int:
+def _count(strategy: Strategy, name: str) -> None:
+    value = getattr(strategy, name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{owner}({name}={value!r}): expected a whole number of 1 or more")
-    return value
+        raise UsageError(
+            f"{type(strategy).__name__}({name}={value!r}): expected a whole number of 1 or more"
+        )
 
 
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise UsageError(f"Adaptive({name}={value!r}): expected a finite number")
-    return value
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
 def as_strategy(value: object, plain: bool) -> Strategy:

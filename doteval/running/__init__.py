@@ -2,6 +2,6 @@
 
 from .circumstances import evaluation_name
 from .drive import drive
-from .flow import Flow
+from .execution import Flow
 
 __all__ = ["Flow", "drive", "evaluation_name"]

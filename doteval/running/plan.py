@@ -4,29 +4,30 @@ What a run would do, before anything is paid for: rows, time and cost, without o
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..budget import Budget
+from ..concurrency.ahead import NotYet
 from ..concurrency.executors import Journey, off_loop
 from ..concurrency.strategies import summary_of
-from ..datasets import binder
-from ..errors import DotevalError, NotFound, RowError, StoreError, UsageError
+from ..errors import DotevalError, NotFound, StoreError, UsageError
 from ..evaluation import Evaluation
-from ..keys import Identities, shard_of
-from ..records import LIVE, Run, Stored
+from ..records import STALE, Run, Stored
 from ..redaction import safe_error
 from ..storage import NAMING, Place
 from ..storage.history import Earlier, runs_before
 from ..storage.sqlite import SqliteStore
+from .rows import Rows
 from .version import version_of
 
 _ENOUGH = 20  # records from which a run says something about the next
-_MOST = 100  # positions of malformed rows that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ async def plan(
     notes: list[str] = []
     problem = _unwritable(place)
     try:
-        pass_ = _Pass(evaluation, samples, shard)
+        rows = Rows(evaluation, samples, shard)
+        stored: Callable[[], Iterator[Stored]] = partial(iter, ())
         if history is None:
             if place.scheme not in ("sqlite", "memory"):
                 notes.append(f"what is stored in {place} is not looked at: all rows are counted")
@@ -150,11 +152,19 @@ async def plan(
             version = version_of(evaluation, params or {})
             since = partial(version.since, source=evaluation.digest(), keep=keep_config)
             try:
-                _look_at(history, experiment, names, fresh, pass_, notes, since)
+                header, stored = _look_at(history, experiment, names, fresh, notes)
+                for record in stored():
+                    rows.remember(record)
+                changed = None if header is None else since(header)
+                notes += [] if changed is None else [changed]
             except UsageError as error:
                 problem = str(error)
-        problem = await pass_.read() or problem
-        basis, estimates = _estimates(history, name, evaluation, pass_.to_run, budget)
+        wrong = await _read(rows, evaluation)
+        problem = wrong or problem
+        stale = 0
+        if rows.to_the_end and wrong is None:
+            stale = sum(rows.verdict(record) == STALE for record in stored())
+        basis, estimates = _estimates(history, name, evaluation, rows.to_run, budget)
     finally:
         if history is not None:
             history.close()
@@ -167,15 +177,15 @@ async def plan(
         repeats=evaluation.repeats,
         strategy=dict(summary_of(evaluation.strategy)),
         shard=None if shard is None else f"{shard[0] + 1}/{shard[1]}",
-        rows=pass_.rows,
-        read=pass_.position,
-        malformed=pass_.malformed,
-        positions=tuple(pass_.positions),
-        example=pass_.example,
-        finished=pass_.finished,
-        failed=pass_.failed,
-        to_run=pass_.to_run,
-        stale=pass_.stale,
+        rows=rows.ours,
+        read=rows.read,
+        malformed=rows.malformed,
+        positions=tuple(rows.positions),
+        example=rows.example,
+        finished=rows.finished,
+        failed=rows.failed,
+        to_run=rows.to_run,
+        stale=stale,
         basis=basis,
         notes=tuple(notes),
         problem=problem,
@@ -228,15 +238,11 @@ def _look_at(
     experiment: str,
     names: tuple[str, ...],
     fresh: bool,
-    pass_: _Pass,
     notes: list[str],
-    since: Callable[[Mapping[str, Any]], str | None],
-) -> None:
+) -> tuple[Mapping[str, Any] | None, Callable[[], Iterator[Stored]]]:
     """
-    What the experiment that would be resumed has, under today's name or an earlier one.
-
-    Raises:
-        UsageError: its last run had another config.
+    What the experiment that would be resumed has, under today's name or an earlier one: the header
+    of its last run, and its records. Nothing of either where the run would begin anew.
     """
     runs = {name: _runs(history, experiment, name) for name in names}
     name, header = names[0], runs[names[0]][-1].header if runs[names[0]] else None
@@ -248,126 +254,44 @@ def _look_at(
     if running:
         notes.append(f"it is being run just now, by process {running[0]}")
     if fresh or header is None:
-        return
-    pass_.remember(partial(history.stored_of, experiment, name))
-    changed = since(header)
-    if changed is not None:
-        notes.append(changed)
+        return None, partial(iter, ())
+    return header, partial(history.stored_of, experiment, name)
 
 
 # --- the rows ---------------------------------------------------------------------------------
 
 
-class _Pass:
-    """One pass over the dataset, which counts what a run would do with each row."""
-
-    def __init__(
-        self, evaluation: Evaluation, samples: int | None, shard: tuple[int, int] | None
-    ) -> None:
-        self._evaluation = evaluation
-        self._samples = samples
-        self._shard = shard
-        self._identities = Identities(evaluation.columns)
-        self._bind = binder(evaluation.columns)
-        self._stored: Callable[[], Iterator[Stored]] = lambda: iter(())
-        self._failures: set[tuple[bytes, int]] = set()
-        self.position = 0
-        self.rows = self.malformed = self.finished = self.failed = self.to_run = self.stale = 0
-        self.positions: list[int] = []
-        self.example: str | None = None
-        self._to_the_end = False
-
-    def remember(self, stored: Callable[[], Iterator[Stored]]) -> None:
-        """Learn what earlier runs finished."""
-        self._stored = stored
-        for each in stored():
-            if each.failed:
-                self._failures.add((each.key, each.repeat))
-            else:
-                self._identities.remember(each.key, each.repeat, each.digest)
-
-    async def read(self) -> str | None:
-        """Read the dataset. Returns what would end the run, or None."""
+async def _read(rows: Rows, evaluation: Evaluation) -> str | None:
+    """Read the dataset. Returns what would end the run, or None."""
+    more = asyncio.Event()
+    try:
+        if evaluation.executor is not None:
+            Journey(evaluation.function, evaluation)
         try:
-            if self._evaluation.executor is not None:
-                Journey(self._evaluation.function, self._evaluation)
-            rows: Any = self._evaluation.source.open()
-            if hasattr(rows, "__anext__"):
-                await self._read_async(rows)
-            else:
-                off_loop(partial(self._read, rows))
-        except DotevalError as error:
-            return str(error)
-        except Exception as error:  # the dataset is theirs, and so is whatever it raises
-            return (
-                f"the dataset raised {type(error).__name__} after {self.position} rows: "
-                f"{safe_error(error, 500)}"
-            )
-        if self._to_the_end:
-            if self.position == 0:
-                return "the dataset has no rows"
-            self._count_stale()
-        return None
+            rows.open(None, more.set)
+            while not await _passed(rows, more):
+                pass
+        finally:
+            await rows.close()
+    except DotevalError as error:
+        return str(error)
+    except Exception as error:  # the dataset is theirs, and so is whatever it raises
+        return (
+            f"the dataset raised {type(error).__name__} after {rows.read} rows: "
+            f"{safe_error(error, 500)}"
+        )
+    return "the dataset has no rows" if rows.to_the_end and rows.read == 0 else None
 
-    def _wants_more(self) -> bool:
-        return self._samples is None or self.position < self._samples
 
-    def _read(self, rows: Iterator[Any]) -> None:
-        while self._wants_more():
-            try:
-                row = next(rows)
-            except StopIteration:
-                self._to_the_end = True
-                return
-            self._meet(row)
-
-    async def _read_async(self, rows: AsyncIterator[Any]) -> None:
-        while self._wants_more():
-            try:
-                row = await rows.__anext__()
-            except StopAsyncIteration:
-                self._to_the_end = True
-                return
-            self._meet(row)
-
-    def _meet(self, row: Any) -> None:
-        position = self.position
-        try:
-            values = self._bind(row)
-        except RowError as error:
-            key = self._identities.meet_malformed(position, row)[0]
-            self.position += 1
-            if self._is_ours(key):
-                self.rows += 1
-                self._misfit(position, error)
-            return
-        key, _, finished = self._identities.meet(values)
-        self.position += 1
-        if not self._is_ours(key):
-            return
-        self.rows += 1
-        for repeat in range(self._evaluation.repeats):
-            if finished >> repeat & 1:
-                self.finished += 1
-            else:
-                self.to_run += 1
-                self.failed += (key, repeat) in self._failures
-
-    def _misfit(self, position: int, error: RowError) -> None:
-        self.malformed += 1
-        if len(self.positions) < _MOST:
-            self.positions.append(position)
-        if self.example is None:
-            self.example = f"row {position}: {error}"
-
-    def _is_ours(self, key: bytes) -> bool:
-        return self._shard is None or shard_of(key, self._shard[1]) == self._shard[0]
-
-    def _count_stale(self) -> None:
-        for each in self._stored():
-            if each.state == LIVE and self._is_ours(each.key):
-                met = self._identities.met(each.key, each.digest)
-                self.stale += not met or each.repeat >= self._evaluation.repeats
+async def _passed(rows: Rows, more: asyncio.Event) -> bool:
+    """Pass by all rows that are there; whether there are no more to wait for."""
+    more.clear()
+    try:
+        off_loop(partial(deque, rows, 0))
+    except NotYet:
+        await more.wait()
+        return False
+    return True
 
 
 # --- how long, and at what cost ---------------------------------------------------------------

@@ -26,6 +26,10 @@ _MOST = 512  # entries in one commit; so many go into a table with one statement
 _MOST_TEXT = 8 * 2**20  # characters in one commit: the first of them would wait for the last
 
 
+def nothing() -> None:
+    """What a writer may be told to do, to know that it has done everything before."""
+
+
 class Writer(Protocol):
     """
     Takes entries in order, and says when they are durable.
@@ -48,16 +52,16 @@ class Writer(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Write what was put, and end."""
+    async def close(self, last: Callable[[], object] = nothing) -> None:
+        """Write what was put, call `last` where the connection lives, whatever was, and end."""
         ...
 
-    def end(self, patience: float) -> bool:
+    def end(self, last: Callable[[], object], patience: float) -> None:
         """
-        `close` for who has no event loop any more; whether it was done within the patience.
+        `close` for who has no event loop any more.
 
         Args:
-            patience: seconds.
+            patience: seconds to wait for it. One that is stuck goes on by itself afterwards.
         """
         ...
 
@@ -79,11 +83,11 @@ class Inline:
     async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
         return function(*arguments)
 
-    async def close(self) -> None:
-        pass
+    async def close(self, last: Callable[[], object] = nothing) -> None:
+        last()
 
-    def end(self, patience: float) -> bool:
-        return True
+    def end(self, last: Callable[[], object], patience: float) -> None:
+        last()
 
 
 class Grouped:
@@ -132,18 +136,17 @@ class Grouped:
         self.put(_Call(future, function, arguments))
         return await future
 
-    async def close(self) -> None:
+    async def close(self, last: Callable[[], object] = nothing) -> None:
         if self._over:
             return
-        future: asyncio.Future[None] = self._loop.create_future()
-        self.put(_Call(future, None, ()))
+        future: asyncio.Future[object] = self._loop.create_future()
+        self.put(_Call(future, last, (), is_last=True))
         await future
 
-    def end(self, patience: float) -> bool:
+    def end(self, last: Callable[[], object], patience: float) -> None:
         self._over = True
-        self.put(_Call(self._loop.create_future(), None, ()))
+        self.put(_Call(self._loop.create_future(), last, (), is_last=True))
         self._thread.join(patience)
-        return not self._thread.is_alive()
 
     def prepared(self) -> None:
         """What is being written needs nothing more than the disk."""
@@ -191,17 +194,14 @@ class Grouped:
 
     def _answer(self, call: _Call) -> bool:
         """Do a call; False when it was the last."""
-        if call.function is None:
-            self._tell(call.settle, None, None)
-            return False
-        value, error = None, self._broken
+        value, error = None, None if call.is_last else self._broken
         if error is None:
             try:
                 value = call.function(*call.arguments)
             except BaseException as raised:
                 error = raised
         self._tell(call.settle, error, value)
-        return True
+        return not call.is_last
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -214,11 +214,16 @@ class _Call:
     """A function to be called between two commits."""
 
     def __init__(
-        self, future: asyncio.Future[Any], function: Callable[..., Any] | None, arguments: Any
+        self,
+        future: asyncio.Future[Any],
+        function: Callable[..., Any],
+        arguments: Any,
+        is_last: bool = False,
     ) -> None:
         self._future = future
         self.function = function
         self.arguments = arguments
+        self.is_last = is_last
 
     def settle(self, error: BaseException | None, value: Any) -> None:
         if self._future.done():

@@ -19,7 +19,9 @@ from typing import Any
 
 from doteval import Score
 from doteval.concurrency import SlidingWindow
-from doteval.concurrency.loop import Item, Loop
+from doteval.concurrency.loop import Loop
+from doteval.concurrency.row import Row
+from doteval.concurrency.schedule import Schedule
 from doteval.datasets import binder
 from doteval.evaluation import outcome_of, usage_of
 from doteval.keys import Identities
@@ -118,12 +120,13 @@ async def _tasks(rows: list[tuple[str, str]]) -> None:
 async def _looped(rows: list[tuple[str, str]]) -> None:
     """The loop without a dataset and without a store."""
 
-    def items() -> Iterator[Item]:
+    def items() -> Iterator[Row]:
         for row in rows:
-            yield Item(lambda row=row: judge(*row), True)  # type: ignore[misc]
+            yield Row(lambda row=row: judge(*row), True)  # type: ignore[misc]
 
-    loop = Loop(items(), SlidingWindow(_IN_FLIGHT).gate())
-    while await loop.finished():
+    schedule = Schedule(SlidingWindow(_IN_FLIGHT).gate(), asyncio.get_running_loop().time())
+    loop = Loop(items(), schedule, lambda row: None)
+    while await loop.progress():
         pass
 
 

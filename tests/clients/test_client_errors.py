@@ -12,7 +12,7 @@ import pytest
 
 from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.reading import Reading, read
-from doteval.concurrency.retry import as_policy, fitted
+from doteval.concurrency.retry import as_policy
 
 from .conftest import DROP, HANG, Answer, Endpoint, http_date
 
@@ -414,15 +414,13 @@ def test_grpc_is_read_by_the_name_of_its_code(code, expected):
 def test_tenacity_gives_up_with_the_last_error_as_its_cause():
     """A RetryError is read through to what it is about."""
     tenacity = pytest.importorskip("tenacity")
-    policy = fitted(
-        as_policy(tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(2))), asynchronous=True
-    )
+    _, wrap = as_policy(tenacity.AsyncRetrying(stop=tenacity.stop_after_attempt(2)))
 
     async def attempt() -> None:
         raise TimeoutError
 
     with pytest.raises(tenacity.RetryError) as caught:
-        asyncio.run(policy.wraps(attempt)())
+        asyncio.run(wrap(attempt)())
 
     assert read(caught.value, time.time()) == Reading(TROUBLE, None)
 
@@ -430,10 +428,16 @@ def test_tenacity_gives_up_with_the_last_error_as_its_cause():
 def test_tenacitys_two_kinds_are_told_apart():
     """Each would silently fail with the other kind of function."""
     tenacity = pytest.importorskip("tenacity")
-    waiting, calling = tenacity.AsyncRetrying(), tenacity.Retrying()
+    _, waiting = as_policy(tenacity.AsyncRetrying())
+    _, calling = as_policy(tenacity.Retrying())
 
-    assert fitted(calling, asynchronous=False) is calling
+    async def waits() -> None: ...
+
+    def calls() -> str:
+        return "called"
+
+    assert calling(calls)() == "called"
     with pytest.raises(ValueError, match=r"retries=Retrying\(\.\.\.\) does not await"):
-        fitted(calling, asynchronous=True)
+        calling(waits)
     with pytest.raises(ValueError, match=r"retries=AsyncRetrying\(\.\.\.\) awaits"):
-        fitted(waiting, asynchronous=False)
+        waiting(calls)

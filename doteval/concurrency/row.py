@@ -1,0 +1,93 @@
+"""
+One row, or one task, on its way: a single object from the dataset to the store.
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+
+class Ending(Enum):
+    """Who has cancelled an attempt that is running."""
+
+    EXPIRED = "its time was up"
+    CLOSED = "everything ends"
+
+
+class Row:
+    """
+    Attributes:
+        call: starts one attempt: returns a value or an awaitable of one.
+        inline: the call only makes an awaitable, so it may be made on the loop's thread.
+        key, digest, position, repeat: what it is known by, see `keys`; of a task nothing.
+        named: the row by column names. text: as JSON, from before the function could change it.
+        replaces: id of the stored record that the row's next one takes the place of.
+        attempts: started so far.
+        started, ended: when the last attempt began and ended; seconds on the loop's clock.
+        waited: seconds between attempts.
+        concurrency: attempts in flight when the last one began, itself included.
+        value: what the last attempt returned; meaningless while `error` is set.
+        error: what the last attempt raised.
+        token: of the last attempt, as the gate knows it.
+        tries: what the schedule remembers of attempts that failed; None: none has.
+        timer: ends the attempt that is running. ending: who has cancelled it.
+    """
+
+    __slots__ = (
+        "call",
+        "inline",
+        "key",
+        "digest",
+        "position",
+        "repeat",
+        "named",
+        "text",
+        "replaces",
+        "attempts",
+        "started",
+        "ended",
+        "waited",
+        "concurrency",
+        "value",
+        "error",
+        "token",
+        "tries",
+        "timer",
+        "ending",
+    )
+
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        inline: bool,
+        key: bytes = b"",
+        digest: bytes | None = None,
+        position: int = 0,
+        repeat: int = 0,
+        named: Mapping[str, Any] | None = None,
+        text: str = "",
+    ) -> None:
+        self.call = call
+        self.inline = inline
+        self.key = key
+        self.digest = digest
+        self.position = position
+        self.repeat = repeat
+        self.named = named
+        self.text = text
+        self.replaces: int | None = None
+        self.attempts = 0
+        self.waited = 0.0
+        self.tries: Any = None
+        self.timer: TimerHandle | None = None
+        self.ending: Ending | None = None
+        # The others are set when an attempt starts or ends.
+        self.started: float
+        self.ended: float
+        self.concurrency: int
+        self.token: int
+        self.value: Any
+        self.error: BaseException | None

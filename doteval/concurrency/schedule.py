@@ -1,0 +1,277 @@
+"""
+When attempts start, and which failed ones are worth another: all deciding, with numbers alone.
+
+    fill ──▶ start ──▶ succeeded, or failed ──▶ finished
+     ▲                            │
+     └─────── due, a heap ◀───────┘ worth another attempt
+
+It reads no clock and calls nobody's code: neither the dataset nor the function nor a listener. What
+it decides, the loop does. A row that waits for another attempt holds no slot. Whether an attempt
+may start *now* is asked of every opening: the gate's pace, a rate limit, the hold after a
+Retry-After, a backlog that must be written first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from .evidence import Outcome
+from .gates import Gate
+from .pace import Hold, RateLimit
+from .reading import Reading
+from .retry import Retry
+from .row import Row
+
+_REFUSALS = 20  # times its attempts that a row may be refused while others are served
+_OUTAGE = 3  # rows that fail in a row, without a success of any, before it is the endpoint
+_TRIED = 6  # rows that wait in an outage at least: it could also be a few bad rows in a row
+
+
+class Fetch(Enum):
+    """The next row of the source may start."""
+
+    FETCH = "fetch"
+
+
+FETCH: Final = Fetch.FETCH
+
+
+class Tries:
+    """
+    What is remembered of a row that has failed.
+
+    Attributes:
+        burned: failed attempts that count towards the policy's limit.
+        failures: failed attempts, for the backoff. failed_at: when the last of them ended.
+        refused: times that the endpoint was congested for this row alone.
+        suspect: others were served after it had failed, so its failures are its own.
+    """
+
+    __slots__ = ("burned", "failed_at", "failures", "refused", "suspect")
+
+    def __init__(self) -> None:
+        self.burned = self.failures = self.refused = 0
+        self.failed_at = 0.0
+        self.suspect = False
+
+
+class Schedule:
+    """
+    Args:
+        gate: how many attempts may be in flight.
+        now: the moment of the beginning. All moments are seconds on one clock.
+        policy: which failed attempts are worth another; None: none is.
+        pace: a rate limit that the starts count for.
+        openings: more callables `now -> moment` beside the gate's and the pace's: nothing starts
+            before the latest. `inf` means: whoever closed it says when to look again.
+        random: numbers in [0, 1) for the jitter; None: as `random.random`.
+
+    Attributes:
+        in_flight: attempts that are running.
+        exhausted: whether the source has no more rows; set by who fetches them.
+        stalled: whether patience ran out.
+        completed, failures: finished rows, and how many of them failed.
+        ended_at: when the last of them ended.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        now: float,
+        *,
+        policy: Retry | None = None,
+        pace: RateLimit | None = None,
+        openings: tuple[Callable[[float], float], ...] = (),
+        random: Callable[[], float] | None = None,
+    ) -> None:
+        self.gate = gate
+        self.policy = policy
+        self.in_flight = 0
+        self.exhausted = self.stalled = False
+        self.completed = self.failures = 0
+        self.began = self.ended_at = now
+        self._pace = pace
+        paced = () if pace is None else (pace.ready_at,)
+        self._openings = (gate.ready_at, *paced, *openings)
+        self._random = random
+        self._hold = Hold()
+        self._due: list[tuple[float, int, Row]] = []
+        self._order = itertools.count()  # of rows that are due at one moment
+        self._stopped = False  # nothing gets another attempt
+        self._last_success = now
+        self._served = now  # when the latest of the attempts that succeeded began
+        # A spell of trouble lasts until something succeeds that began after its first failure.
+        self._troubled: set[int] = set()  # rows that failed in it, and wait
+        self._given_up = 0  # rows that failed in it for good
+        self._troubled_since = math.inf  # when it began
+
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for another attempt."""
+        return len(self._due)
+
+    @property
+    def due_at(self) -> float:
+        """When the next of them is due; `inf`: none waits."""
+        return self._due[0][0] if self._due else math.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be done or waited for."""
+        return self.exhausted and not self.in_flight and not self._due
+
+    @property
+    def _outage(self) -> bool:
+        """Whether rows fail, one after the other, without a success of any."""
+        return len(self._troubled) + self._given_up >= _OUTAGE
+
+    def fill(self, now: float) -> Row | Fetch | float:
+        """
+        What to start now: due rows before new ones.
+
+        Returns:
+            a row that is due; or FETCH, where the next of the source may start; or the moment to
+            look again, `inf` where that is when an attempt has ended or an opening has opened.
+        """
+        gate, due = self.gate, self._due
+        if gate.room(self.in_flight) <= 0:
+            return math.inf
+        opens = self._hold.until
+        for opening in self._openings:
+            moment = opening(now)
+            if moment > opens:
+                opens = moment
+        if opens > now:
+            return opens
+        if due and due[0][0] <= now:
+            row = heapq.heappop(due)[2]
+            row.waited += now - row.ended
+            return row
+        enough = len(due) >= gate.limit and (len(due) >= _TRIED or not self._outage)
+        return self.due_at if self.exhausted or enough else FETCH
+
+    def start(self, row: Row, now: float) -> None:
+        """An attempt at a row starts."""
+        self.in_flight += 1
+        row.started = now
+        row.attempts += 1
+        row.concurrency = self.in_flight
+        if self._pace is not None:
+            self._pace.take(now)
+        row.token = self.gate.started(now)
+
+    def dropped(self, row: Row, now: float) -> None:
+        """The attempt was ended by us, and says nothing."""
+        self.in_flight -= 1
+        self.gate.ended(row.token, now, Outcome.IGNORED)
+
+    def succeeded(self, row: Row) -> None:
+        """The attempt returned something: the row is finished."""
+        self.in_flight -= 1
+        self._last_success = ended = row.ended
+        if row.started > self._served:
+            self._served = row.started
+        if row.started >= self._troubled_since:  # what began before says nothing of now
+            self._troubled.clear()
+            self._given_up, self._troubled_since = 0, math.inf
+        self.gate.ended(row.token, ended, Outcome.SUCCESS)
+        self.completed += 1
+        self.ended_at = ended
+
+    def failed(self, row: Row, reading: Reading, now: float) -> bool:
+        """
+        The attempt raised what reads so.
+
+        Returns:
+            whether the row is tried again, when it is due; else it is finished.
+        """
+        self.in_flight -= 1
+        binding = self.gate.ended(row.token, row.ended, reading.outcome, reading.retry_after)
+        wait = self._wait(row, reading, binding, now)
+        if wait is None:
+            self._finish(row)
+            return False
+        heapq.heappush(self._due, (now + wait, next(self._order), row))
+        return True
+
+    def stop(self) -> list[Row]:
+        """Nothing starts from now on; returns the rows that wait, which nobody tries again."""
+        self.exhausted = self._stopped = True
+        left = [row for _, _, row in self._due]
+        self._due.clear()
+        return left
+
+    def stall(self) -> list[Row]:
+        """Patience is over: the rows that wait are finished with the errors that they have."""
+        left = self.stop()
+        for row in left:
+            self._finish(row)
+        return left
+
+    def _finish(self, row: Row) -> None:
+        self.completed += 1
+        self.failures += 1
+        self.ended_at = row.ended
+
+    def _wait(self, row: Row, reading: Reading, binding: bool, now: float) -> float | None:
+        """Seconds before the row is due again; None: it has had its chances."""
+        policy = self.policy
+        if self._stopped or policy is None or not policy.retryable(reading):
+            return None
+        tries: Tries = row.tries or Tries()
+        row.tries = tries
+        if reading.again:  # at once, for nobody has to recover
+            tries.burned += 1
+            return 0.0 if tries.burned < policy.attempts else None
+        if not self._worth_another(row, tries, policy, reading.outcome is Outcome.TROUBLE):
+            return None
+        if now - self._last_success >= policy.patience:
+            self.stalled = True
+            return None
+        if self._random is None:
+            from random import Random  # for those who fail; it takes a while to load
+
+            self._random = Random().random  # whoever seeds the module's keeps its numbers
+        wait = policy.delay(tries.failures, self._random)
+        if reading.retry_after is None:
+            return wait
+        asked = min(reading.retry_after, policy.patience)  # a day's pause is no reason to hang
+        if binding:
+            self._hold.extend(now, asked)
+        return max(wait, asked)
+
+    def _worth_another(self, row: Row, tries: Tries, policy: Retry, troubled: bool) -> bool:
+        """Whether the failure was the endpoint's, or the row has attempts left."""
+        # In trouble an answer to what began before may be the last that an outage let through; but
+        # where no row is left to be tried, nothing better will be known.
+        served = self._served if troubled and not self.exhausted else self._last_success
+        if tries.failures and served > tries.failed_at:
+            tries.suspect = True
+        tries.failures += 1
+        tries.failed_at = row.ended
+        if troubled:
+            # An outage is no row's fault. A row that fails while others get through is.
+            self._troubled.add(id(row))
+            self._troubled_since = min(self._troubled_since, row.ended)
+            if not self._outage or tries.suspect:
+                tries.burned += 1
+        elif tries.suspect:  # the endpoint refuses this row while it serves the others
+            tries.refused += 1
+            if tries.refused >= _REFUSALS * policy.attempts:
+                return False
+        if tries.burned >= policy.attempts:
+            self._troubled.discard(id(row))
+            self._given_up += not tries.suspect
+            return False
+        return True
+
+    def __repr__(self) -> str:
+        return (
+            f"Schedule({self.in_flight} in flight of {self.gate.limit}, {self.waiting} waiting, "
+            f"{self.completed} finished, {self.failures} of them failed)"
+        )

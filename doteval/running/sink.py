@@ -1,0 +1,254 @@
+"""
+What becomes of rows that have finished: judged, handed to the writer, counted, and told.
+
+    row ──finished▶ entry ──put▶ Writer ──durable▶ counts, budget ──▶ listeners
+
+A record counts once it is durable: until then no figure, listener or summary knows it. What has
+returned and is not yet durable is the backlog; it is bounded, and nothing new starts while it
+is too large or too old.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..budget import Budget
+from ..concurrency.reading import Reading
+from ..concurrency.row import Row
+from ..errors import ResultError
+from ..evaluation import Evaluation, altered, failure_of, outcome_of
+from ..records import NO_USAGE, Attempt, Failure, Record, Usage
+from ..redaction import safe_without
+from ..statistics.intervals import as_float
+from ..storage import Writer
+from ..storage.encoding import Entry, encode
+from ..usage import read_usage
+
+_FEW = 20  # rows with scores before a figure that none of them told is missed
+_BACKLOG = 1_000  # rows that may have returned without being durable
+_OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
+
+
+class Channel:
+    """
+    The one way to whoever listens: what one of them raises ends the run and comes out of it, and
+    nobody is called again.
+
+    Args:
+        fail: ends the run with an error.
+    """
+
+    def __init__(self, fail: Callable[[BaseException], object]) -> None:
+        self._fail = fail
+        self._raised = False
+
+    def tell(self, listener: Callable[[Any], object], news: Any) -> None:
+        if self._raised:
+            return
+        try:
+            listener(news)
+        except BaseException as error:
+            self._raised = True
+            if isinstance(error, StopIteration):  # which can not come out of a coroutine
+                cause, error = error, RuntimeError(f"a listener raised StopIteration: {error}")
+                error.__cause__ = cause
+            self._fail(error)
+
+
+class Sink:
+    """
+    Args:
+        evaluation: whose rows these are.
+        budget: what the run may use up; None: anything.
+        on_record: called with each Record once it is durable; None: nobody listens.
+        channel: leads there.
+        notes: sentences for whoever reads the result; some are added.
+        secrets: values that must not be stored, see `redaction.secrets_of`.
+
+    Attributes:
+        done: records that are durable. errors: failures among them by type.
+        first_error: the exception behind the first failure.
+        means: by score, how many there are and their sum.
+        durable_at: when records were last made durable.
+    """
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        budget: Budget | None,
+        on_record: Callable[[Record], object] | None,
+        channel: Channel,
+        notes: list[str],
+        secrets: tuple[str, ...],
+    ) -> None:
+        self.done = 0
+        self.errors: dict[str, int] = {}
+        self.first_error: BaseException | None = None
+        self.means: dict[str, list[float]] = {}
+        self.durable_at = 0.0
+        self._evaluation = evaluation
+        self._pace = evaluation.rate_limit
+        self._budget = budget
+        self._on_record = on_record
+        self._channel = channel
+        self._notes = notes
+        self._secrets = secrets
+        self._unwritten: deque[float] = deque()  # when each of the backlog returned
+        self._tokens = self._cost = 0.0
+        self._seen: set[str] = set()  # which figures any usage had
+        self._usage_told = False
+
+    def begin(self, writer: Writer, now: Callable[[], float], epoch: float) -> None:
+        """
+        Args:
+            now: the clock of the run. epoch: turns its moments into Unix seconds.
+        """
+        self._writer, self._now, self._epoch = writer, now, epoch
+        self.durable_at = now()
+
+    # ------------------------------------------------------------------------ in
+
+    def finished(self, row: Row) -> None:
+        """A row has its outcome: hand it to the writer."""
+        usage = NO_USAGE
+        try:
+            if row.error is not None:
+                outcome: Any = failure_of(row.error, self._secrets)
+            else:
+                outcome = outcome_of(row.value, self._evaluation.__name__, self._secrets)
+            result = outcome.result if isinstance(outcome, Failure) else outcome
+            if result is not None and result.usage is not None:
+                usage, problem = read_usage(result.usage)
+                if problem:
+                    self._tell_usage(problem)
+        except Exception as raised:  # what a row returns is theirs, and so is what that raises
+            error = raised if isinstance(raised, ResultError) else self._unstorable(row, raised)
+            row.error = error
+            outcome = failure_of(error, self._secrets)
+            if getattr(row.value, "scores", None) is not None:  # keep prompt and answer
+                kept = altered(row.value, error=outcome.message)
+                outcome = Failure(outcome.type, outcome.message, "", kept)
+        if self.first_error is None and row.error is not None:
+            self.first_error = row.error
+        entry = self._entry(row, outcome, usage)
+        if usage is not NO_USAGE:
+            self._charge(usage)
+        if self._pace is not None:
+            spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+            self._pace.spent(spent, self._now())
+        self._unwritten.append(row.ended)
+        self._writer.put(entry)
+
+    def _entry(self, row: Row, outcome: Any, usage: Usage) -> Entry:
+        record = Record(
+            row.key, row.position, row.repeat, row.named or {}, outcome, row.attempts,
+            self._epoch + row.started, row.ended - row.started, row.waited, row.concurrency,
+        )  # fmt: skip
+        try:
+            return encode(record, row.text, row.digest, usage, row.replaces)
+        except Exception as error:  # something in the Result raised while it was written down
+            row.error = problem = self._unstorable(row, error)
+            record = record._replace(outcome=failure_of(problem, self._secrets))
+            return encode(record, row.text, row.digest, usage, row.replaces)
+
+    def failed(self, row: Row, reading: Reading, final: bool) -> None:
+        """Every failed attempt stands in the ledger."""
+        assert row.error is not None
+        failure = failure_of(row.error, self._secrets)
+        attempt = Attempt(
+            row.key, row.repeat, row.attempts, self._epoch + row.started,
+            row.ended - row.started, reading.outcome.name.lower(), failure.type,
+            failure.message[:500],
+        )  # fmt: skip
+        self._unwritten.append(row.ended)
+        self._writer.put(attempt)
+
+    def _charge(self, usage: Usage) -> None:
+        self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        self._cost += usage.cost or 0.0
+        if usage.input_tokens is not None or usage.output_tokens is not None:
+            self._seen.add("tokens")
+        if usage.cost is not None:
+            self._seen.add("cost")
+
+    def _tell_usage(self, problem: str) -> None:
+        """Usage that can not be read fails no row; it is told once."""
+        if not self._usage_told:
+            self._usage_told = True
+            self._notes.append(safe_without(self._secrets, problem, 300))
+
+    def _unstorable(self, row: Row, error: Exception) -> ResultError:
+        return ResultError(
+            f"the result of row {row.position} can not be stored: "
+            f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
+        )
+
+    def backlog(self, now: float) -> float:
+        """An opening of the loop: closed while too much is waiting for the disk."""
+        waiting = self._unwritten
+        if waiting and (
+            len(waiting) >= _BACKLOG or now - waiting[0] > _OLDEST or self._writer.preparing
+        ):
+            return math.inf
+        return now
+
+    # ----------------------------------------------------------------------- out
+
+    def durable(self, entries: list[Entry | Attempt]) -> None:
+        """These are on the disk: now they count."""
+        unwritten, means = self._unwritten, self.means
+        for entry in entries:
+            unwritten.popleft()
+            if isinstance(entry, Attempt):
+                continue
+            record = entry.record
+            self.done += 1
+            outcome = record.outcome
+            if isinstance(outcome, Failure):
+                self.errors[outcome.type] = self.errors.get(outcome.type, 0) + 1
+            for score in entry.scores:
+                mean = means.get(score.name)
+                if mean is None:
+                    mean = means[score.name] = [0, 0.0]
+                mean[0] += 1
+                try:
+                    mean[1] += score.value
+                except OverflowError:
+                    mean[1] += as_float(score.value)
+            if self._on_record is not None:
+                self._channel.tell(self._on_record, record)
+        self.durable_at = self._now()
+
+    def enough(self, elapsed: float) -> str | None:
+        """
+        Why nothing new should start; None: the budget lasts.
+
+        Args:
+            elapsed: seconds since the run began.
+        """
+        failed = sum(self.errors.values())
+        if self._budget is not None:
+            spent = self._budget.spent(elapsed, self._tokens, self._cost, failed, self.done)
+            if spent is not None:
+                return spent
+        return self._blind(self.done - failed)
+
+    def _blind(self, scored: int) -> str | None:
+        """Which limit can never bind because no row tells what it limits, once some have scores."""
+        if scored < _FEW:
+            return None
+        limits = [
+            ("budget of tokens", "tokens", self._budget and self._budget.tokens),
+            ("budget of cost", "cost", self._budget and self._budget.cost),
+            ("rate limit of tokens", "tokens", self._pace and self._pace.tokens),
+        ]
+        for what, figure, limit in limits:
+            if limit is not None and figure not in self._seen:
+                return (
+                    f"there is a {what}, and none of the first {scored} rows told any {figure}; "
+                    "return Result(usage=…), or leave the limit out"
+                )
+        return None
