@@ -409,7 +409,7 @@ def test_there_is_nothing_to_prune(folder, capsys):
     ("text", "shown"), [(12, "12 bytes"), (1500, "1.5 KB"), (2.2e9, "2.2 GB"), (5e12, "5,000 GB")]
 )
 def test_sizes_are_short(text, shown):
-    from doteval.commands.keeping import _bytes
+    from doteval.cli.prune import _bytes
 
     assert _bytes(text) == shown
 

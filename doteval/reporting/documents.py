@@ -8,17 +8,20 @@ takes JSON Lines, which `storage.exchange` writes.
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import chain
+from json import JSONEncoder
 from typing import Any
 
 from .. import text
 from ..records import NO_USAGE, Failure, Record, Result, Score, Usage
 from ..storage import Store
+from ..views.json import json_pieces as pieces_of
+from ..views.json import together
 from .compared import code
 from .details import WRONG, as_text, record_dict, row_label, verdict
 from .figures import KEPT
@@ -26,7 +29,6 @@ from .summary import Summary, summarise
 from .tables import Terminal
 from .views import estimate_figure, interval, plural, short_name
 
-_TOGETHER = 200  # records in a piece
 _PLAIN = Terminal()
 
 
@@ -73,16 +75,13 @@ def csv_pieces(store: Store, experiment: str) -> Iterator[str]:
         dict.fromkeys(name for each in evaluations for name in store.tally(experiment, each).scores)
     )
     names = (*_FIRST, *(f"score.{name}" for name in scores), *(f"row.{name}" for name in columns))
-    gathered = [",".join(map(_cell, (*names, *_LAST)))]
+    yield ",".join(map(_cell, (*names, *_LAST))) + "\n"
     for evaluation in evaluations:
         called = _cell(evaluation)
-        for record in store.records(experiment, evaluation):
-            gathered.append(_csv_line(record, called, scores, columns))
-            if len(gathered) >= _TOGETHER:
-                yield "\n".join(gathered) + "\n"
-                gathered = []
-    if gathered:
-        yield "\n".join(gathered) + "\n"
+        yield from together(
+            _csv_line(record, called, scores, columns)
+            for record in store.records(experiment, evaluation)
+        )
 
 
 def _row_columns(store: Store, experiment: str, evaluations: Sequence[str]) -> list[str]:
@@ -123,10 +122,10 @@ def _csv_line(
     cells += [record.attempts, record.started, record.duration, record.waited, record.concurrency]
     cells += [usage.input_tokens, usage.output_tokens, usage.cost, row or None]
     head = f"{evaluation},{record.position},{record.repeat},{_VERDICTS[verdict(record)]},"
-    return head + ",".join(map(_cell, cells))
+    return head + ",".join(map(_cell, cells)) + "\n"
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode = JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def _cell(value: Any) -> str:
@@ -154,48 +153,41 @@ def json_pieces(store: Store, experiment: str) -> Iterator[str]:
     """
     One document, `{"experiment", "runs", "evaluations"}`, as `show --json --full` prints it.
 
-    Each evaluation is its summary with its live records. Figures are not rounded; NaN and the
-    infinities, which JSON does not know, are null.
+    Each evaluation is its summary with its live records.
 
     Raises:
         NotFound: there is no such experiment.
     """
-    evaluations = store.evaluations(experiment)
-    runs = [asdict(run) for run in store.runs(experiment)]
-    yield f'{{"experiment": {_json(experiment)},\n"runs": {_json(runs)},\n"evaluations": ['
-    for at, evaluation in enumerate(evaluations):
-        summary = _json(summarise(store, experiment, evaluation).to_dict())
-        yield f'{"," if at else ""}\n{summary[:-1]}, "records": ['
-        between = "\n"
-        gathered = []
-        for record in store.records(experiment, evaluation):
-            gathered.append(_json(record_dict(record)))
-            if len(gathered) >= _TOGETHER:
-                yield between + ",\n".join(gathered)
-                between, gathered = ",\n", []
-        if gathered:
-            yield between + ",\n".join(gathered)
-        yield "]}"
-    yield "]}\n"
+    names, read = store.evaluations(experiment), partial(store.records, experiment)
+    yield from pieces_of(document(store, experiment, names, read))
 
 
-def _json(value: Any) -> str:
-    try:
-        told = json.dumps(value, default=str, allow_nan=False)
-    except ValueError:  # rare, so only then it is copied
-        told = json.dumps(_finite(value), default=str, allow_nan=False)
-    told = text.safe_json(told)
-    return told.replace("\x7f", "\\u007f")  # the one control character that json leaves alone
+def document(
+    store: Store,
+    experiment: str,
+    evaluations: Sequence[str],
+    read: Callable[[str], Iterator[Record]] | None = None,
+) -> dict[str, Any]:
+    """
+    An experiment as plain data.
 
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
+    Args:
+        evaluations: of it, those to tell of.
+        read: the records of an evaluation; then each evaluation has some, which are read as the
+            document is written. None: there are summaries alone.
+    """
+    runs = [asdict(run) for run in store.runs(experiment) if run.evaluation in evaluations]
+    told: Iterable[dict[str, Any]] = (
+        summarise(store, experiment, name).to_dict() for name in evaluations
+    )
+    if read is None:
+        told = list(told)
+    else:
+        told = (
+            {**each, "records": map(record_dict, read(name))}
+            for name, each in zip(evaluations, told, strict=True)
+        )
+    return {"experiment": experiment, "runs": runs, "evaluations": told}
 
 
 # --- JUnit ------------------------------------------------------------------------------------
@@ -226,13 +218,9 @@ def junit_pieces(store: Store, experiment: str) -> Iterator[str]:
             f'time="{sum(run.duration for run in runs):.3f}"{_timestamp(tally.began)}>\n'
         )
         classname, name = _test_names(evaluation)
-        gathered = []
-        for record in store.records(experiment, evaluation):
-            gathered.append(_case(record, classname, name))
-            if len(gathered) >= _TOGETHER:
-                yield "".join(gathered)
-                gathered = []
-        yield "".join(gathered) + "</testsuite>\n"
+        records = store.records(experiment, evaluation)
+        yield from together(_case(record, classname, name) for record in records)
+        yield "</testsuite>\n"
     yield "</testsuites>\n"
 
 

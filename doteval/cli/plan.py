@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .call import FAILED, OK, Call, as_json
+from .call import FAILED, OK, Answer, Call
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
@@ -26,12 +26,11 @@ def planned(
     place: Place,
     chosen: Sequence[tuple[Named, Evaluation]],
     params: Mapping[str, Any],
-) -> int:
+) -> Answer:
     """
-    Plan a run of evaluations, given with their names in the store, with these parameters, and tell.
+    Plan a run of evaluations, given with their names in the store, with these parameters.
 
-    Returns:
-        the exit code: 1 where the run would surely fail, else 0.
+    The exit code of the answer is 1 where the run would surely fail, else 0.
     """
     from ..running.drive import drive
     from ..running.plan import plan
@@ -56,15 +55,15 @@ def planned(
         )
         for name, evaluation in chosen
     ]
-    if options.json:
-        told = [each.to_dict() for each in plans]
-        call.say(as_json({"experiment": options.experiment, "store": str(place), "plans": told}))
-    else:
-        call.say(_head(call, place, plans))
-        for each in plans:
-            call.say("")
-            call.show(_lines(call, each))
-    return FAILED if any(_would_fail(call, each) for each in plans) else OK
+    data = {
+        "experiment": options.experiment,
+        "store": str(place),
+        "plans": [each.to_dict() for each in plans],
+    }
+    lines = [_head(call, place, plans)]
+    for each in plans:
+        lines += ["", *_lines(call, each)]
+    return Answer(lines, FAILED if any(_would_fail(call, each) for each in plans) else OK, data)
 
 
 def _would_fail(call: Call, plan: Plan) -> bool:
