@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import doteval
+from doteval.storage import open_store
+from tests.stocked import right, stock
 
 PACKAGE = Path(doteval.__file__).parent
 
@@ -94,7 +96,11 @@ budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
 
-reporting.tables         # a terminal: widths, colours
+views.json               # plain data as JSON; this room and the next three stand below no data
+views.terminal           # widths, colours, lines that flow
+views.figures            # values, intervals, changes, as people read them
+views.table              # columns and rows, for a terminal, Markdown, CSV and a notebook
+
 reporting.progress
 reporting.figures        # figures that a run has kept
 reporting.summary        # records to numbers
@@ -125,19 +131,6 @@ running.plan             # what it would do
 running                  # the face
 runner                   # run and run_async
 
-commands.call            # what a command is, and one use of it
-commands.reading
-commands.changing
-commands.mending         # the doctor
-commands.listing         # what there is to use
-commands.keeping         # stores: merging and pruning
-commands.planning        # what a run would do, shown
-commands.running
-commands.output          # a document to a file, whole or not at all
-commands.sharing
-commands.judging         # comparing and gates: what scripts read the exit code of
-commands                 # the face: the table of commands
-
 pytest_plugin.options    # what pytest's command line asks for
 pytest_plugin.loop       # the event loop of evaluations and their async fixtures
 pytest_plugin.terminal   # progress on pytest's terminal, and the section at the end
@@ -146,7 +139,32 @@ pytest_plugin            # the hooks; the wing is the only one that imports pyte
 
 testing                  # the checks for authors of stores
 
-__init__ cli __main__
+__init__                 # the lazy face
+
+cli.output               # a document to a file, whole or not at all
+cli.call                 # what a command is, one use of it, and its answer
+cli.parser               # what was typed
+cli.watch                # drawing again and again
+cli.list                 # from here on a room a command, named as it is typed
+cli.show
+cli.compare
+cli.gate
+cli.report
+cli.export
+cli.import
+cli.plan                 # of run: what it would do, shown
+cli.run
+cli.merge
+cli.delete
+cli.rename
+cli.prune
+cli.datasets
+cli.plugins
+cli.doctor
+cli.program              # main
+cli                      # the face
+
+__main__
 """
 ROOMS = [room for line in ORDER.splitlines() for room in line.partition("#")[0].split()]
 
@@ -245,7 +263,7 @@ def test_what_is_optional_is_imported_inside_functions(name: str) -> None:
     assert not top & OPTIONAL[name]
 
 
-@pytest.mark.parametrize("wing", ["concurrency", "storage", "reporting", "commands"])
+@pytest.mark.parametrize("wing", ["concurrency", "storage", "cli"])
 def test_a_wings_init_is_a_face_and_nothing_else(wing: str) -> None:
     """It has a docstring, imports and `__all__`."""
     tree = ast.parse(MODULES[wing].read_text(encoding="utf-8"))
@@ -270,7 +288,7 @@ def test_nothing_prints_but_the_doors() -> None:
         and node.func.id == "print"
     }
 
-    assert callers <= {"cli"}
+    assert not callers
 
 
 # ----------------------------------------------------------------- what is loaded when
@@ -332,3 +350,21 @@ def test_a_session_without_evaluations_loads_no_loop_and_no_database(tmp_path: P
         "doteval.pytest_plugin.options",
     }
     assert not {"asyncio", "sqlite3"} & idle
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["list", "show a", "gate a errors==0", "compare a b", "delete a --yes"],
+)
+def test_who_looks_at_a_store_loads_no_loop(command: str, tmp_path: Path) -> None:
+    """Commands that run nothing load neither asyncio nor ssl, nor another command."""
+    store = open_store(tmp_path / "x.db")
+    for experiment in ("a", "b"):
+        stock(store, experiment, [right(0)])
+    store.close()
+    words = [*command.split(), "--storage", "x.db"]
+
+    held = loaded(f"from doteval.cli import main\nassert main({words}) in (0, 3)", cwd=tmp_path)
+
+    assert f"doteval.cli.{words[0]}" in held
+    assert not {"asyncio", "ssl", "doteval.cli.run", "doteval.running", "importlib.metadata"} & held

@@ -17,13 +17,12 @@ from typing import Any
 import pytest
 
 import doteval
-from doteval.cli import main, parsed
-from doteval.commands import COMMANDS, Call
-from doteval.commands.call import program
-from doteval.commands.reading import height, watch
+from doteval.cli import NAMES, Call, Command, main, named, parsed
+from doteval.cli.call import Answer, program
+from doteval.cli.watch import height, watch
 from doteval.records import Run
-from doteval.reporting.tables import Terminal
 from doteval.storage import open_store
+from doteval.views.terminal import Terminal
 
 EVALUATIONS = """
 import asyncio
@@ -110,7 +109,7 @@ def test_no_command_prints_the_help_and_is_bad_usage(folder, capsys):
 
     assert code == 2
     assert out == ""
-    assert all(name in err for name in COMMANDS)
+    assert all(name in err for name in NAMES)
 
 
 def test_version(folder, capsys):
@@ -118,7 +117,7 @@ def test_version(folder, capsys):
     assert answered(capsys, "--version") == f"doteval {doteval.__version__}\n"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_a_help_with_an_example(folder, capsys, name):
     """The help of a command shows how it is typed."""
     shown = answered(capsys, name, "--help")
@@ -138,7 +137,8 @@ def words_of(name: str) -> tuple[list[str], list[list[str]]]:
     """Words for each positional argument of a command, of "+" and "*" three; and its options."""
     words: list[str] = []
     options = [["--storage", "s.db"], ["--color", "never"]]
-    for names, settings in COMMANDS[name].options:
+    options += [[f"--{form}"] for form in named(name).forms[:1]]  # of several one may be said
+    for names, settings in named(name).options:
         if not names[0].startswith("-"):
             words += [
                 f"{names[0]}{n}" for n in range(3 if settings.get("nargs", "?") in "+*" else 1)
@@ -150,7 +150,7 @@ def words_of(name: str) -> tuple[list[str], list[list[str]]]:
     return words, options
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_option_may_stand_anywhere_among_the_arguments(name):
     """Of every command each option, and each two of them, between any two of its arguments."""
     words, options = words_of(name)
@@ -199,7 +199,7 @@ def test_what_nobody_asked_for_is_bad_usage(folder, capsys, arguments, error):
 @pytest.mark.parametrize("value", ["", "-1", "x", "nan", "9" * 5000, "9" * 400 + "d", "\u0663"])
 def test_no_value_of_an_option_shows_a_private_name(value):
     """Of every option that is read, a wrong value is told with what was expected."""
-    for command in COMMANDS.values():
+    for command in map(named, NAMES):
         for _, settings in command.options:
             if "type" in settings:
                 with suppress(ArgumentTypeError):  # of any other error argparse names the function
@@ -239,11 +239,11 @@ def test_the_reference_lists_every_command():
     }
     listed = re.findall(r"^\| \[`([a-z]+)`\]\(#([a-z0-9-]+)\) \|", text, re.MULTILINE)
 
-    assert [name for name, _ in listed] == list(COMMANDS)
+    assert [name for name, _ in listed] == list(NAMES)
     assert {anchor for _, anchor in listed} == anchors
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_and_option_is_documented(name):
     """The reference has a heading for each command and a line for each of its options."""
     page = Path(doteval.__file__).parent.parent / "docs" / "reference" / "cli.md"
@@ -252,7 +252,9 @@ def test_every_command_and_option_is_documented(name):
     )
 
     assert section
-    for names, settings in COMMANDS[name].options:
+    for form in named(name).forms:
+        assert f"`--{form}" in section
+    for names, settings in named(name).options:
         shown = settings.get("metavar", "") if not names[0].startswith("-") else names[0]
         assert f"`{shown}" in section
 
@@ -302,10 +304,10 @@ def test_storage_stands_before_or_after_the_command(folder, capsys):
 def test_a_bug_is_shown_as_python_shows_it_and_is_no_verdict(folder, capsys, monkeypatch):
     """Only errors on purpose become one line; Python's own exit code would say "regression"."""
 
-    def broken(call: object) -> int:
+    def broken(call: object) -> Answer:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(COMMANDS, "list", doteval.commands.Command("list", "x", "", (), broken))
+    monkeypatch.setattr("doteval.cli.list.run", Command("list", "x", "", (), (), broken))
     code, out, err = said(capsys, "list")
 
     assert (code, out) == (70, "")
@@ -747,7 +749,7 @@ def test_forty_columns_are_enough(stored, capsys, monkeypatch):
         ["compare", "first", "second"], ["show", "first"], ["list"], ["plugins"],
     ):  # fmt: skip
         with redirect_stdout(Tty()) as out:
-            main([*arguments, *["--no-pager"] * (arguments[0] in ("show", "list"))])
+            main(arguments)
         for line in out.getvalue().splitlines():
             assert len(line) <= 40 or len(line.split()) <= 2  # a label and a word
         if arguments[0] == "compare":
@@ -755,7 +757,7 @@ def test_forty_columns_are_enough(stored, capsys, monkeypatch):
             assert "no loss seen" in out.getvalue()
 
 
-# ------------------------------------------------------------------ watching and paging
+# ------------------------------------------------------------------ watching
 
 
 @pytest.fixture
@@ -764,7 +766,6 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Tty:
     out = Tty()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.delenv("PAGER", raising=False)
     return out
 
 
@@ -779,9 +780,8 @@ def watched(out: Tty, *frames: list[str], pauses: Any = None) -> int:
     coming = list(frames)
     now = 0.0
 
-    def frame(call: Call) -> bool:
-        call.say(*coming[0])
-        return len(coming) > 1 and bool(coming.pop(0))
+    def frame(call: Call) -> tuple[Answer, bool]:
+        return Answer(coming[0]), len(coming) > 1 and bool(coming.pop(0))
 
     def pause(seconds: float) -> None:
         nonlocal now
@@ -790,7 +790,7 @@ def watched(out: Tty, *frames: list[str], pauses: Any = None) -> int:
             pauses(seconds)
 
     call = Call(Namespace(color="auto"), out, out, Terminal(width=80, live=True))
-    return watch(call, frame, pause, lambda: now)
+    return watch(call, frame, pause, lambda: now).code
 
 
 def test_a_frame_is_drawn_over_the_one_before(screen):
@@ -811,9 +811,8 @@ def test_a_pause_between_two_evaluations_does_not_end_the_watching(screen):
     running = [True, *[False] * 9, True, *[False] * 10]
     now = 0.0
 
-    def frame(call: Call) -> bool:
-        call.say(f"{len(running)} left")
-        return running.pop(0)
+    def frame(call: Call) -> tuple[Answer, bool]:
+        return Answer([f"{len(running)} left"]), running.pop(0)
 
     def pause(seconds: float) -> None:
         nonlocal now
@@ -821,7 +820,7 @@ def test_a_pause_between_two_evaluations_does_not_end_the_watching(screen):
 
     call = Call(Namespace(color="auto"), screen, screen, Terminal(width=80, live=True))
 
-    assert watch(call, frame, pause, lambda: now) == 0
+    assert watch(call, frame, pause, lambda: now).code == 0
     assert running == []
 
 
@@ -901,16 +900,16 @@ def test_a_run_in_another_terminal_is_watched_to_its_end(folder, screen, capsys)
     )
     drawn: list[str] = []
 
-    def frame(call: Call) -> bool:
-        running = COMMANDS["list"].run(Call(call.options, call.out, call.err, call.terminal)) == 0
-        drawn.append(call.out.getvalue())  # type: ignore[attr-defined]
+    def frame(call: Call) -> tuple[Answer, bool]:
+        answer = named("list").run(call)
+        drawn.append("\n".join(answer.lines))
         if "running" in drawn[-1]:
             (folder / "go").touch()
-        return running and "complete" not in drawn[-1]
+        return answer, "complete" not in drawn[-1]
 
-    options = Namespace(color="auto", watch=False, json=False, storage=None, no_pager=True)
+    options = Namespace(color="auto", watch=False, form=None, storage=None)
     call = Call(options, screen, screen, Terminal(width=80, live=True))
-    code = watch(call, frame, lambda seconds: None, lambda: float(len(drawn)))
+    code = watch(call, frame, lambda seconds: None, lambda: float(len(drawn))).code
 
     assert code == 0
     assert other.wait(60) == 0
@@ -933,90 +932,6 @@ def test_what_can_not_be_watched(stored, capsys, arguments, message):
 
     assert (code, out) == (2, "")
     assert message in err
-
-
-PAGERS = {
-    "patient": "import sys; open('paged', 'w').write(sys.stdin.read())",
-    "hasty": "import sys; open('paged', 'w').write(sys.stdin.readline())",
-    "interrupted": "import os, sys\ntext = sys.stdin.read()\nos.kill(os.getppid(), 2)\n"
-    "open('paged', 'w').write(text)",
-}
-
-
-@pytest.fixture
-def pager(stored: Path, screen: Tty, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that makes one of PAGERS the reader's choice."""
-
-    def choose(name: str) -> None:
-        (stored / "pager.py").write_text(PAGERS[name], encoding="utf-8")
-        monkeypatch.setenv("PAGER", f"{sys.executable} pager.py")
-
-    return choose
-
-
-def test_long_output_goes_through_the_pager(stored, screen, pager):
-    """All of it, and nothing to the terminal itself."""
-    pager("patient")
-    at(screen, "show", "first", "--full", "--no-pager")
-    whole = screen.getvalue()
-
-    assert at(screen, "show", "first", "--full") == 0
-    assert screen.getvalue() == whole
-    assert (stored / "paged").read_text(encoding="utf-8") == whole
-
-
-def test_short_output_goes_to_the_terminal(stored, screen, pager):
-    """Nobody wants to leave a pager for ten lines."""
-    pager("patient")
-
-    assert at(screen, "list") == 0
-    assert "complete" in screen.getvalue()
-    assert not (stored / "paged").exists()
-
-
-def test_whoever_leaves_the_pager_has_seen_enough(stored, screen, pager):
-    """A pager that ends early is no error, however much there is to come."""
-    pager("hasty")
-    text = "x" * 400_000  # more than a pipe holds
-    (stored / "eval_big.py").write_text(
-        "from doteval import Result, Score, foreach\n"
-        f"@foreach('n', range(30))\ndef eval_big(n):\n    return Result(Score('s', 1), "
-        f"prompt='{text}')\n",
-        encoding="utf-8",
-    )
-    main(["run", "eval_big.py", "--experiment", "big", "-qq"])
-
-    assert at(screen, "show", "big", "--full") == 0
-    assert (stored / "paged").read_text(encoding="utf-8") == "eval_big\n"
-
-
-def test_ctrl_c_in_a_pager_is_the_pagers(stored, screen, pager):
-    """It ends a search in it, and not the reading."""
-    pager("interrupted")
-
-    assert at(screen, "show", "first", "--full") == 0
-    assert "row 11" in (stored / "paged").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("chosen", ["", "cat", "no-such-pager-anywhere"])
-def test_without_a_pager_nothing_is_paged(stored, screen, monkeypatch, chosen):
-    """Empty, `cat`, or one that is not there."""
-    monkeypatch.setenv("PAGER", chosen)
-
-    assert at(screen, "show", "first", "--full") == 0
-    assert "row 11" in screen.getvalue()
-
-
-def test_less_is_the_pager_where_none_is_chosen(stored, screen, monkeypatch):
-    """As far as there is one."""
-    (stored / "less").write_text("#!/bin/sh\ncat > paged\necho $LESS > flags\n")
-    (stored / "less").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{stored}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.delenv("LESS", raising=False)
-
-    assert at(screen, "show", "first", "--full") == 0
-    assert "row 11" in (stored / "paged").read_text(encoding="utf-8")
-    assert (stored / "flags").read_text(encoding="utf-8") == "FRX\n"
 
 
 def test_a_terminal_may_not_know_its_height():
@@ -1473,3 +1388,39 @@ def test_a_crashed_run_is_shown_as_interrupted(folder, capsys):
     assert listed["scored"] == 8
     assert 0 < listed["duration"] < 60  # from its start to the end of its last record
     assert "last run interrupted\n" in answered(capsys, "show", "k", "--concurrency")
+
+
+# ------------------------------------------------------------------ tables in other forms
+
+
+@pytest.mark.parametrize(
+    ("arguments", "markdown", "csv"),
+    [
+        (["list"], "| `first` | complete | 2 |", "first,complete,2,"),
+        (
+            ["show", "first"],
+            "| `eval_flaky` | complete |",
+            "eval_flaky,complete,12,2,exact,1.0,",
+        ),
+        (["gate", "first", "missing == 0"], "| pass | `missing == 0` |", "pass,missing == 0,"),
+        (["compare", "first", "second"], "| `exact` | `accuracy` | 100% |", "exact,accuracy,1.0,"),
+        (["compare", "first", "second", "third"], "| `accuracy` | 1-3 |", ",accuracy,1-3,first,"),
+        (["plugins"], "| metric | `std` |", "metric,std,"),
+        (["datasets"], "| dataset | splits |", "dataset,splits,"),
+    ],
+)
+def test_a_table_can_be_had_as_markdown_and_csv(stored, capsys, arguments, markdown, csv):
+    """The same rows, for a pull request and a spreadsheet."""
+    for name in ("second", "third") if arguments[0] == "compare" else ():
+        main(["run", "eval_x.py", "--experiment", name, "-qq"])
+
+    assert markdown in said(capsys, *arguments, "--markdown")[1]
+    assert csv in said(capsys, *arguments, "--csv")[1]
+
+
+def test_records_are_no_table(stored, capsys):
+    """What has no such form is bad usage."""
+    code, out, err = said(capsys, "show", "first", "--full", "--csv")
+
+    assert (code, out) == (2, "")
+    assert "--csv is for tables" in err

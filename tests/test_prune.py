@@ -15,7 +15,7 @@ import pytest
 from doteval.cli import main
 from doteval.errors import Busy, NotFound
 from doteval.records import LIVE, STALE, SUPERSEDED
-from doteval.storage.pruning import Pruned, Pruning
+from doteval.storage.pruning import Pruning
 from tests.storage.made import a_failure, a_run, a_store, an_attempt, an_entry
 
 NOW = 1_000_000.0
@@ -242,7 +242,7 @@ def test_the_command_tells_what_went(folder, capsys):
     assert (code, err) == (0, "")
     assert re.fullmatch(
         r"e · 3 superseded records · 3 stale records · 3 failed attempts · \d+ bytes of text "
-        r"deleted\nthe file has [\d.]+ KB, \d.* of them free.*\n",
+        r"deleted\nthe file has [\d.]+ kB, \d.* of them free.*\n",
         out,
     )
     assert counts() == [3, 0, 0, 0]
@@ -403,16 +403,3 @@ def test_there_is_nothing_to_prune(folder, capsys):
 
     assert (missing, memory) == (1, 2)
     assert "there is no store at" in err
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [(12, "12 bytes"), (1500, "1.5 KB"), (2.2e9, "2.2 GB"), (5e12, "5,000 GB")]
-)
-def test_sizes_are_short(text, shown):
-    from doteval.commands.keeping import _bytes
-
-    assert _bytes(text) == shown
-
-
-def test_a_sum_of_nothing_is_nothing():
-    assert Pruned("e").records == 0

@@ -20,8 +20,8 @@ from doteval.pytest_plugin.loop import SessionLoop
 from doteval.pytest_plugin.options import Options
 from doteval.pytest_plugin.terminal import Screen, command, told_lines
 from doteval.reporting.summary import Summary, summarise
-from doteval.reporting.tables import Terminal
 from doteval.storage import locate, open_store
+from doteval.views.terminal import Terminal
 
 INSIDE = (doteval.evaluation, doteval.pytest_plugin, doteval.reporting.views, doteval.running)
 

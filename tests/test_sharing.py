@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from doteval.cli import main
-from doteval.commands.output import write
-from doteval.commands.sharing import FORMATS, _pieces
+from doteval.cli.export import FORMATS, _pieces
+from doteval.cli.output import write
 from doteval.errors import NotFound, StoreError, UsageError
 from doteval.storage import open_store
 from doteval.storage.exchange import unchanged

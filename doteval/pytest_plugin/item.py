@@ -16,10 +16,10 @@ from ..evaluation import as_config
 from ..records import Failure, Record, failure_hint
 from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
 from ..reporting.summary import Summary
-from ..reporting.views import plural
 from ..running import Flow
 from ..storage import Named, Place, named, open_store
 from ..text import one_line, safe
+from ..views.figures import plural
 from .loop import SessionLoop
 from .options import Options
 from .terminal import Screen, command, stored

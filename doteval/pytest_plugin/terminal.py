@@ -18,10 +18,10 @@ from ..errors import DotevalError
 from ..metrics import Estimate
 from ..reporting.progress import Heartbeat, Snapshot, printing_above, progress_on
 from ..reporting.summary import Summary, summarise
-from ..reporting.tables import Terminal, terminal
-from ..reporting.views import STATUS_STYLES, Piece, flow, short_names, summary_lines
+from ..reporting.views import STATUS_STYLES, short_names, summary_lines
 from ..storage import Place, open_store
 from ..text import safe
+from ..views.terminal import Piece, Terminal, flow, terminal
 from .options import Options
 
 

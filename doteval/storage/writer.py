@@ -12,14 +12,16 @@ for 5 ms, or for ever: whoever waits begins anew each time that the loop looks f
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from threading import Event, Thread
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .encoding import Entry
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 Value = TypeVar("Value")
 _MOST = 512  # entries in one commit; so many go into a table with one statement
@@ -110,12 +112,14 @@ class Grouped:
         on_error: Callable[[BaseException], None],
         on_prepared: Callable[[], None],
     ) -> None:
+        from asyncio import get_running_loop  # here, as who only reads has none
+
         self._write = write
         self._on_durable = on_durable
         self._on_error = on_error
         self._on_prepared = on_prepared
         self.preparing = False
-        self._loop = asyncio.get_running_loop()
+        self._loop = get_running_loop()
         self._context = copy_context()  # listeners see the caller's variables
         self._queue: deque[Any] = deque()
         self._wake = Event()
@@ -131,15 +135,17 @@ class Grouped:
 
     async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
         if self._over:
-            raise asyncio.CancelledError  # of a run that was given up, whose rest goes on
-        future: asyncio.Future[Value] = self._loop.create_future()
+            from asyncio import CancelledError
+
+            raise CancelledError  # of a run that was given up, whose rest goes on
+        future: Future[Value] = self._loop.create_future()
         self.put(_Call(future, function, arguments))
         return await future
 
     async def close(self, last: Callable[[], object] = nothing) -> None:
         if self._over:
             return
-        future: asyncio.Future[object] = self._loop.create_future()
+        future: Future[object] = self._loop.create_future()
         self.put(_Call(future, last, (), is_last=True))
         await future
 
@@ -215,7 +221,7 @@ class _Call:
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
+        future: Future[Any],
         function: Callable[..., Any],
         arguments: Any,
         is_last: bool = False,

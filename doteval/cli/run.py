@@ -1,5 +1,5 @@
 """
-Running evaluations without pytest: `run`.
+`doteval run`: evaluations without pytest.
 """
 
 from __future__ import annotations
@@ -17,8 +17,20 @@ from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageE
 from ..quantities import Allowance, Shard, parse_param, parse_rows
 from ..records import Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
-from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, command, option, program, quoted, typed
-from .planning import planned
+from .call import (
+    FAILED,
+    INCONCLUSIVE,
+    OK,
+    SIGNALLED,
+    Answer,
+    Call,
+    command,
+    option,
+    program,
+    quoted,
+    typed,
+)  # fmt: skip
+from .plan import planned
 
 if TYPE_CHECKING:
     from ..budget import Budget
@@ -70,7 +82,6 @@ def _experiment(said: str) -> str:
 
 
 @command(
-    "run",
     "run the evaluations of a file, those that need no fixtures; the same command resumes",
     "doteval run eval_sums.py --experiment baseline\n"
     "doteval run eval_sums.py::eval_addition --samples 20\n"
@@ -138,7 +149,6 @@ def _experiment(said: str) -> str:
         help="check everything and tell what would run, without calling a function or storing "
         "anything",
     ),
-    option("--json", action="store_true", help="with --plan: print JSON"),
     option(
         "--quiet",
         "-q",
@@ -146,10 +156,11 @@ def _experiment(said: str) -> str:
         default=0,
         help="no progress while it runs; -qq: no summary either",
     ),
+    forms=("json",),
 )
-def run(call: Call) -> int:
+def run(call: Call) -> Answer:
     """Run what was chosen, one evaluation after the other."""
-    if call.options.json and not call.options.plan:
+    if call.options.form and not call.options.plan:
         raise UsageError("--json is for --plan; what is stored is printed by `doteval show --json`")
     place = call.place()
     with ExitStack() as stack:
@@ -158,7 +169,7 @@ def run(call: Call) -> int:
         if call.options.plan:
             each_named = [(each.name, each.evaluation) for each in chosen]
             return planned(call, place, each_named, _params(call))
-        return _Round(call, place).run(chosen)
+        return Answer(code=_Round(call, place).run(chosen))
 
 
 # --- choosing ---------------------------------------------------------------------------------
@@ -328,7 +339,8 @@ class _Round:
         return code, problem
 
     def _tell(self, flow: Flow, summary: Summary) -> None:
-        from ..reporting.views import plural, summary_lines
+        from ..reporting.views import summary_lines
+        from ..views.figures import plural
 
         notes = list(flow.notes)
         if not flow.done and flow.skipped:
@@ -347,7 +359,7 @@ class _Round:
         Why the command fails: rows that failed, or a run that gave up; not wrong answers. A run
         that its budget has ended proves nothing either way.
         """
-        from ..reporting.views import plural
+        from ..views.figures import plural
 
         failed = sum(flow.errors.values())
         done = flow.done + flow.skipped
@@ -370,7 +382,7 @@ class _Round:
         )
 
     def _interrupted(self, flow: Flow, number: int) -> int:
-        from ..reporting.views import plural
+        from ..views.figures import plural
 
         what = "terminated" if number == signal.SIGTERM else "interrupted"
         stored = plural(flow.done + flow.skipped, "row")

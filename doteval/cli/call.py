@@ -1,23 +1,23 @@
 """
-What a command is, and one use of it: what was asked for, the store, and where the answer goes.
+What a command is, one use of it, and its answer: what was asked for, the store, and where it goes.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from .. import text
 from ..errors import NotFound, StoreError, UsageError
 from ..quantities import read
-from ..reporting.tables import Terminal, terminal
+from ..views.json import json_pieces
+from ..views.table import Table
+from ..views.terminal import Terminal, is_terminal, terminal
+from .output import STDOUT, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,35 @@ Option = tuple[tuple[str, ...], dict[str, Any]]
 Value = TypeVar("Value")
 
 
+# The forms beside text in which a command may answer, and what `--help` says of each.
+FORMS = {
+    "json": "print JSON, with figures that are not rounded",
+    "markdown": "print Markdown, for a pull request",
+    "csv": "print CSV, with values that are not rounded",
+}
+TABLE = tuple(FORMS)  # of who answers with a table
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What a command has to say, in each form that it can be asked for.
+
+    Attributes:
+        lines: safe to show, for a terminal; they may be made while they are printed.
+        code: the exit code.
+        data: plain data, for `--json`; an iterator in it is written while it is read.
+        table: for `--markdown` and `--csv`.
+        markdown: what `--markdown` prints in place of the table.
+    """
+
+    lines: Iterable[str] = ()
+    code: int = OK
+    data: Any = None
+    table: Table | None = None
+    markdown: Iterable[str] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """
@@ -43,23 +72,25 @@ class Command:
         help: what it does, in one line without a final period.
         examples: command lines, each with its purpose after a `#` where that helps.
         options: arguments of `ArgumentParser.add_argument`, as (names, settings).
-        run: does it, and returns the exit code.
+        forms: of `FORMS`, those that it can answer in.
+        run: does it.
     """
 
     name: str
     help: str
     examples: str
     options: Sequence[Option]
-    run: Callable[[Call], int]
+    forms: Sequence[str]
+    run: Callable[[Call], Answer]
 
 
 def command(
-    name: str, help: str, examples: str, *options: Option
-) -> Callable[[Callable[[Call], int]], Command]:
-    """A decorator that makes a `Command` of a function."""
+    help: str, examples: str, *options: Option, forms: Sequence[str] = ()
+) -> Callable[[Callable[[Call], Answer]], Command]:
+    """A decorator that makes the `Command` of a module of the function `run` in it."""
 
-    def made(run: Callable[[Call], int]) -> Command:
-        return Command(name, help, examples, options, run)
+    def made(run: Callable[[Call], Answer]) -> Command:
+        return Command(run.__module__.rpartition(".")[2], help, examples, options, forms, run)
 
     return made
 
@@ -81,6 +112,15 @@ def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     return value
 
 
+# What several commands take.
+EVALUATION = option(
+    "--evaluation",
+    metavar="NAME",
+    help="only this one; its short name will do where it is the only one of that name",
+)
+YES = option("--yes", "-y", action="store_true", help="do not ask; needed where nobody can answer")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """
@@ -91,29 +131,42 @@ class Call:
         out: takes the answer.
         err: takes errors and progress.
         terminal: what `out` can show.
+        stack: closes what was opened, once the answer is given.
     """
 
     options: Namespace
     out: TextIO
     err: TextIO
     terminal: Terminal
+    stack: ExitStack = field(default_factory=ExitStack)
 
     def say(self, *lines: str) -> None:
         """Print lines that are safe to show already."""
         self.out.write("".join(f"{line}\n" for line in lines))
 
-    def show(self, lines: Iterable[str]) -> None:
-        """Print lines as they are made."""
-        for line in lines:
-            self.out.write(f"{line}\n")
+    def give(self, answer: Answer) -> None:
+        """Print an answer in the form that was asked for."""
+        if self.options.form == "json":
+            self.out.writelines(json_pieces(answer.data))
+        elif self.options.form in ("markdown", "csv"):
+            pieces = answer.markdown if self.options.form == "markdown" else None
+            if pieces is None and answer.table is None:
+                raise UsageError(f"--{self.options.form} is for tables, and this is none")
+            if pieces is None:
+                pieces = getattr(answer.table, self.options.form)()
+            write(pieces, STDOUT, self.out, force=False)
+        else:
+            for line in answer.lines:
+                self.out.write(f"{line}\n")
 
-    def hint(self, sentence: str) -> None:
-        """Print what may help next, where a person is reading."""
-        if self.terminal.width is not None:
-            from ..reporting.views import Piece, flow
+    def hint(self, sentence: str) -> list[str]:
+        """What may help next, where a person is reading."""
+        if self.terminal.width is None:
+            return []
+        from ..views.terminal import Piece, flow
 
-            words = [Piece(word, "dim") for word in self.terminal.shown(sentence).split(" ")]
-            self.show(flow(words, self.terminal, between=" "))
+        words = [Piece(word, "dim") for word in self.terminal.shown(sentence).split(" ")]
+        return flow(words, self.terminal, between=" ")
 
     def complain(self, sentence: str) -> None:
         """Print one line to stderr, where errors go."""
@@ -138,10 +191,9 @@ class Call:
             tell(self.err, f"store: {place}", "dim", self.options.color)
         return place
 
-    @contextmanager
-    def store(self) -> Iterator[Store]:
+    def store(self) -> Store:
         """
-        The store, to read and to change.
+        The store, to read and to change; it is closed once the answer is given.
 
         Raises:
             NoStore: there is none yet where nobody named one.
@@ -158,11 +210,25 @@ class Call:
                 f"there is no store at {place}{'' if named else ' yet'}: run an evaluation first, "
                 "or name another store with --storage"
             )
-        store = open_store(place, create=False)
-        try:
-            yield store
-        finally:
-            store.close()
+        return self.stack.enter_context(closing(open_store(place, create=False)))
+
+    def confirmed(self, question: str) -> bool:
+        """
+        What a person at a terminal answers; no answer is a no, and with `--yes` nobody is asked.
+
+        Raises:
+            UsageError: nobody is there to be asked.
+        """
+        if self.options.yes:
+            return True
+        if not (is_terminal(sys.stdin) and is_terminal(self.out)):
+            raise UsageError(f"{question} Nobody can be asked here: say --yes to do it")
+        self.out.write(f"{self.terminal.shown(question)} [y/N] ")
+        self.out.flush()
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            self.say("")
+        return answer.strip().lower() in ("y", "yes")
 
 
 class NoStore(NotFound):
@@ -220,23 +286,3 @@ def quoted(*arguments: str) -> str:
     from shlex import join
 
     return join(arguments)
-
-
-def as_json(value: Any, indent: int | None = 2) -> str:
-    """
-    Plain data as JSON that every parser reads, in ASCII. Figures are not rounded; NaN and the
-    infinities, which JSON does not know, are null.
-    """
-    told = json.dumps(_finite(value), indent=indent, default=str, allow_nan=False)
-    told = text.safe_json(told)
-    return told.replace("\x7f", "\\u007f")  # the one control character that json leaves alone
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value

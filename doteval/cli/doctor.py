@@ -1,12 +1,12 @@
 """
-What is the matter with a store: `doctor`.
+`doteval doctor`: what is the matter with a store.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .call import FAILED, OK, Call, as_json, command, option
+from .call import FAILED, OK, Answer, Call, command, option
 
 if TYPE_CHECKING:
     from ..storage.doctor import Report
@@ -15,32 +15,26 @@ _STYLES = {"damage": "bad", "risk": "warn", "note": "dim"}
 
 
 @command(
-    "doctor",
     "look whether a store is whole; with --fix, mend it after a backup",
     "doteval doctor\ndoteval doctor --fix --storage results.db",
     option("--fix", action="store_true", help="mend what can be mended; a copy is made first"),
-    option("--json", action="store_true", help="print JSON"),
+    forms=("json",),
 )
-def doctor(call: Call) -> int:
+def run(call: Call) -> Answer:
     """Findings, the worst first; exit 1 while something needs mending."""
     from ..storage.doctor import check, fix
 
     place = call.place()
     if not call.options.fix:
         report = check(place)
-        call.say(*([as_json(report.to_dict())] if call.options.json else _lines(call, report)))
-        return OK if report.is_healthy else FAILED
-    repair = fix(place)
-    if call.options.json:
-        backup = None if repair.backup is None else str(repair.backup)
-        call.say(as_json({**repair.report.to_dict(), "backup": backup, "done": list(repair.done)}))
+        lines, data = _lines(call, report), report.to_dict()
     else:
-        for sentence in repair.done:
-            call.say(call.terminal.shown(sentence))
-        if repair.backup is not None:
-            call.say(call.terminal.shown(f"as it was: {repair.backup}"))
-        call.say(*_lines(call, repair.report))
-    return OK if repair.report.is_healthy else FAILED
+        repair = fix(place)
+        report, backup = repair.report, None if repair.backup is None else str(repair.backup)
+        told = [*repair.done, *([] if backup is None else [f"as it was: {backup}"])]
+        lines = [*map(call.terminal.shown, told), *_lines(call, report)]
+        data = {**report.to_dict(), "backup": backup, "done": list(repair.done)}
+    return Answer(lines, OK if report.is_healthy else FAILED, data)
 
 
 def _lines(call: Call, report: Report) -> list[str]:

@@ -1,0 +1,147 @@
+"""
+`doteval gate`: an experiment judged by thresholds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from .call import (
+    EVALUATION,
+    FAILED,
+    INCONCLUSIVE,
+    OK,
+    TABLE,
+    USAGE,
+    Answer,
+    Call,
+    command,
+    option,
+    program,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from ..reporting.gate import GateError, Verdict
+    from ..storage import Store
+    from ..views.table import Table
+
+
+@command(
+    "judge an experiment by thresholds",
+    'doteval gate candidate "exact_match.accuracy >= 0.8" "errors <= 2%"\n'
+    'doteval gate candidate "exact_match >= 0.8 @ 95%"      # the interval must clear it\n'
+    'doteval gate candidate "exact_match >= baseline(main) - 1%"\n'
+    'doteval gate candidate "eval_sums: missing == 0"       # of one evaluation only\n'
+    "doteval gate candidate      # the gates under [tool.doteval] of pyproject.toml",
+    option("experiment", metavar="NAME", help="name of the experiment"),
+    option(
+        "gates",
+        metavar="GATE",
+        nargs="*",
+        default=[],
+        help="what must hold (default: the gates of the nearest pyproject.toml)",
+    ),
+    EVALUATION,
+    option(
+        "--partial",
+        action="store_true",
+        help="judge the shards that are there, although others are missing",
+    ),
+    forms=TABLE,
+)
+def run(call: Call) -> Answer:
+    """Do the gates hold? 0: all do, 1: one does not, 3: one can not be decided."""
+    from ..reporting.gate import FAIL, PASS, UNDECIDED, GateError, Stored, judge, outcome_of, parse
+
+    options = call.options
+    try:
+        gates = [parse(each) for each in _gates(options.gates)]
+    except GateError as error:
+        _point(call, error)
+        return Answer(code=USAGE)
+    store = call.store()
+    names = _names(store, options.experiment, options.evaluation)
+    verdicts = judge(gates, Stored(store, options.experiment, names), partial=options.partial)
+    outcome = outcome_of(verdicts)
+    data = {
+        "experiment": options.experiment,
+        "outcome": outcome,
+        "gates": [each.to_dict() for each in verdicts],
+    }
+    code = {PASS: OK, FAIL: FAILED, UNDECIDED: INCONCLUSIVE}[outcome]
+    return Answer(verdict_lines(call, verdicts), code, data, _table(verdicts))
+
+
+def _gates(given: Sequence[str]) -> Sequence[str]:
+    """Those that were given, else those of the project."""
+    from ..reporting.gate import from_project
+
+    found = given or from_project(os.getcwd())
+    if not found:
+        raise UsageError(
+            'no gates: give some, as in "errors <= 2%", or write gates = ["errors <= 2%"] under '
+            f"[tool.doteval] in pyproject.toml; see `{program()} gate --help`"
+        )
+    return found
+
+
+def _names(store: Store, experiment: str, wanted: str | None) -> list[str]:
+    from ..reporting.views import one_of
+
+    names = store.evaluations(experiment)
+    return names if wanted is None else [one_of(names, wanted, experiment)]
+
+
+def _point(call: Call, error: GateError) -> None:
+    """The mistake, and a caret under it."""
+    from ..text import display_width
+
+    call.complain(error.problem)
+    before = display_width(call.terminal.shown(error.text[: error.at]))
+    call.err.write(f"  {call.terminal.shown(error.text)}\n  {' ' * before}^\n")
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    from ..views.table import Column, Table
+
+    columns = (
+        Column("outcome"),
+        Column("gate", foreign=True),
+        Column("evaluation", foreign=True),
+        Column("why", foreign=True),
+    )
+    rows = [
+        (
+            each.outcome,
+            each.gate.text,
+            each.evaluation,
+            " ".join(filter(None, (each.message, each.note))),
+        )
+        for each in verdicts
+    ]
+    return Table(columns, rows)
+
+
+def verdict_lines(call: Call, verdicts: Sequence[Verdict]) -> list[str]:
+    """A block for each verdict: the gate, and the figures below it."""
+    from ..reporting.gate import FAIL, PASS, UNDECIDED
+    from ..reporting.views import short_name
+    from ..views.terminal import Piece, flow
+
+    styles = {PASS: "good", FAIL: "bad", UNDECIDED: "warn"}
+    terminal = call.terminal
+    several = len({each.evaluation for each in verdicts}) > 1
+    lines = []
+    for each in verdicts:
+        head = [Piece(f"{each.outcome:<9}", styles[each.outcome])]
+        head.append(Piece(terminal.shown(each.gate.text), "strong"))
+        if several and each.evaluation:
+            head.append(Piece(terminal.shown(short_name(each.evaluation)), "dim"))
+        lines += flow(head, terminal, "", 10, " ")
+        for said in filter(None, (each.message, each.note)):
+            words = [Piece(word) for word in terminal.shown(said).split()]
+            lines += flow(words, terminal, " " * 10, 10, " ")
+    return lines

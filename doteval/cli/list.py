@@ -1,0 +1,63 @@
+"""
+`doteval list`: the experiments.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from .call import TABLE, Answer, Call, NoStore, command, program
+from .watch import WATCH, refuse, watch
+
+if TYPE_CHECKING:
+    from ..reporting.views import Listed
+
+
+@command(
+    "list the experiments, the latest at the end",
+    "doteval list\ndoteval list --watch\ndoteval list --json",
+    WATCH,
+    forms=TABLE,
+)
+def run(call: Call) -> Answer:
+    """A table of the experiments, or how to make the first."""
+    if call.options.watch:
+        refuse(call)
+        return watch(call, _listed)
+    return _listed(call)[0]
+
+
+def _listed(call: Call) -> tuple[Answer, bool]:
+    """The answer, and whether something in it is running."""
+    from ..reporting.views import experiment_table
+
+    try:
+        experiments = _experiments(call)
+    except NoStore:
+        experiments = []  # told below, like a store without experiments
+    table = experiment_table(experiments, time.time(), call.terminal.unicode)
+    lines = [table.text(call.terminal)]
+    if not experiments:
+        lines = [
+            "There are no experiments here yet. To make one:",
+            f"  {program()} run FILE --experiment NAME",
+            "  pytest FILE --experiment NAME",
+            f"Looked into {call.terminal.shown(call.place())}; --storage PATH looks elsewhere.",
+        ]
+    data = {"experiments": [each.to_dict() for each in experiments]}
+    is_running = any(each.status == "running" for each in experiments)
+    return Answer(lines, data=data, table=table), is_running
+
+
+def _experiments(call: Call) -> list[Listed]:
+    """At the end the one where something happened last."""
+    from ..reporting.summary import summarise
+    from ..reporting.views import Listed
+
+    store = call.store()
+    listed = [
+        Listed(name, [summarise(store, name, each) for each in store.evaluations(name)], created)
+        for name, created in store.experiments()
+    ]
+    return sorted(listed, key=lambda each: each.when)
