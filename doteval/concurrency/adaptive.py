@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from .evidence import Attempt, Attempts, Outcome
 from .gates import Gate
 from .learned_rate import LONGEST, PROOF, LearnedRate
-from .limit import Change, History, Limit, Settings, State
+from .limit import Change, Limit, Settings, State
 from .outage import Outage
 from .refusals import RARE, Refusals
 
@@ -37,9 +37,8 @@ class AdaptiveGate(Gate):
 
     def __init__(self, **parameters: float) -> None:
         self._settings = Settings(**parameters)  # type: ignore[arg-type]
-        self._history = History()
         self._attempts = Attempts()
-        self._limit = Limit(self._settings, self._attempts, self._history)
+        self._limit = Limit(self._settings, self._attempts)
         self.refusals = Refusals()
         self._rate = LearnedRate()
         self._outage = Outage()
@@ -67,7 +66,7 @@ class AdaptiveGate(Gate):
     @property
     def history(self) -> Sequence[Change]:
         """The limit's changes with their reasons: the first 200 and the latest 800."""
-        return self._history.all()
+        return tuple(self._limit.history)
 
     @property
     def belief(self) -> str:
@@ -232,11 +231,11 @@ class AdaptiveGate(Gate):
         self._next_start = -math.inf
         level = self._outage.recover(self.limit, self._settings.min_concurrency)
         if not self._outage.active:
-            self._limit.startup.begin(level)
+            self._limit.startup.restart(level)
         self._limit.move(now, level, "recovering" if self._outage.active else "recovered")
 
     def _note(self, now: float, reason: str) -> None:
-        self._history.note(now, self._limit.value, reason)
+        self._limit.note(now, reason)
 
     def __repr__(self) -> str:
         parts = (self._limit, self.refusals, self._rate, self._outage, self._attempts)

@@ -1,15 +1,16 @@
 """
 The beginning: rounds that multiply the limit while that pays, and looks down.
 
-    guess ──as much──▶ half ──as much──▶ half … ──less──▶ settled
-      └────less────▶ rounds ──pay──▶ rounds … ──only queue──▶ settled, or a look down
+    guess ──as much──▶ half ──as much──▶ half … ──less──▶ over
+      └────less────▶ rounds ──pay──▶ rounds … ──only queue──▶ over, or a look down
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-from .evidence import INSTANT, Attempts, Evidence, Scale
+from .evidence import INSTANT, Attempt, Attempts, Evidence, Scale
 
 GUESS = 4  # a first limit from this on is a guess: a look down comes first
 LOWEST = 2  # nothing looks down to 1: with one in flight the endpoint idles between two calls
@@ -17,6 +18,24 @@ PAYS = 0.5  # elasticity that a doubling must keep; half of what was added must 
 PAYS_WELL = 0.75  # elasticity from which on the limit is tripled
 CALM = 8  # rounds up to this size show what a latency without a queue is
 SURE = 2.0  # standard errors against it before the start-up ends: stopping early costs most
+IN_USE = 0.9, 0.85  # share of the limit reached at most, and on average, for it to be in use
+
+
+class Step(NamedTuple):
+    """
+    What is to be done: another limit, and why.
+
+    Attributes:
+        level: the limit from now on.
+        reason: in words for a person.
+        seen: what tells it.
+        known: what that level showed before; None: nothing.
+    """
+
+    level: int
+    reason: str
+    seen: Evidence
+    known: Evidence | None = None
 
 
 class Startup:
@@ -26,50 +45,50 @@ class Startup:
     A first limit of GUESS or more is a guess: one volley of it, then the look down at once. So a
     small server is not taken for a large one that is cold, and it sees one volley and no more.
 
+    Args:
+        first: the limit to begin with.
+        floor, top: of the limit; nothing looks down to less than `floor`.
+
     Attributes:
-        size: completions that make the present round.
-        growth: how much each success adds.
-        falling: whether this is the look down.
+        value: the limit now.
+        size: completions that make the present round, and the limit when it began.
         guess: whether the first limit is still one.
-        held: whether the present round repeats its level, in doubt.
-        high, low: what the level above showed, and the one that is tried; while falling.
+        over: whether the start-up has ended.
     """
 
-    __slots__ = (
-        "_before",
-        "_calm",
-        "_round",
-        "falling",
-        "growth",
-        "guess",
-        "held",
-        "high",
-        "low",
-        "size",
-    )
-
-    def __init__(self, size: int) -> None:
+    def __init__(self, first: int, floor: int, top: int, attempts: Attempts, scale: Scale) -> None:
+        self.over = False
+        self._floor, self._top = max(LOWEST, floor), top
+        self._attempts, self._scale = attempts, scale
         self._before, self._calm = Evidence(), Evidence()  # the last round; all calm ones
-        self.falling = self.guess = size >= GUESS
-        self.growth, self.held = 1, False
-        self.begin(size)
+        self._growth = 1  # what a success adds
+        self._held = False  # whether the round repeats its level, in doubt
+        self.restart(first)
+        self.guess = max(GUESS, self._floor + 1) <= first
+        # While it looks down: what the level above showed, and whether the one below is tried.
+        self._high: Evidence | None = Evidence() if self.guess else None
 
-    def begin(self, size: int) -> None:
-        """A new round."""
-        self.size, self._round = size, Evidence()
-        self.high, self.low = Evidence(), Evidence()
+    def restart(self, level: int) -> None:
+        """A new round at this limit, which is a guess no more."""
+        self.value = self.size = level
+        self._round, self._down, self.guess = Evidence(), False, False
 
-    def add(self, level: float, latency: float) -> Evidence | None:
-        """One more that succeeded. The round, when that was its last."""
+    def succeeded(
+        self, now: float, attempt: Attempt, latency: float, level: float, grows: bool
+    ) -> Step | None:
+        """One more, that took `latency` seconds with `level` in flight; the limit may grow."""
+        if self._high is not None:
+            return self._fall(now, self._high, attempt, latency, level)
+        if grows and not self._held:
+            most = min((1 + self._growth) * self.size, self._top)
+            self.value = max(self.value, min(most, self.value + self._growth))
         self._round.add(level, latency)
-        return self._round if self._round.count >= self.size else None
+        return self._judge(now, self._round) if self._round.count >= self.size else None
 
-    def judge(self, done: Evidence, scale: Scale) -> tuple[bool, float | None]:
-        """
-        Whether growth since the earlier rounds paid, and the level it brought if it surely did
-        not; in between another round at this level tells more.
-        """
-        paid = True
+    def _judge(self, now: float, done: Evidence) -> Step | None:
+        """As many have succeeded as were allowed when the round began: did its growth pay?"""
+        scale, paid = self._scale, True
+        scale.learn(done)
         for earlier in (self._before, self._calm):
             if not earlier.count:
                 continue
@@ -80,40 +99,95 @@ class Startup:
             error *= max(1.0, math.sqrt(both.variance) / scale.spread)
             worth = max(PAYS, scale.worth(done))
             if gain + SURE * error < worth:
-                return False, earlier.level * math.exp(max(0.0, done.rate - earlier.rate))
+                level = round(earlier.level * math.exp(max(0.0, done.rate - earlier.rate)))
+                return self._stop(now, level, done)
             paid = paid and (gain > worth or self.size > CALM)
             if gain < PAYS_WELL:
-                self.growth = 1
-        return paid, None
-
-    def paid(self, done: Evidence, scale: Scale) -> None:
-        """The round goes into what the next ones are compared with."""
+                self._growth = 1
+        used = self._attempts.peak >= IN_USE[0] * self.size
+        self._attempts.peak = 0
+        if not used or not (paid or self._held):
+            self._held = used  # once, in doubt: another round at this level
+            self.restart(self.size)
+            return None
+        self._held, self._before = False, done
         if self.size <= CALM:
             self._calm.merge(done)
             scale.see_idle(self._calm)
-        self._before = done
+        if self.size >= self._top:
+            self._count_running(now)
+            self.over = True
+            return Step(self._top, "held: the maximum", done)
+        self.restart(self.value)
+        return Step(self.value, "grew: starting up", done, done)
 
-    def fall(self, high: Evidence) -> None:
-        """Look down from a level that showed this."""
-        self.falling, self.high, self.low = True, high, Evidence()
+    def _stop(self, now: float, level: int, done: Evidence) -> Step:
+        """More only queues. Where little is enough, is even less?"""
+        self.over = not self._floor < level <= CALM
+        if self.over:
+            self._count_running(now)
+        else:
+            self._high = Evidence()
+        self.restart(level)
+        return Step(level, "held: more only queues", done)
 
-    def rise(self, size: int) -> None:
-        """The guess was right: go on from there."""
-        self.falling = self.guess = False
-        self._before, self.growth = self.high, 2
-        self._calm.merge(self.low)
-        self.begin(size)
-
-    def settle(self, attempts: Attempts, scale: Scale, now: float) -> None:
-        """The start-up is over. Its rounds saw the short answers first: count the others too."""
-        for attempt in attempts.running.values():
+    def _count_running(self, now: float) -> None:
+        """The rounds saw the short answers first: the others belong to the idle latency too."""
+        for attempt in self._attempts.running.values():
             if attempt.in_flight <= min(CALM, self.size // 2):  # begun while the rounds paid
                 self._calm.add(attempt.in_flight, max(now - attempt.start, INSTANT))
-        scale.idle = None
+        self._scale.idle = None
         if self._calm.count:
-            scale.see_idle(self._calm)
+            self._scale.see_idle(self._calm)
+
+    def _fall(
+        self, now: float, high: Evidence, attempt: Attempt, latency: float, level: float
+    ) -> Step | None:
+        """Half of the level, and half of that, as long as that brings as much."""
+        here, volley = attempt.epoch == self._attempts.epoch, self.guess and self.size <= CALM
+        if not self._down:
+            if here and (volley or attempt.in_flight >= IN_USE[1] * self.value):
+                high.add(level, latency)
+            enough = 1 if volley else max(CALM, self.value // 2)
+            return self._look_down(high) if high.count >= enough else None
+        if not here:
+            if volley and high.count < self.size:  # the volley's others
+                high.add(level, latency)
+            return None
+        self._round.add(level, latency)
+        low = Evidence()
+        low.merge(self._round)
+        if low.count < self.value:  # those that run took at least as long until now
+            for running in self._attempts.running.values():
+                if running.epoch == self._attempts.epoch:
+                    low.add(running.in_flight, max(now - running.start, INSTANT))
+            if self._scale.elasticity(high, low)[0] < PAYS:
+                return None
+        low = self._round
+        self._scale.learn(low)
+        gain, error = self._scale.elasticity(high, low)
+        if gain + error >= PAYS and self.guess:  # it was right: go on from there
+            size = min((3 if self.size <= CALM else 2) * self.size, self._top)
+            self._before, self._growth, self._high = high, 2, None
+            self._calm.merge(low)
+            self._scale.see_idle(low)
+            self.restart(size)
+            return Step(size, "grew: starting up", low)
+        if gain + error < PAYS and self.value > self._floor:
+            self.guess = False
+            return self._look_down(low)
+        self.over = True
+        self._scale.see_idle(low)
+        if gain + error >= PAYS:
+            self.value = round(low.level * math.exp(max(0.0, high.rate - low.rate)))
+        return Step(self.value, "held: more only queues", low)
+
+    def _look_down(self, high: Evidence) -> Step:
+        self._high, self._round, self._down = high, Evidence(), True
+        self.value = max(self._floor, (self.value + 1) // 2)
+        return Step(self.value, "looking down", high)
 
     def __repr__(self) -> str:
-        if self.falling:
-            return f"Startup(looking down: {self.high}, then {self.low})"
+        if self._high is not None:
+            return f"Startup(looking down: {self._high}, then {self._round})"
         return f"Startup(round of {self.size}: {self._round}, before it {self._before})"
