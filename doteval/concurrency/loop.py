@@ -367,7 +367,7 @@ class Loop:
             self._judge(row, error)
         except BaseException as problem:  # of who is told: no task may keep it for itself
             self.fail(problem)
-        if not self._closing:
+        if not (self._coming or self._closing):
             self._fill_soon()
 
     def _judge(self, row: Row, error: BaseException | None) -> None:

@@ -152,8 +152,11 @@ class Schedule:
             row = heapq.heappop(due)[2]
             row.waited += now - row.ended
             return row
-        enough = len(due) >= gate.limit and (len(due) >= _TRIED or not self._outage)
-        return self.due_at if self.exhausted or enough else FETCH
+        if self.exhausted:
+            return self.due_at
+        if due and len(due) >= gate.limit and (len(due) >= _TRIED or not self._outage):
+            return self.due_at
+        return FETCH
 
     def start(self, row: Row, now: float) -> None:
         """An attempt at a row starts."""
