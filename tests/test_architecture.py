@@ -111,9 +111,9 @@ views.excerpts           # records to plain data of a bounded size
 views.page               # what is stored, as plain data in page.html
 views                    # the face
 
-running.circumstances    # names, the commit
+running.environment      # names, the commit
 running.version          # what made a record: the code that an evaluation reaches
-running.drive            # a coroutine to its end; signals
+running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.flow             # one run of one evaluation
 running.plan             # what it would do

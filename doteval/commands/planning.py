@@ -33,7 +33,7 @@ def planned(
     Returns:
         the exit code: 1 where the run would surely fail, else 0.
     """
-    from ..running.drive import drive
+    from ..running.driver import drive
     from ..running.plan import plan
 
     options = call.options

@@ -40,9 +40,9 @@ from ..statistics.intervals import as_float
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry, dump, encode, row_dumper
 from ..usage import read_usage
-from .circumstances import commit_of, version
 from .copies import on_copies
-from .drive import if_abandoned
+from .driver import if_abandoned
+from .environment import commit_of, version
 from .version import version_of
 
 _FEW = 20  # rows with scores before a figure that none of them told is missed
@@ -780,7 +780,7 @@ class Flow:
         return None, []
 
     def _header(self, store: Store, before: list[Run]) -> Run:
-        """What is worth knowing later about the circumstances of this run."""
+        """What is worth knowing later about the environment of this run."""
         evaluation = self.evaluation
         source, length = evaluation.digest(), evaluation.source.length()
         header = {
