@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,8 +17,7 @@ from .quantities import Shard, read
 from .records import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
-from .running import Flow, drive, evaluation_name
-from .running.drive import in_thread, is_running
+from .running import Flow, driver, evaluation_name
 from .running.version import distributed
 from .storage import locate
 from .text import safe
@@ -74,7 +72,7 @@ async def run_async(
     )
     try:
         with printing_above(shown):
-            summary = await _in_order(flow.run())
+            summary = await driver.in_order(flow.run())
     finally:
         if shown is not None:
             shown.close()
@@ -129,29 +127,7 @@ def run(
         ExecutorError: the executor can not run any row; what was finished is stored.
     """
     main = partial(run_async, evaluation, experiment, storage, samples, progress, **options)
-    return in_thread(main) if is_running() else drive(main)
-
-
-async def _in_order(run: Coroutine[Any, Any, Summary]) -> Summary:
-    """
-    Await a run; cancelled, however often, wait until it has cleaned up.
-
-    Timeouts within groups of tasks, and the scopes of anyio at every turn of the loop, cancel
-    again and again. The run itself hears of the first time; it takes no longer than its rows'
-    grace period.
-    """
-    task = asyncio.ensure_future(run)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.cancel()
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError:
-                continue
-        raise
+    return driver.run(main)
 
 
 def _together(resources: Mapping[str, Any] | None, named: dict[str, Any]) -> dict[str, Any]:

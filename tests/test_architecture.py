@@ -121,9 +121,9 @@ views.excerpts           # records to plain data of a bounded size
 views.page               # what is stored, as plain data in page.html
 views                    # the face
 
-running.circumstances    # names, the commit
+running.environment      # names, the commit
 running.version          # what made a record: the code that an evaluation reaches
-running.drive            # a coroutine to its end; signals
+running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.rows             # the dataset as it comes, for run and plan alike
 running.sink             # records to the writer, and what is durable to who listens

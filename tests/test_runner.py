@@ -21,7 +21,7 @@ from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, S
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Failure
 from doteval.running import sink
-from doteval.running.circumstances import commit_of
+from doteval.running.environment import commit_of
 from doteval.storage import locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
 from tests import virtual
@@ -289,7 +289,7 @@ def test_without_a_name_each_run_is_an_experiment_of_its_own(store):
     assert len(first.experiment) == len("20260101_120000_01234567")
 
 
-def test_the_header_tells_the_circumstances(store):
+def test_the_header_tells_the_environment(store):
     (store.parent / ".git" / "refs" / "heads").mkdir(parents=True)
     (store.parent / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     (store.parent / ".git" / "refs" / "heads" / "main").write_text("a" * 40 + "\n")
@@ -569,12 +569,12 @@ def test_a_changed_function_is_told(store):
         )
 
     first = flow_of(1)
-    runner.drive(first.run)
+    runner.driver.drive(first.run)
     import linecache
 
     linecache.clearcache()
     second = flow_of(2)
-    runner.drive(second.run)
+    runner.driver.drive(second.run)
 
     assert first.notes == []
     assert "changed since the last run: the code of " in second.notes[0]
@@ -584,7 +584,7 @@ def test_stale_rows_are_told(store):
     quiet(evaluation(["a", "b"]), "e", store, model=Model())
     flow = flow_for(evaluation(["a"]), store)
 
-    runner.drive(flow.run)
+    runner.driver.drive(flow.run)
 
     assert "1 stored record of rows that the dataset no longer has" in flow.notes[0]
     assert flow.skipped == 1
@@ -1135,7 +1135,7 @@ def test_a_first_signal_cancels_and_lets_clean_up(number):
 
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt) as caught:
-        runner.drive(main, stops=lambda: bool)
+        runner.driver.drive(main, stops=lambda: bool)
 
     assert caught.value.args == (number,)
     assert cleaned == [True]
@@ -1156,7 +1156,7 @@ def test_a_second_signal_ends_the_waiting_for_clean_up():
 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        runner.drive(main, stops=lambda: bool)
+        runner.driver.drive(main, stops=lambda: bool)
 
 
 def test_a_plain_function_in_this_thread_is_interrupted_by_the_first_signal():
@@ -1167,7 +1167,7 @@ def test_a_plain_function_in_this_thread_is_interrupted_by_the_first_signal():
         time.sleep(30)  # the function under evaluation, interrupted long before
 
     with pytest.raises(KeyboardInterrupt):
-        runner.drive(main, stops=lambda: lambda: True)
+        runner.driver.drive(main, stops=lambda: lambda: True)
 
 
 def test_a_signal_that_comes_when_all_is_done_is_not_forgotten():
@@ -1178,7 +1178,7 @@ def test_a_signal_that_comes_when_all_is_done_is_not_forgotten():
         return "done"
 
     with pytest.raises(KeyboardInterrupt):
-        runner.drive(main, stops=lambda: bool)
+        runner.driver.drive(main, stops=lambda: bool)
 
 
 def test_a_dataset_that_takes_its_time_is_interrupted_by_the_first_signal(store):
@@ -1193,7 +1193,7 @@ def test_a_dataset_that_takes_its_time_is_interrupted_by_the_first_signal(store)
 
     flow = flow_for(evaluation(rows), store)
     with pytest.raises(KeyboardInterrupt):
-        runner.drive(flow.run, stops=lambda: flow.interrupt)
+        runner.driver.drive(flow.run, stops=lambda: flow.interrupt)
 
     assert went_on == []
     assert flow.done == 1
@@ -1214,7 +1214,7 @@ def test_a_function_that_swallows_the_interruption_is_the_last(tmp_path, place):
 
     flow = flow_for(eval_deaf, tmp_path / place if "." in place else place)
     with pytest.raises(KeyboardInterrupt):
-        runner.drive(flow.run, stops=lambda: flow.interrupt)
+        runner.driver.drive(flow.run, stops=lambda: flow.interrupt)
 
     assert called == [0]
     assert flow.done == 1
@@ -1231,7 +1231,7 @@ def test_a_handler_of_somebody_else_stays():
         async def main():
             return signal.getsignal(signal.SIGINT)
 
-        assert runner.drive(main, stops=lambda: bool) is theirs
+        assert runner.driver.drive(main, stops=lambda: bool) is theirs
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -1253,7 +1253,7 @@ async def main():
     os.kill(child, signal.SIGTERM)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-print(runner.drive(main, stops=lambda: bool))
+print(runner.driver.drive(main, stops=lambda: bool))
 """
 
 
@@ -1279,7 +1279,7 @@ def test_ctrl_c_is_for_the_process_that_runs_and_not_for_its_forks(number, ends,
         await asyncio.sleep(0)
         return signal.getsignal(number) is signal.SIG_DFL
 
-    assert runner.drive(main, stops=lambda: bool) is ends
+    assert runner.driver.drive(main, stops=lambda: bool) is ends
     assert sent == [(-1, number)] * ends
 
 
@@ -1292,7 +1292,7 @@ def test_an_error_that_comes_while_cleaning_up_does_not_hide_the_interruption():
             raise ValueError("clean-up failed")
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        runner.drive(main, stops=lambda: bool)
+        runner.driver.drive(main, stops=lambda: bool)
 
     assert str(caught.value.__cause__) == "clean-up failed"
 
@@ -1301,7 +1301,7 @@ def test_an_embedded_run_installs_no_handlers():
     async def main():
         return signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
-    assert runner.drive(main) == (signal.default_int_handler, signal.SIG_DFL)
+    assert runner.driver.drive(main) == (signal.default_int_handler, signal.SIG_DFL)
 
 
 def test_a_process_that_is_interrupted_twice_resumes_where_it_was(tmp_path):

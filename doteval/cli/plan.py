@@ -32,7 +32,7 @@ def planned(
 
     The exit code of the answer is 1 where the run would surely fail, else 0.
     """
-    from ..running.drive import drive
+    from ..running.driver import drive
     from ..running.plan import plan
 
     options = call.options

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ..running.drive import close, drive, releases
+from ..running.driver import close, drive, releases
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """One run of one evaluation, and how it is driven to its end."""
 
-from .circumstances import evaluation_name
-from .drive import drive
+from .driver import drive
+from .environment import evaluation_name
 from .execution import Flow
 
 __all__ = ["Flow", "drive", "evaluation_name"]

@@ -33,8 +33,8 @@ from ..reporting.summary import Summary, own_figures, summarise
 from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
-from .circumstances import commit_of, version
-from .drive import if_abandoned
+from .driver import if_abandoned
+from .environment import commit_of, version
 from .rows import Rows
 from .sink import Channel, Sink
 from .version import version_of
@@ -538,7 +538,7 @@ class Flow:
         return None, []
 
     def _header(self, store: Store, before: list[Run]) -> Run:
-        """What is worth knowing later about the circumstances of this run."""
+        """What is worth knowing later about the environment of this run."""
         evaluation = self.evaluation
         source, length = evaluation.digest(), evaluation.source.length()
         header = {

@@ -23,7 +23,7 @@ from .encoding import dump, load, storable
 
 _EXACT = 2_000  # records up to which percentiles are those of all durations
 _STEPS = 50  # bins of durations for each power of e: a bin's middle is within 1 % of what is in it
-_SHORTEST = 1e-9  # seconds
+_SHORTEST, _LONGEST = 1e-9, 1e12  # seconds
 
 # What is added up of records, in this order; integers as floats, whose sums do not overflow.
 _TOTALS = (
@@ -153,7 +153,8 @@ def _read(told: str | None) -> dict[str, Any] | None:
 
 
 def _binned(durations: Sequence[float]) -> Counter[str]:
-    return Counter(str(round(log(max(each, _SHORTEST)) * _STEPS)) for each in durations)
+    bounded = (min(_LONGEST, max(_SHORTEST, each)) for each in durations)  # NaN too
+    return Counter(str(round(log(each) * _STEPS)) for each in bounded)
 
 
 def add_scores(

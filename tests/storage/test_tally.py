@@ -5,10 +5,8 @@ import random
 from collections import Counter, defaultdict
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies
 
 from doteval.records import EMPTY, LIVE, STALE, Result, Score, Usage
 from doteval.storage.memory import MemoryStore
@@ -310,42 +308,33 @@ def test_percentiles_of_very_many_durations_are_within_one_percent(store, ended)
     assert found["mean"] == pytest.approx(0.49991667, rel=0.001)
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=strategies.data())
-def test_sums_are_those_of_the_rows_whatever_is_done(data):
+@pytest.mark.parametrize("seed", range(60))
+def test_sums_are_those_of_the_rows_whatever_is_done(store, seed):
     """Retries, failures that are replaced, changed rows, repeats, marks, fresh runs, resumes."""
-    store = MemoryStore(Path("."))
+    chance = random.Random(seed)
     number = store.begin(a_run())
-    values = strategies.one_of(
-        strategies.booleans(), strategies.integers(-3, 2**65),
-        strategies.sampled_from([0.25, math.nan, 1e9, -7.5]),
-    )  # fmt: skip
-    for _ in range(data.draw(strategies.integers(1, 12))):
+    for _ in range(chance.randint(1, 12)):
         there = store.stored(number)
-        act = data.draw(strategies.sampled_from(["add", "add", "replace", "mark", "run", "fresh"]))
+        act = chance.choice(["add", "add", "replace", "mark", "run", "fresh"])
         if act == "mark" and there:
-            ids = data.draw(strategies.lists(strategies.sampled_from([r.id for r in there])))
-            store.mark(number, ids, data.draw(strategies.sampled_from([LIVE, STALE])))
+            ids = [each.id for each in chance.choices(there, k=chance.randint(0, 3))]
+            store.mark(number, ids, chance.choice([LIVE, STALE]))
         elif act in ("run", "fresh"):
             store.end(number, a_run(status="complete"))
             number = store.begin(a_run(), fresh=act == "fresh")
         elif act in ("add", "replace"):
-            outcome = data.draw(strategies.one_of(
-                strategies.just(a_failure()),
-                strategies.builds(Result, strategies.builds(
-                    Score, strategies.sampled_from(["s", "t"]), values,
-                    unread=strategies.booleans())),
-            ))  # fmt: skip
-            old = data.draw(strategies.sampled_from(there)) if there and act == "replace" else None
-            repeat = data.draw(strategies.sampled_from([0, 0, 0, 1]))
-            usage = Usage(data.draw(strategies.sampled_from([None, 3])), None, 0.5)
-            name = f"{data.draw(strategies.integers(0, 9))}"
-            store.add(number, [an_entry(
-                name, outcome, repeat=repeat, usage=usage, waited=0.25,
-                replaces=None if old is None else old.id)])  # fmt: skip
+            value = chance.choice([True, False, -3, 2**65, 0.25, math.nan, 1e9, -7.5])
+            score = Score(chance.choice("st"), value, unread=chance.random() < 0.5)
+            outcome = chance.choice([a_failure(), Result(score)])
+            old = chance.choice(there).id if there and act == "replace" else None
+            usage = Usage(chance.choice([None, 3]), None, 0.5)
+            entry = an_entry(
+                f"{chance.randint(0, 9)}", outcome, repeat=chance.choice([0, 0, 0, 1]),
+                usage=usage, waited=0.25, replaces=old,
+            )  # fmt: skip
+            store.add(number, [entry])
     before = store.tally("e", V)
     with store.database.writing() as db:
         db.execute("UPDATE evaluations SET summed = -1")
 
     assert repr(before) == repr(store.tally("e", V))
-    store.close()

@@ -1,5 +1,6 @@
 """
-From a plain function to a coroutine that runs to its end, whatever interrupts it.
+A coroutine that runs to its end, whatever interrupts it: `run` from a plain function, `drive` from
+one where no loop is running, `in_order` on the loop that runs.
 
 All that one thread drives shares one event loop, as in `asyncio.Runner`: a client that was opened
 once, such as one that a module holds, serves all of its runs. It is closed when its thread ends.
@@ -76,6 +77,33 @@ def drive(
         else:  # interrupted twice: what is left of it stays where it is
             for release in given_up:
                 release()
+
+
+def run(main: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+    """`drive`, or `in_thread` where a loop is running, as in a notebook."""
+    return drive(main) if asyncio._get_running_loop() is None else in_thread(main)
+
+
+async def in_order(coroutine: Coroutine[Any, Any, Value]) -> Value:
+    """
+    Await a coroutine; cancelled, however often, wait until it has cleaned up.
+
+    Timeouts within groups of tasks, and the scopes of anyio at every turn of the loop, cancel
+    again and again. The coroutine itself hears of the first time; a run takes no longer than its
+    rows' grace period.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        raise
 
 
 releases: ContextVar[list[Callable[[], object]]] = ContextVar("releases")
@@ -211,14 +239,6 @@ class _Signals:
         if number == signal.SIGTERM:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-
-
-def is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 class _Helper:

@@ -16,7 +16,7 @@ import pytest
 
 from doteval import foreach, run, run_async
 from doteval.cli import main
-from doteval.running.drive import _Helper, close
+from doteval.running.driver import _Helper, close
 from doteval.storage import Grouped
 
 quiet = partial(run, storage="memory://", progress=False)
