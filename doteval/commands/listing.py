@@ -10,16 +10,16 @@ from .call import FAILED, OK, Call, as_json, command, option
 
 @command(
     "plugins",
-    "list metrics, evaluators, datasets and stores, and where they come from",
+    "list metrics, evaluators, datasets, stores and importers, and where they come from",
     "doteval plugins\ndoteval plugins --json",
     option("--json", action="store_true", help="print JSON instead of a table"),
 )
 def plugins(call: Call) -> int:
     """Everything that can be used by name; exit 1 if something of it can not be loaded."""
-    from .. import datasets, evaluators, metrics
+    from .. import datasets, evaluators, importers, metrics
     from ..storage import stores
 
-    rooms = (evaluators, metrics, datasets, stores)
+    rooms = (evaluators, metrics, datasets, stores, importers)
     found = [each for room in rooms for each in room.registry.sources()]
     if call.options.json:
         call.say(

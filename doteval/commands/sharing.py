@@ -7,7 +7,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import text
 from ..errors import NotFound, UsageError
@@ -15,7 +16,7 @@ from .call import OK, Call, command, option, program, quoted
 from .output import STDOUT, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..storage import Store
 
@@ -118,13 +119,19 @@ def _pieces(format: str) -> Pieces:
 
 @command(
     "import",
-    "store an experiment from a file that `export` wrote",
-    "doteval import baseline.jsonl\ndoteval import baseline.jsonl --name theirs",
-    option("file", metavar="FILE", help="what `export --format jsonl` wrote; - is standard input"),
+    "store an experiment from a file that `export` or another tool wrote",
+    "doteval import baseline.jsonl\ndoteval import baseline.jsonl --name theirs\n"
+    "doteval import logs/facts.eval                              # of Inspect; see `plugins`",
+    option(
+        "file",
+        metavar="FILE",
+        help="what `export --format jsonl` wrote, or a log of dotevals, Inspect, lm-eval or "
+        "promptfoo; - is standard input",
+    ),
     option("--name", metavar="NAME", help="for the experiment (default: the name that it had)"),
 )
 def import_(call: Call) -> int:
-    """An experiment from another store: the whole of it, or nothing."""
+    """An experiment from another store or tool: the whole of it, or nothing."""
     from ..reporting.views import plural
     from ..storage import open_store
     from ..storage.exchange import import_lines
@@ -142,7 +149,7 @@ def import_(call: Call) -> int:
     return OK
 
 
-def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
+def _opened(name: str) -> AbstractContextManager[Iterable[bytes]]:
     """
     The file to read.
 
@@ -150,10 +157,13 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
         NotFound: there is none.
         UsageError: it can not be read.
     """
+    from ..importers import lines_of
+
     if name == STDOUT:
         return nullcontext(sys.stdin.buffer)
     try:
-        return open(name, "rb")
+        told = lines_of(Path(name))
+        return open(name, "rb") if told is None else nullcontext(told)
     except FileNotFoundError:
         raise NotFound(f"there is no file {name}") from None
     except OSError as error:
