@@ -93,6 +93,15 @@ storage.doctor           # what is the matter with a file, and mending it
 storage.exchange         # facts to lines and back
 storage                  # the face
 
+importers.fields         # what stands in files of other tools
+importers.log            # what a log tells, as lines of an export
+importers.dotevals
+importers.inspect_samples
+importers.inspect_ai
+importers.lm_eval
+importers.promptfoo
+importers                # the face
+
 budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
@@ -264,7 +273,7 @@ def test_what_is_optional_is_imported_inside_functions(name: str) -> None:
     assert not top & OPTIONAL[name]
 
 
-@pytest.mark.parametrize("wing", ["concurrency", "storage", "cli"])
+@pytest.mark.parametrize("wing", ["concurrency", "storage", "importers", "cli"])
 def test_a_wings_init_is_a_face_and_nothing_else(wing: str) -> None:
     """It has a docstring, imports and `__all__`."""
     tree = ast.parse(MODULES[wing].read_text(encoding="utf-8"))

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO
+from pathlib import Path
 
 from ..errors import NotFound, UsageError
 from .call import Answer, Call, command, option, program, quoted
@@ -14,13 +15,19 @@ from .output import STDOUT
 
 
 @command(
-    "store an experiment from a file that `export` wrote",
-    "doteval import baseline.jsonl\ndoteval import baseline.jsonl --name theirs",
-    option("file", metavar="FILE", help="what `export --format jsonl` wrote; - is standard input"),
+    "store an experiment from a file that `export` or another tool wrote",
+    "doteval import baseline.jsonl\ndoteval import baseline.jsonl --name theirs\n"
+    "doteval import logs/facts.eval                              # of Inspect; see `plugins`",
+    option(
+        "file",
+        metavar="FILE",
+        help="what `export --format jsonl` wrote, or a log of dotevals, Inspect, lm-eval or "
+        "promptfoo; - is standard input",
+    ),
     option("--name", metavar="NAME", help="for the experiment (default: the name that it had)"),
 )
 def run(call: Call) -> Answer:
-    """An experiment from another store: the whole of it, or nothing."""
+    """An experiment from another store or tool: the whole of it, or nothing."""
     from ..storage import open_store
     from ..storage.exchange import import_lines
     from ..views.figures import plural
@@ -37,7 +44,7 @@ def run(call: Call) -> Answer:
     return Answer([said, *call.hint(f"to see it: {program()} show {quoted(name)}")])
 
 
-def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
+def _opened(name: str) -> AbstractContextManager[Iterable[bytes]]:
     """
     The file to read.
 
@@ -45,10 +52,13 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
         NotFound: there is none.
         UsageError: it can not be read.
     """
+    from ..importers import lines_of
+
     if name == STDOUT:
         return nullcontext(sys.stdin.buffer)
     try:
-        return open(name, "rb")
+        told = lines_of(Path(name))
+        return open(name, "rb") if told is None else nullcontext(told)
     except FileNotFoundError:
         raise NotFound(f"there is no file {name}") from None
     except OSError as error:

@@ -9,16 +9,16 @@ from .call import FAILED, OK, TABLE, Answer, Call, command
 
 
 @command(
-    "list metrics, evaluators, datasets and stores, and where they come from",
+    "list metrics, evaluators, datasets, stores and importers, and where they come from",
     "doteval plugins\ndoteval plugins --json",
     forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """Everything that can be used by name; exit 1 if something of it can not be loaded."""
-    from .. import datasets, evaluators, metrics
+    from .. import datasets, evaluators, importers, metrics
     from ..storage import stores
 
-    rooms = (evaluators, metrics, datasets, stores)
+    rooms = (evaluators, metrics, datasets, stores, importers)
     found = [each for room in rooms for each in room.registry.sources()]
     columns = [
         Column("kind", drop=1),
