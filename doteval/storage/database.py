@@ -153,13 +153,14 @@ class Database:
         """
         with self._mutex:
             try:
-                self._db.execute("PRAGMA busy_timeout = 0")
-                with self._transaction("BEGIN IMMEDIATE") as db:
-                    write(db)
+                self.all("PRAGMA busy_timeout = 0")
+                try:
+                    with self._transaction("BEGIN IMMEDIATE") as db:
+                        write(db)
+                finally:
+                    self.all(f"PRAGMA busy_timeout = {round(self._busy * 1000)}")
             except StoreError:
                 return False
-            finally:
-                self._db.execute(f"PRAGMA busy_timeout = {round(self._busy * 1000)}")
         return True
 
     def insert(

@@ -295,11 +295,11 @@ class SqliteStore:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
         try:
             with self._db.writing() as db:
-                last, sums = db.execute(
+                last, sums = self._db.all(
                     "SELECT coalesce(max(records.id), 0), (SELECT sums FROM evaluations "
                     "WHERE id = ?) FROM records",
-                    (run.evaluation,),
-                ).fetchone()
+                    run.evaluation,
+                )[0]
                 is_summed = True
                 if records:
                     sums, is_summed = self._add_records(db, number, run, records, last, sums)
@@ -361,8 +361,8 @@ class SqliteStore:
         if not by_name.keys() <= run.scores.keys():
             known = {
                 name: id
-                for id, name in db.execute(
-                    "SELECT id, name FROM score_names WHERE evaluation = ?", (run.evaluation,)
+                for id, name in self._db.all(
+                    "SELECT id, name FROM score_names WHERE evaluation = ?", run.evaluation
                 )
             }
             run.scores.update((name, known[storable(name)]) for name in by_name)

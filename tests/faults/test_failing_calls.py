@@ -154,7 +154,8 @@ def test_every_call_fails_once(path, schemes, late, lasting):
             break
 
     assert errors > 40
-    assert unhurt <= 6  # the choice of the journal, the end of a query: worth no failure
+    # The choice of the journal, the end of a query, sums that a look would add up: worth no failure.
+    assert unhurt <= 13
 
 
 def judge(here, before, told, asked, error, meaning, schemes):
