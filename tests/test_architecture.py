@@ -93,9 +93,11 @@ budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
 
-views.json               # plain data as JSON
+views.json               # plain data as JSON; this room and the next three stand below no data
+views.terminal           # widths, colours, lines that flow
+views.figures            # values, intervals, changes, as people read them
+views.table              # columns and rows, for a terminal, Markdown, CSV and a notebook
 
-reporting.tables         # a terminal: widths, colours
 reporting.progress
 reporting.figures        # figures that a run has kept
 reporting.summary        # records to numbers

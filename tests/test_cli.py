@@ -21,8 +21,8 @@ from doteval.cli import NAMES, Call, Command, main, named, parsed
 from doteval.cli.call import Answer, program
 from doteval.cli.watch import height, watch
 from doteval.records import Run
-from doteval.reporting.tables import Terminal
 from doteval.storage import open_store
+from doteval.views.terminal import Terminal
 
 EVALUATIONS = """
 import asyncio
@@ -1388,3 +1388,39 @@ def test_a_crashed_run_is_shown_as_interrupted(folder, capsys):
     assert listed["scored"] == 8
     assert 0 < listed["duration"] < 60  # from its start to the end of its last record
     assert "last run interrupted\n" in answered(capsys, "show", "k", "--concurrency")
+
+
+# ------------------------------------------------------------------ tables in other forms
+
+
+@pytest.mark.parametrize(
+    ("arguments", "markdown", "csv"),
+    [
+        (["list"], "| `first` | complete | 2 |", "first,complete,2,"),
+        (
+            ["show", "first"],
+            "| `eval_flaky` | complete |",
+            "eval_flaky,complete,12,2,exact,1.0,",
+        ),
+        (["gate", "first", "missing == 0"], "| pass | `missing == 0` |", "pass,missing == 0,"),
+        (["compare", "first", "second"], "| `exact` | `accuracy` | 100% |", "exact,accuracy,1.0,"),
+        (["compare", "first", "second", "third"], "| `accuracy` | 1-3 |", ",accuracy,1-3,first,"),
+        (["plugins"], "| metric | `std` |", "metric,std,"),
+        (["datasets"], "| dataset | splits |", "dataset,splits,"),
+    ],
+)
+def test_a_table_can_be_had_as_markdown_and_csv(stored, capsys, arguments, markdown, csv):
+    """The same rows, for a pull request and a spreadsheet."""
+    for name in ("second", "third") if arguments[0] == "compare" else ():
+        main(["run", "eval_x.py", "--experiment", name, "-qq"])
+
+    assert markdown in said(capsys, *arguments, "--markdown")[1]
+    assert csv in said(capsys, *arguments, "--csv")[1]
+
+
+def test_records_are_no_table(stored, capsys):
+    """What has no such form is bad usage."""
+    code, out, err = said(capsys, "show", "first", "--full", "--csv")
+
+    assert (code, out) == (2, "")
+    assert "--csv is for tables" in err

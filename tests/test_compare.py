@@ -17,17 +17,13 @@ from doteval import metrics
 from doteval.cli import main
 from doteval.errors import NotFound, StoreError, UsageError
 from doteval.reporting.compare import Comparison, compare
-from doteval.reporting.compared import (
-    change,
-    code,
-    comparison_lines,
-    comparison_markdown,
-    p_value,
-)
+from doteval.reporting.compared import comparison_lines, comparison_markdown
 from doteval.reporting.pairs import Difference
-from doteval.reporting.tables import Terminal
 from doteval.storage import open_store
 from doteval.text import display_width
+from doteval.views.figures import change, p_value
+from doteval.views.table import code
+from doteval.views.terminal import Terminal
 from tests.recorded import record
 
 # Darwin's 15 pairs of maize: crossed less self-fertilised, in eighths of an inch. Fisher (1935),
@@ -944,7 +940,7 @@ def test_markdown_is_a_table_with_examples_to_unfold(contest):
     lines = said.splitlines()
 
     assert lines[0] == "### ❌ `a` → `b`: regression"
-    assert "| `eval_x` | `exact.accuracy` | 84.0% | 64.0% | -20.0 pp |" in said
+    assert "| `eval_x` | `exact` | `accuracy` | 84.0% | 64.0% | **-20.0 pp** |" in said
     assert "| 50 | 12 | 2 | **regression** |" in said
     assert "<details><summary>Examples: eval_x · exact</summary>" in lines
     assert "  - `a` `a says True`" in lines

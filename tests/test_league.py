@@ -11,7 +11,7 @@ import pytest
 from doteval.cli import main
 from doteval.errors import UsageError
 from doteval.reporting.league import league, league_lines
-from doteval.reporting.tables import Terminal
+from doteval.views.terminal import Terminal
 from tests.recorded import record
 
 

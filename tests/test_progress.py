@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import pytest
 
-from doteval.reporting import progress
 from doteval.reporting.progress import (
     Heartbeat,
     Live,
@@ -23,10 +22,10 @@ from doteval.reporting.progress import (
     line,
     printing_above,
     progress_on,
-    trail,
 )
-from doteval.reporting.tables import Terminal
 from doteval.text import display_width
+from doteval.views.figures import limit_path
+from doteval.views.terminal import Terminal
 
 RUNNING = Snapshot(
     evaluation="eval_math",
@@ -276,9 +275,9 @@ class TestLine:
 
     def test_a_long_path_shows_its_end(self):
         """The recent limits say more than the first."""
-        assert trail((1, 2, 4, 8, 16), 3) == "… → 4 → 8 → 16"
-        assert trail((1, 2), 3) == "1 → 2"
-        assert trail((1, 2, 4), 2, unicode=False) == "... -> 2 -> 4"
+        assert limit_path((1, 2, 4, 8, 16), 3) == ["…", "→ 4", "→ 8", "→ 16"]
+        assert limit_path((1, 2), 3) == ["1", "→ 2"]
+        assert limit_path((1, 2, 4), 2, unicode=False) == ["...", "-> 2", "-> 4"]
 
     def test_it_takes_microseconds(self):
         """Drawn ten times a second, it must not be felt; 30 µs were measured."""
@@ -690,11 +689,3 @@ class TestProgressOn:
         shown.close()
 
         assert window[1].closed
-
-
-def test_the_public_face_has_no_hidden_names():
-    """What is documented is what can be imported."""
-    from doteval import reporting
-
-    assert all(hasattr(reporting, name) for name in reporting.__all__)
-    assert progress.Snapshot is reporting.Snapshot

@@ -15,7 +15,7 @@ import pytest
 from doteval.cli import main
 from doteval.errors import Busy, NotFound
 from doteval.records import LIVE, STALE, SUPERSEDED
-from doteval.storage.pruning import Pruned, Pruning
+from doteval.storage.pruning import Pruning
 from tests.storage.made import a_failure, a_run, a_store, an_attempt, an_entry
 
 NOW = 1_000_000.0
@@ -403,16 +403,3 @@ def test_there_is_nothing_to_prune(folder, capsys):
 
     assert (missing, memory) == (1, 2)
     assert "there is no store at" in err
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [(12, "12 bytes"), (1500, "1.5 KB"), (2.2e9, "2.2 GB"), (5e12, "5,000 GB")]
-)
-def test_sizes_are_short(text, shown):
-    from doteval.cli.prune import _bytes
-
-    assert _bytes(text) == shown
-
-
-def test_a_sum_of_nothing_is_nothing():
-    assert Pruned("e").records == 0

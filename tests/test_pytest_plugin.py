@@ -22,8 +22,8 @@ from doteval.items.screen import Screen
 from doteval.items.stage import Stage
 from doteval.items.told import told_lines
 from doteval.reporting.summary import Summary, summarise
-from doteval.reporting.tables import Terminal
 from doteval.storage import locate, open_store
+from doteval.views.terminal import Terminal
 
 INSIDE = (doteval.evaluation, doteval.pytest_plugin, doteval.reporting.views, doteval.running)
 

@@ -340,10 +340,7 @@ def test_a_notebook_shows_counts_and_scores(storage):
     shown = summary._repr_html_()
 
     assert "eval_x</b> · e · complete · 3 of 4 scored · 1 failed</div>" in shown
-    assert (
-        "<td>exact</td><td>accuracy</td><td>0.6667</td><td>0.0943</td><td>0.9916</td><td>3</td>"
-        in shown
-    )
+    assert "<td>exact</td><td>accuracy</td><td>66.7%</td><td>9.4–99.2%</td><td>3</td>" in shown
 
 
 def test_a_notebook_shows_what_is_unknown_as_unknown(storage):
@@ -352,7 +349,7 @@ def test_a_notebook_shows_what_is_unknown_as_unknown(storage):
     whole = record(storage, "e", {"exact": [2.5]}, metrics=("mean",))
     bare = replace(whole, scores={}, total=None, error="the disk is full")
 
-    assert "<td>2.5</td><td>-</td><td>-</td>" in whole._repr_html_()
+    assert "<td>2.5</td><td>-</td><td>1</td>" in whole._repr_html_()
     assert bare._repr_html_().endswith("· 1 scored</div><div>the disk is full</div>")
 
 

@@ -8,9 +8,15 @@ import struct
 
 import pytest
 
-from doteval.reporting import tables
-from doteval.reporting.tables import Cell, Column, Terminal, sparkline, table, terminal
 from doteval.text import display_width
+from doteval.views import terminal as terminals
+from doteval.views.table import Cell, Column, Table
+from doteval.views.terminal import Terminal, sparkline, terminal
+
+
+def shown_as(columns, rows, terminal: Terminal) -> str:
+    """A table as a terminal shows it."""
+    return Table(columns, rows).text(terminal)
 
 
 class Screen(io.StringIO):
@@ -123,7 +129,7 @@ class TestTerminal:
     )
     def test_the_old_console_of_windows_gets_no_escape_codes(self, environ, windows, understood):
         """Newer ones leave a sign in the environment."""
-        assert tables._understands_escapes(environ, windows) is understood
+        assert terminals._understands_escapes(environ, windows) is understood
 
     def test_a_stream_that_is_gone_is_a_pipe(self):
         """A closed stream, or none as under pythonw, breaks nothing."""
@@ -162,7 +168,7 @@ ROWS = [("baseline", "0.84 of all", "5 min ago", 12_345), ("b", "0.9", "today", 
 class TestTable:
     def test_columns_are_aligned(self):
         """Texts stand left, numbers right, and nothing trails."""
-        shown = table(EXPERIMENTS, ROWS, Terminal())
+        shown = shown_as(EXPERIMENTS, ROWS, Terminal())
 
         assert shown.splitlines() == [
             "experiment  score        when         rows",
@@ -173,19 +179,21 @@ class TestTable:
 
     def test_lines_do_not_end_in_blanks(self):
         """A left-aligned last column is not padded."""
-        shown = table(["a", "b"], [("x", "long"), ("y", "s")], Terminal())
+        shown = shown_as(["a", "b"], [("x", "long"), ("y", "s")], Terminal())
 
         assert all(line == line.rstrip() for line in shown.splitlines())
 
     def test_ascii_stands_in(self):
         """The rule and the cut are ASCII where the stream needs it."""
-        shown = table([Column("name", least=4)], [("abcdefgh",)], Terminal(width=6, unicode=False))
+        shown = shown_as(
+            [Column("name", least=4)], [("abcdefgh",)], Terminal(width=6, unicode=False)
+        )
 
         assert shown.splitlines() == ["name", "------", "abc..."]
 
     def test_what_may_be_cut_gives_way_first(self):
         """The widest column with a least width is cut, and no line is wider than the terminal."""
-        shown = table(EXPERIMENTS, ROWS, Terminal(width=37))
+        shown = shown_as(EXPERIMENTS, ROWS, Terminal(width=37))
 
         assert shown.splitlines() == [
             "experiment  score   when         rows",
@@ -196,7 +204,7 @@ class TestTable:
 
     def test_then_columns_are_left_out_and_named(self):
         """The highest number goes first, and the reader learns what is missing."""
-        shown = table(EXPERIMENTS, ROWS, Terminal(width=30))
+        shown = shown_as(EXPERIMENTS, ROWS, Terminal(width=30))
 
         assert shown.splitlines() == [
             "experiment  score    when",
@@ -210,7 +218,7 @@ class TestTable:
         """The name of an experiment that is too long stands above the other cells of its row."""
         rows = [("x" * 29, "0.84", "now", 1), ("y", "0.9", "now", 2)]
 
-        shown = table(EXPERIMENTS, rows, Terminal(width=30))
+        shown = shown_as(EXPERIMENTS, rows, Terminal(width=30))
 
         assert shown.splitlines() == [
             "experiment               score",
@@ -226,7 +234,7 @@ class TestTable:
         """Only a name that is itself wider than the terminal runs over its edge."""
         rows = [("x" * 50, "0.84", "now", 1), ("y", "0.9", "now", 2)]
 
-        shown = table(EXPERIMENTS, rows, Terminal(width=width)).splitlines()
+        shown = shown_as(EXPERIMENTS, rows, Terminal(width=width)).splitlines()
 
         assert {line for line in shown if len(line) > width} <= {"x" * 50, "experiment"}
         assert any(line.startswith("x" * 50) for line in shown)
@@ -235,13 +243,13 @@ class TestTable:
         """A short column is not cut for the sake of a long one."""
         columns = [Column("a", least=3), Column("b", least=3)]
 
-        shown = table(columns, [("short", "x" * 40)], Terminal(width=20))
+        shown = shown_as(columns, [("short", "x" * 40)], Terminal(width=20))
 
         assert shown.splitlines()[2] == "short  xxxxxxxxxxxx…"
 
     def test_a_pipe_is_not_truncated(self):
         """Without a width everything is printed."""
-        shown = table(EXPERIMENTS, [("x" * 500, "y" * 500, "now", 1)], Terminal())
+        shown = shown_as(EXPERIMENTS, [("x" * 500, "y" * 500, "now", 1)], Terminal())
 
         assert "x" * 500 in shown
         assert "y" * 500 in shown
@@ -250,14 +258,14 @@ class TestTable:
         """A thousand rows beside an answer of 10 MB would be 10 GB of blanks."""
         rows = [("x" * 1_000_000, 1)] + [("y", 2)] * 100
 
-        assert len(table(["answer", "n"], rows, Terminal())) < 1_100_000
+        assert len(shown_as(["answer", "n"], rows, Terminal())) < 1_100_000
 
     @pytest.mark.parametrize("width", [None, 40])
     def test_cells_are_harmless(self, width):
         """No cell and no header reaches the terminal with its escape codes or line ends."""
         evil = "\x1b[2J\nrm -rf\u202e"
 
-        shown = table([Column(evil, least=5), "b"], [(evil, evil)], Terminal(width=width))
+        shown = shown_as([Column(evil, least=5), "b"], [(evil, evil)], Terminal(width=width))
 
         assert len(shown.splitlines()) == 3
         assert "\x1b" not in shown
@@ -265,7 +273,7 @@ class TestTable:
 
     def test_wide_characters_are_counted_in_columns(self):
         """East Asian text stays aligned, cut or not."""
-        shown = table(
+        shown = shown_as(
             [Column("a", least=4), "b"], [("日本語日本語", 1), ("abc", 2)], Terminal(width=9)
         )
 
@@ -285,13 +293,15 @@ class TestTable:
     )
     def test_values_are_shown_for_people(self, value, shown):
         """Numbers get separators and four digits, what is missing a dash."""
-        assert table(["a"], [(value,)], Terminal()).splitlines()[2].strip() == shown
+        assert shown_as(["a"], [(value,)], Terminal()).splitlines()[2].strip() == shown
 
     def test_a_column_with_a_text_is_no_column_of_numbers(self):
         """A missing value does not make it one either; alignment can be given."""
-        mixed = table(["a", "b"], [(1, "x"), ("none", "y"), (None, "z")], Terminal()).splitlines()
-        given = table([Column("aaa", "right"), "b"], [("1 s", 1)], Terminal()).splitlines()
-        left = table([Column("aaa", "left"), "b"], [(1, 1)], Terminal()).splitlines()
+        mixed = shown_as(
+            ["a", "b"], [(1, "x"), ("none", "y"), (None, "z")], Terminal()
+        ).splitlines()
+        given = shown_as([Column("aaa", "right"), "b"], [("1 s", 1)], Terminal()).splitlines()
+        left = shown_as([Column("aaa", "left"), "b"], [(1, 1)], Terminal()).splitlines()
 
         assert mixed[2] == "1     x"
         assert given[2] == "1 s  1"
@@ -301,7 +311,7 @@ class TestTable:
         """A cell has its own style, else that of its column; the padding is not painted."""
         columns = [Column("status", style="good"), "b"]
 
-        shown = table(columns, [(Cell("failed", "bad"), 1), ("ok", 2)], Terminal(color=True))
+        shown = shown_as(columns, [(Cell("failed", "bad"), 1), ("ok", 2)], Terminal(color=True))
 
         lines = shown.splitlines()
         assert lines[0] == "\x1b[1mstatus\x1b[0m  \x1b[1mb\x1b[0m"
@@ -310,12 +320,12 @@ class TestTable:
 
     def test_a_table_without_rows_is_its_header(self):
         """Nothing to show is no error."""
-        assert table(["a", Column("bcd")], [], Terminal()) == "a  bcd\n─  ───"
+        assert shown_as(["a", Column("bcd")], [], Terminal()) == "a  bcd\n─  ───"
 
     def test_a_row_of_the_wrong_length_is_refused(self):
         """Values never shift silently."""
         with pytest.raises(ValueError, match="a row of 3 values in a table of 2 columns"):
-            table(["a", "b"], [(1, 2, 3)], Terminal())
+            shown_as(["a", "b"], [(1, 2, 3)], Terminal())
 
 
 class TestSparkline:
@@ -345,3 +355,50 @@ class TestSparkline:
     def test_nothing_is_drawn_of_nothing(self, values, shown):
         """Empty and flat series are no errors."""
         assert sparkline(values, 5) == shown
+
+
+FIGURES = Table(
+    [
+        Column("name|x", foreign=True, foreign_name=True),
+        Column("value", "right", style="strong"),
+        Column("95% CI", "right"),
+        Column("took"),
+    ],
+    [
+        ["a|b `c`", Cell(1 / 3, shown="33%"), Cell((0.2, 0.5), "", "20–50%"), Cell("1 h", "bad")],
+        ["=1+1", None, None, "<1 s"],
+    ],
+)  # fmt: skip
+
+
+class TestOtherForms:
+    def test_markdown_shows_what_is_foreign_as_code(self):
+        """Nothing of an experiment formats the page or ends its cell; what matters is bold."""
+        assert list(FIGURES.markdown()) == [
+            "| `name\\|x` | value | 95% CI | took |\n",
+            "|---|--:|--:|---|\n",
+            "| `` a\\|b `c` `` | **33%** | 20–50% | **1 h** |\n",
+            "| `=1+1` | - | - | &lt;1 s |\n",
+        ]
+
+    def test_csv_has_values_that_are_not_rounded(self):
+        """An interval is two columns, and what a spreadsheet takes for a formula is text."""
+        assert "".join(FIGURES.csv()) == (
+            "name|x,value,95% CI low,95% CI high,took\n"
+            "a|b `c`,0.3333333333333333,0.2,0.5,1 h\n"
+            "'=1+1,,,,<1 s\n"
+        )
+
+    def test_a_notebook_gets_cells_that_can_do_nothing(self):
+        """Texts are escaped and cut."""
+        shown = Table(["<b>"], [["<img src=x>" + "y" * 100], [3]]).html()
+
+        assert shown.startswith("<table><tr><th>&lt;b&gt;</th></tr><tr><td>&lt;img src=x&gt;y")
+        assert shown.endswith("</td></tr><tr><td>3</td></tr></table>")
+        assert len(shown) < 200
+
+    def test_columns_can_be_left_out(self):
+        """A table that says one thing in each row may say it above."""
+        assert (
+            Table(["a", "b", "c"], [[1, 2, 3]]).without("b").text(Terminal()) == "a  c\n─  ─\n1  3"
+        )

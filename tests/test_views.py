@@ -20,21 +20,15 @@ from doteval.reporting.details import (
     wrapped,
 )
 from doteval.reporting.summary import Summary
-from doteval.reporting.tables import Terminal
 from doteval.reporting.views import (
-    ADAPTIVE,
     Listed,
-    Piece,
     experiment_table,
-    figure,
-    flow,
-    interval,
-    limit_path,
-    score_figure,
     short_name,
     short_names,
     summary_lines,
 )
+from doteval.views.figures import ADAPTIVE, figure, interval, limit_path, score_figure, size
+from doteval.views.terminal import Piece, Terminal, flow
 
 WIDE = Terminal()
 ASCII = Terminal(unicode=False, encoding="ascii")
@@ -229,12 +223,12 @@ def test_lines_go_on_below_where_the_terminal_ends():
 )
 def test_the_path_of_a_limit(limits, shown):
     """Only moves, and of a long way both ends."""
-    assert limit_path(limits, WIDE) == shown
+    assert " ".join(limit_path(limits, 10, first=5)) == shown
 
 
 def test_the_path_of_a_limit_in_ascii():
     """Arrows of two characters."""
-    assert limit_path((2, 4), ASCII) == "2 -> 4"
+    assert limit_path((2, 4), 10, unicode=False) == ["2", "-> 4"]
 
 
 @pytest.mark.parametrize(
@@ -271,15 +265,23 @@ def test_figures_without_a_unit(value, shown):
     assert figure(value) == shown
 
 
+@pytest.mark.parametrize(
+    ("n", "shown"), [(12, "12 bytes"), (1500, "1.5 kB"), (2.2e9, "2.2 GB"), (5e12, "5,000 GB")]
+)
+def test_sizes_are_short(n, shown):
+    """In the units of disks."""
+    assert size(n) == shown
+
+
 def test_intervals():
     """One sign of percent; negative bounds are told apart from the dash."""
     share = Estimate(0.5, 9, 0.1, 0.2, 1.0)
     number = Estimate(0.5, 9, 0.1, -0.5, -0.25)
 
-    assert interval("accuracy", share, WIDE) == "20.0–100%"
-    assert interval("accuracy", share, ASCII) == "20.0 to 100%"
-    assert interval("mean", number, WIDE) == "-0.5 to -0.25"
-    assert interval("mean", Estimate(0.5, 1), WIDE) == ""
+    assert interval("accuracy", share) == "20.0–100%"
+    assert interval("accuracy", share, unicode=False) == "20.0 to 100%"
+    assert interval("mean", number) == "-0.5 to -0.25"
+    assert interval("mean", Estimate(0.5, 1)) == ""
 
 
 def test_short_names():
@@ -320,7 +322,7 @@ def test_a_table_of_experiments():
         Listed("odd", [summary(scores=scores, total=None, failed=1)], 0.0),
         Listed("empty", [], time.time()),
     ]
-    lines = experiment_table(rows, WIDE, time.time()).splitlines()
+    lines = experiment_table(rows, time.time()).text(WIDE).splitlines()
 
     assert lines[2].split()[:8] == [
         "odd", "complete", "1", "5/?", "1", "length", "median", "42",

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
 from ..quantities import read
-from ..reporting.tables import Terminal, is_terminal, terminal
 from ..views.json import json_pieces
+from ..views.table import Table
+from ..views.terminal import Terminal, is_terminal, terminal
 from .output import STDOUT, write
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ Value = TypeVar("Value")
 FORMS = {
     "json": "print JSON, with figures that are not rounded",
     "markdown": "print Markdown, for a pull request",
+    "csv": "print CSV, with values that are not rounded",
 }
+TABLE = tuple(FORMS)  # of who answers with a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,15 @@ class Answer:
         lines: safe to show, for a terminal; they may be made while they are printed.
         code: the exit code.
         data: plain data, for `--json`; an iterator in it is written while it is read.
-        markdown: for `--markdown`.
+        table: for `--markdown` and `--csv`.
+        markdown: what `--markdown` prints in place of the table.
     """
 
     lines: Iterable[str] = ()
     code: int = OK
     data: Any = None
-    markdown: Iterable[str] = ()
+    table: Table | None = None
+    markdown: Iterable[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +148,13 @@ class Call:
         """Print an answer in the form that was asked for."""
         if self.options.form == "json":
             self.out.writelines(json_pieces(answer.data))
-        elif self.options.form == "markdown":
-            write(answer.markdown, STDOUT, self.out, force=False)
+        elif self.options.form in ("markdown", "csv"):
+            pieces = answer.markdown if self.options.form == "markdown" else None
+            if pieces is None and answer.table is None:
+                raise UsageError(f"--{self.options.form} is for tables, and this is none")
+            if pieces is None:
+                pieces = getattr(answer.table, self.options.form)()
+            write(pieces, STDOUT, self.out, force=False)
         else:
             for line in answer.lines:
                 self.out.write(f"{line}\n")
@@ -153,7 +163,7 @@ class Call:
         """What may help next, where a person is reading."""
         if self.terminal.width is None:
             return []
-        from ..reporting.views import Piece, flow
+        from ..views.terminal import Piece, flow
 
         words = [Piece(word, "dim") for word in self.terminal.shown(sentence).split(" ")]
         return flow(words, self.terminal, between=" ")

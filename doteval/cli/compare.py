@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from .call import EVALUATION, FAILED, INCONCLUSIVE, OK, Answer, Call, command, option
+from .call import EVALUATION, FAILED, INCONCLUSIVE, OK, TABLE, Answer, Call, command, option
 
 
 def _share(said: str) -> float:
@@ -91,14 +91,14 @@ def _confidence(said: str) -> float:
         action="store_true",
         help="judge by the rows that both have, even where B is not complete",
     ),
-    forms=("json", "markdown"),
+    forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """
     Is B worse than A? 0: better, or no loss; 1: yes; 3: that can not be told. Of three and more: 0.
     """
     from ..reporting.compare import compare
-    from ..reporting.compared import comparison_lines, comparison_markdown
+    from ..reporting.compared import comparison_lines, comparison_markdown, difference_table
     from ..reporting.pairs import REGRESSION, UNSURE
 
     options = call.options
@@ -120,17 +120,18 @@ def run(call: Call) -> Answer:
         comparison_lines(comparison, call.terminal),
         {REGRESSION: FAILED, UNSURE: INCONCLUSIVE}.get(comparison.verdict, OK),
         comparison.to_dict(),
-        comparison_markdown(comparison),
+        difference_table(comparison, comparison.evaluations),
+        [comparison_markdown(comparison)],
     )
 
 
 def _ranked(call: Call) -> Answer:
     """Three and more experiments."""
-    from ..reporting.league import league, league_lines
+    from ..reporting.league import league, league_lines, league_table
 
     options = call.options
-    if options.form == "markdown" or options.other or options.margin is not None:
-        raise UsageError("--markdown, --other and --margin are for two experiments")
+    if options.other or options.margin is not None:
+        raise UsageError("--other and --margin are for two experiments")
     found = league(
         [options.a, options.b, *options.more],
         storage=call.store(),
@@ -140,4 +141,5 @@ def _ranked(call: Call) -> Answer:
         confidence=options.confidence,
         paired_only=options.paired_only,
     )
-    return Answer(league_lines(found, call.terminal), data=found.to_dict())
+    table = league_table(found.standings, found.confidence)
+    return Answer(league_lines(found, call.terminal), data=found.to_dict(), table=table)

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from ..reporting.tables import Cell, Column, table
-from .call import FAILED, OK, Answer, Call, command
+from ..views.table import Cell, Column, Table
+from .call import FAILED, OK, TABLE, Answer, Call, command
 
 
 @command(
     "list the registered datasets, with their splits and columns",
     "doteval datasets\ndoteval datasets --json",
-    forms=("json",),
+    forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """Datasets that `foreach.NAME(split)` opens; exit 1 if one of them can not be loaded."""
@@ -26,15 +26,16 @@ def run(call: Call) -> Answer:
             code = FAILED
             told.append({"name": name, "error": str(error)})
     columns = [
-        Column("dataset", least=12),
+        Column("dataset", least=12, foreign=True),
         Column("splits", least=8, drop=2),
-        Column("columns", least=8, drop=1),
+        Column("columns", least=8, drop=1, foreign=True),
         Column("rows", drop=3),
     ]
-    lines = [table(columns, map(_row, told), call.terminal)]
+    table = Table(columns, list(map(_row, told)))
+    lines = [table.text(call.terminal)]
     if not told:
         lines = ["no dataset is registered; a file or any iterable is a dataset too"]
-    return Answer(lines, code, told)
+    return Answer(lines, code, told, table)
 
 
 def _row(info: dict[str, object]) -> tuple[object, ...]:

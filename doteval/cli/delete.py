@@ -30,7 +30,7 @@ def run(call: Call) -> Answer:
 
 def held(store: Store, experiment: str) -> str:
     """ "2 evaluations, 46 records"."""
-    from ..reporting.views import plural
+    from ..views.figures import plural
 
     evaluations = store.evaluations(experiment)
     tallies = [store.tally(experiment, name) for name in evaluations]

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import text
+from ..views.figures import size
 from .call import Answer, Call, command, option
-from .output import STDOUT, size, write
+from .output import STDOUT, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

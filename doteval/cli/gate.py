@@ -14,6 +14,7 @@ from .call import (
     FAILED,
     INCONCLUSIVE,
     OK,
+    TABLE,
     USAGE,
     Answer,
     Call,
@@ -25,6 +26,7 @@ from .call import (
 if TYPE_CHECKING:
     from ..reporting.gate import GateError, Verdict
     from ..storage import Store
+    from ..views.table import Table
 
 
 @command(
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
         action="store_true",
         help="judge the shards that are there, although others are missing",
     ),
-    forms=("json",),
+    forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """Do the gates hold? 0: all do, 1: one does not, 3: one can not be decided."""
@@ -70,7 +72,7 @@ def run(call: Call) -> Answer:
         "gates": [each.to_dict() for each in verdicts],
     }
     code = {PASS: OK, FAIL: FAILED, UNDECIDED: INCONCLUSIVE}[outcome]
-    return Answer(verdict_lines(call, verdicts), code, data)
+    return Answer(verdict_lines(call, verdicts), code, data, _table(verdicts))
 
 
 def _gates(given: Sequence[str]) -> Sequence[str]:
@@ -102,10 +104,32 @@ def _point(call: Call, error: GateError) -> None:
     call.err.write(f"  {call.terminal.shown(error.text)}\n  {' ' * before}^\n")
 
 
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    from ..views.table import Column, Table
+
+    columns = (
+        Column("outcome"),
+        Column("gate", foreign=True),
+        Column("evaluation", foreign=True),
+        Column("why", foreign=True),
+    )
+    rows = [
+        (
+            each.outcome,
+            each.gate.text,
+            each.evaluation,
+            " ".join(filter(None, (each.message, each.note))),
+        )
+        for each in verdicts
+    ]
+    return Table(columns, rows)
+
+
 def verdict_lines(call: Call, verdicts: Sequence[Verdict]) -> list[str]:
     """A block for each verdict: the gate, and the figures below it."""
     from ..reporting.gate import FAIL, PASS, UNDECIDED
-    from ..reporting.views import Piece, flow, short_name
+    from ..reporting.views import short_name
+    from ..views.terminal import Piece, flow
 
     styles = {PASS: "good", FAIL: "bad", UNDECIDED: "warn"}
     terminal = call.terminal

@@ -21,9 +21,9 @@ from .output import STDOUT
 )
 def run(call: Call) -> Answer:
     """An experiment from another store: the whole of it, or nothing."""
-    from ..reporting.views import plural
     from ..storage import open_store
     from ..storage.exchange import import_lines
+    from ..views.figures import plural
 
     options = call.options
     with _opened(options.file) as lines:

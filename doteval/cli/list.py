@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .call import Answer, Call, NoStore, command, program
+from .call import TABLE, Answer, Call, NoStore, command, program
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "list the experiments, the latest at the end",
     "doteval list\ndoteval list --watch\ndoteval list --json",
     WATCH,
-    forms=("json",),
+    forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """A table of the experiments, or how to make the first."""
@@ -36,9 +36,9 @@ def _listed(call: Call) -> tuple[Answer, bool]:
         experiments = _experiments(call)
     except NoStore:
         experiments = []  # told below, like a store without experiments
-    if experiments:
-        lines = experiment_table(experiments, call.terminal, time.time()).split("\n")
-    else:
+    table = experiment_table(experiments, time.time(), call.terminal.unicode)
+    lines = [table.text(call.terminal)]
+    if not experiments:
         lines = [
             "There are no experiments here yet. To make one:",
             f"  {program()} run FILE --experiment NAME",
@@ -46,7 +46,8 @@ def _listed(call: Call) -> tuple[Answer, bool]:
             f"Looked into {call.terminal.shown(call.place())}; --storage PATH looks elsewhere.",
         ]
     data = {"experiments": [each.to_dict() for each in experiments]}
-    return Answer(lines, data=data), any(each.status == "running" for each in experiments)
+    is_running = any(each.status == "running" for each in experiments)
+    return Answer(lines, data=data, table=table), is_running
 
 
 def _experiments(call: Call) -> list[Listed]:

@@ -54,7 +54,7 @@ def run(call: Call) -> Answer:
 
 
 def _merged(call: Call, out: str, found: Sequence[Merged]) -> Iterator[str]:
-    from ..reporting.views import plural
+    from ..views.figures import plural
 
     terminal = call.terminal
     if not found:
@@ -72,8 +72,10 @@ def _merged(call: Call, out: str, found: Sequence[Merged]) -> Iterator[str]:
 
 
 def _evaluation(call: Call, merged: Merged) -> Iterator[str]:
-    from ..reporting.views import Piece, flow, plural, short_name
+    from ..reporting.views import short_name
     from ..text import count
+    from ..views.figures import plural
+    from ..views.terminal import Piece, flow
 
     terminal = call.terminal
     held = plural(merged.live, "record")
@@ -99,7 +101,7 @@ def _evaluation(call: Call, merged: Merged) -> Iterator[str]:
 
 def _remarks(merged: Merged) -> Iterator[tuple[str, str]]:
     """What is not as it should be."""
-    from ..reporting.views import plural
+    from ..views.figures import plural
 
     if merged.absent:
         yield "missing", f"{_shards(merged.absent)}: no run of it is in these stores"

@@ -99,9 +99,4 @@ def _replacing(path: Path, name: str) -> Iterator[IO[bytes]]:
         raise
 
 
-def size(n: int) -> str:
-    """Bytes of a document, in words."""
-    return f"{n / 1e6:,.1f} MB" if n >= 1e5 else f"{n / 1e3:,.1f} kB"
-
-
 _BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would change line ends

@@ -13,9 +13,9 @@ from .call import FAILED, OK, Answer, Call
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
-    from ..reporting.views import Piece
     from ..running.plan import Plan
     from ..storage import Named, Place
+    from ..views.terminal import Piece
 
 _LABEL = 10  # columns of "malformed" and what parts it from its value
 _SHOWN = 10  # positions of malformed rows that are printed; JSON has more
@@ -82,8 +82,10 @@ def _head(call: Call, place: Place, plans: Sequence[Plan]) -> str:
 
 
 def _lines(call: Call, plan: Plan) -> Iterator[str]:
-    from ..reporting.views import Piece, flow, plural, short_name
+    from ..reporting.views import short_name
     from ..text import count
+    from ..views.figures import plural
+    from ..views.terminal import Piece, flow
 
     terminal = call.terminal
     to_run = f"{count(plan.to_run)} to run"
@@ -110,14 +112,14 @@ def _lines(call: Call, plan: Plan) -> Iterator[str]:
 
 def _words(call: Call, sentence: str) -> list[Piece]:
     """A sentence, breakable at its blanks."""
-    from ..reporting.views import Piece
+    from ..views.terminal import Piece
 
     return [Piece(word) for word in call.terminal.shown(sentence).split()]
 
 
 def _rows(plan: Plan) -> list[Piece]:
-    from ..reporting.views import Piece
     from ..text import count
+    from ..views.terminal import Piece
 
     pieces = [Piece(count(plan.rows))]
     if plan.repeats > 1:
@@ -141,17 +143,17 @@ def _malformed(call: Call, plan: Plan) -> list[Piece]:
     return _words(call, f"at {listed}{more} (from 0); {plan.example}")
 
 
-def _strategy(call: Call, strategy: dict[str, Any]) -> list[Piece]:
-    """`SlidingWindow(max_concurrency=5)`, breakable between its parameters."""
-    parameters = dict(strategy)
-    name = parameters.pop("name", "unknown")
-    inside = ", ".join(f"{key}={value}" for key, value in parameters.items())
-    return _words(call, f"{name}({inside})")
+def _strategy(call: Call, strategy: Mapping[str, Any]) -> list[Piece]:
+    from ..views.figures import strategy_parts
+    from ..views.terminal import Piece
+
+    return [Piece(call.terminal.shown(part)) for part in strategy_parts(strategy)]
 
 
 def _estimate(plan: Plan) -> list[Piece]:
-    from ..reporting.views import Piece, figure
     from ..text import count, duration
+    from ..views.figures import figure
+    from ..views.terminal import Piece
 
     if not plan.to_run:
         return []
@@ -168,8 +170,8 @@ def _estimate(plan: Plan) -> list[Piece]:
 
 def _basis(call: Call, plan: Plan) -> list[Piece]:
     """What the estimate rests on, and in which way that ran otherwise."""
-    from ..reporting.views import plural
     from ..text import duration, when
+    from ..views.figures import plural
 
     basis = plan.basis
     if basis is None or not plan.to_run:
@@ -185,8 +187,8 @@ def _basis(call: Call, plan: Plan) -> list[Piece]:
 
 
 def _budget(plan: Plan) -> list[Piece]:
-    from ..reporting.views import Piece
     from ..text import count
+    from ..views.terminal import Piece
 
     if plan.budgeted is None:
         return []

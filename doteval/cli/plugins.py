@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from ..reporting.tables import Cell, Column, table
-from .call import FAILED, OK, Answer, Call, command
+from ..views.table import Cell, Column, Table
+from .call import FAILED, OK, TABLE, Answer, Call, command
 
 
 @command(
     "list metrics, evaluators, datasets and stores, and where they come from",
     "doteval plugins\ndoteval plugins --json",
-    forms=("json",),
+    forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """Everything that can be used by name; exit 1 if something of it can not be loaded."""
@@ -22,7 +22,7 @@ def run(call: Call) -> Answer:
     found = [each for room in rooms for each in room.registry.sources()]
     columns = [
         Column("kind", drop=1),
-        Column("name", least=12),
+        Column("name", least=12, foreign=True),
         Column("from", least=8, drop=2),
         Column("state", least=6),
     ]
@@ -40,4 +40,5 @@ def run(call: Call) -> Answer:
         for each in found
     ]
     code = FAILED if any(each.error for each in found) else OK
-    return Answer([table(columns, rows, call.terminal)], code, data)
+    table = Table(columns, rows)
+    return Answer([table.text(call.terminal)], code, data, table)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..errors import Busy, DatasetError, DotevalError, NotFound, PluginError, StoreError
-from ..reporting.tables import terminal
+from ..views.terminal import terminal
 from .call import FAILED, FAULT, OK, SIGNALLED, STORE, USAGE, Call, complain
 from .parser import named, parsed, parser
 

@@ -84,7 +84,7 @@ def run(call: Call) -> Answer:
 
 
 def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
-    from ..reporting.views import plural
+    from ..views.figures import plural
 
     asked = []
     if doomed:
@@ -103,15 +103,16 @@ def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
 def _answer(
     call: Call, pruning: Pruning, found: Sequence[Pruned], did: str = "", deleted: bool = False
 ) -> Answer:
-    size, free = pruning.size()
+    held, free = pruning.size()
     experiments = [asdict(each) for each in found]
-    data = {"deleted": deleted, "experiments": experiments, "size": size, "free": free}
-    return Answer(_pruned(call, found, size, free, did), data=data)
+    data = {"deleted": deleted, "experiments": experiments, "size": held, "free": free}
+    return Answer(_pruned(call, found, held, free, did), data=data)
 
 
-def _pruned(call: Call, found: Sequence[Pruned], size: int, free: int, did: str) -> Iterator[str]:
-    from ..reporting.views import Piece, flow, plural
+def _pruned(call: Call, found: Sequence[Pruned], held: int, free: int, did: str) -> Iterator[str]:
     from ..text import count
+    from ..views.figures import plural, size
+    from ..views.terminal import Piece, flow
 
     terminal = call.terminal
     told = False
@@ -125,7 +126,7 @@ def _pruned(call: Call, found: Sequence[Pruned], size: int, free: int, did: str)
             if n:
                 pieces.append(Piece(plural(n, noun)))
         if pieces and each.running is None:
-            pieces.append(Piece(f"{_bytes(each.text)} of text {did}"))
+            pieces.append(Piece(f"{size(each.text)} of text {did}"))
         elif each.running is not None:
             pieces = [Piece(f"left alone: process {each.running} is running it", "warn")]
         if each.kept:
@@ -136,15 +137,5 @@ def _pruned(call: Call, found: Sequence[Pruned], size: int, free: int, did: str)
             yield from flow([name, *pieces], terminal)
     if not told:
         yield f"nothing to delete in {plural(len(found), 'experiment')}"
-    shrink = "" if free < size / 10 else ", for what is written next; --vacuum gives it back"
-    yield f"the file has {_bytes(size)}, {_bytes(free)} of them free{shrink}"
-
-
-def _bytes(n: float) -> str:
-    """ "2.2 GB"."""
-    units = ["bytes", "KB", "MB", "GB"]
-    while n >= 1000 and len(units) > 1:
-        n /= 1000
-        del units[0]
-    whole = units[0] == "bytes" or n >= 100
-    return f"{n:,.0f} {units[0]}" if whole else f"{n:.1f} {units[0]}"
+    shrink = "" if free < held / 10 else ", for what is written next; --vacuum gives it back"
+    yield f"the file has {size(held)}, {size(free)} of them free{shrink}"

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import time
 
+from ..views.figures import size
 from .call import Answer, Call, command, option
-from .output import STDOUT, size, write
+from .output import STDOUT, write
 from .parser import version
 
 

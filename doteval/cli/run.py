@@ -339,7 +339,8 @@ class _Round:
         return code, problem
 
     def _tell(self, flow: Flow, summary: Summary) -> None:
-        from ..reporting.views import plural, summary_lines
+        from ..reporting.views import summary_lines
+        from ..views.figures import plural
 
         notes = list(flow.notes)
         if not flow.done and flow.skipped:
@@ -358,7 +359,7 @@ class _Round:
         Why the command fails: rows that failed, or a run that gave up; not wrong answers. A run
         that its budget has ended proves nothing either way.
         """
-        from ..reporting.views import plural
+        from ..views.figures import plural
 
         failed = sum(flow.errors.values())
         done = flow.done + flow.skipped
@@ -381,7 +382,7 @@ class _Round:
         )
 
     def _interrupted(self, flow: Flow, number: int) -> int:
-        from ..reporting.views import plural
+        from ..views.figures import plural
 
         what = "terminated" if number == signal.SIGTERM else "interrupted"
         stored = plural(flow.done + flow.skipped, "row")

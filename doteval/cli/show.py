@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .call import EVALUATION, Answer, Call, command, option, program, quoted
+from .call import EVALUATION, TABLE, Answer, Call, command, option, program, quoted
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         help="how the limit of concurrency moved in the last run, and why",
     ),
     WATCH,
-    forms=("json",),
+    forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """What is stored of an experiment."""
@@ -48,7 +48,7 @@ def run(call: Call) -> Answer:
         refuse(call, "full", "errors", "unread", "concurrency")
         return watch(call, _blocks)
     wants_records = options.full or options.errors or options.unread
-    if options.form is None and not (wants_records or options.concurrency):
+    if options.form != "json" and not (wants_records or options.concurrency):
         return _blocks(call)[0]
     store = call.store()
     names = _selected(store, options.experiment, options.evaluation)
@@ -77,9 +77,12 @@ def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, st
 
 def _blocks(call: Call) -> tuple[Answer, bool]:
     """A block for each evaluation, below a line about the experiment; whether one is running."""
+    from ..reporting.documents import summary_table
     from ..reporting.summary import summarise
-    from ..reporting.views import Listed, Piece, flow, plural, summary_lines
+    from ..reporting.views import Listed, summary_lines
     from ..text import count, when
+    from ..views.figures import plural
+    from ..views.terminal import Piece, flow
 
     experiment, terminal, store = call.options.experiment, call.terminal, call.store()
     names = _selected(store, experiment, call.options.evaluation)
@@ -97,15 +100,16 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     if failed:
         rows = "the row that failed" if failed == 1 else f"the {count(failed)} rows that failed"
         lines += ["", *call.hint(f"{rows}: {program()} show {quoted(experiment)} --errors")]
-    return Answer(lines), any(summary.status == "running" for summary in summaries)
+    table = summary_table(summaries) if summaries else None
+    return Answer(lines, table=table), any(summary.status == "running" for summary in summaries)
 
 
 def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:
     """The limit over the last run of each evaluation."""
     from ..reporting.details import limit_lines
     from ..reporting.summary import at_work
-    from ..reporting.views import Piece, flow
     from ..text import duration
+    from ..views.terminal import Piece, flow
 
     for at, (name, called) in enumerate(names.items()):
         run = at_work(store.runs(call.options.experiment, name))

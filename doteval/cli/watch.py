@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TextIO
 
 from ..errors import UsageError
-from ..reporting.tables import terminal
 from ..text import display_width
+from ..views.terminal import terminal
 from .call import Answer, Call, option
 
 WATCH = option(

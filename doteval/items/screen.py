@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..reporting.progress import Snapshot
-    from ..reporting.tables import Terminal
+    from ..views.terminal import Terminal
 
 
 class Screen:
@@ -44,7 +44,7 @@ class Screen:
 
     def terminal(self) -> Terminal:
         """What the terminal can show."""
-        from ..reporting.tables import terminal
+        from ..views.terminal import terminal
 
         with self._uncaptured():
             return terminal(sys.stdout, os.environ, self._color)

@@ -14,8 +14,8 @@ from .options import Options
 
 if TYPE_CHECKING:
     from ..reporting.summary import Summary
-    from ..reporting.tables import Terminal
     from ..storage.place import Place
+    from ..views.terminal import Terminal
 
 
 def told_lines(
@@ -35,7 +35,8 @@ def told_lines(
         options: of the session, its experiment named.
         arguments: of the session's command line.
     """
-    from ..reporting.views import STATUS_STYLES, Piece, flow, short_names, summary_lines
+    from ..reporting.views import STATUS_STYLES, short_names, summary_lines
+    from ..views.terminal import Piece, flow
 
     entries = [json.loads(entry) for entry in told.values()]
     names = short_names([entry["name"] for entry in entries])

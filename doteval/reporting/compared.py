@@ -4,18 +4,20 @@ A comparison as lines for a terminal, and as Markdown for a pull request.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from itertools import islice
 
 from .. import text
 from ..records import Record, Result
+from ..views.figures import change, change_span, p_value, plural, score_figure
+from ..views.table import Cell, Column, Table, code
+from ..views.terminal import Piece, Terminal, flow
 from .compare import Comparison, Contrast, Example, ScoreChange
 from .details import wrapped
 from .pairs import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
-from .tables import Cell, Column, Terminal, table
-from .views import LONGEST_NAME, Piece, flow, plural, score_figure, short_name
+from .views import LONGEST_NAME, short_name
 
 VERDICT_STYLES = {
     REGRESSION: "bad",
@@ -66,22 +68,13 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     lines = flow([Piece(title, "strong"), _verdict(contrast.verdict)], terminal)
     for said in _rows(comparison, contrast):
         lines += flow([Piece(terminal.shown(each)) for each in said], terminal, "  ", 2)
-    cells = [_cells(each, terminal) for score in contrast.scores for each in score.differences]
-    if cells:
-        layout = [
-            Column("score", style="strong", least=8),
-            Column("metric", drop=1),
-            *(
-                Column(label, "right", least=6, drop=drop)
-                for label, drop in zip(comparison.labels, (3, 2), strict=True)
-            ),
-            Column("change", "right"),
-            Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4),
-            Column(_p_title(comparison), "right", drop=5),
-            Column("verdict"),
-        ]
-        inside = terminal if terminal.width is None else _narrower(terminal)
-        lines += [f"  {line}" for line in table(layout, cells, inside).splitlines()]
+    table = difference_table(comparison, [contrast])
+    if table.rows:
+        own = table.without("evaluation", "rows", "worse", "better")
+        inside = terminal
+        if terminal.width is not None:
+            inside = replace(terminal, width=max(terminal.width - 2, 1))
+        lines += [f"  {line}" for line in own.text(inside).splitlines()]
     for score in contrast.scores:
         lines += _notes(score, terminal)
     for note in contrast.notes:
@@ -97,10 +90,52 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     return lines
 
 
-def _narrower(terminal: Terminal) -> Terminal:
-    from dataclasses import replace
+def difference_table(comparison: Comparison, contrasts: Sequence[Contrast]) -> Table:
+    """A row for each metric of each score of these evaluations."""
+    before, after = (
+        Column(label, "right", least=6, drop=drop, foreign_name=True)
+        for label, drop in zip(comparison.labels, (3, 2), strict=True)
+    )
+    columns = (
+        Column("evaluation", foreign=True),
+        Column("score", style="strong", least=8, foreign=True),
+        Column("metric", drop=1, foreign=True),
+        before,
+        after,
+        Column("change", "right"),
+        Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4),
+        Column(_p_title(comparison), "right", drop=5),
+        Column("rows", "right"),
+        Column("worse", "right"),
+        Column("better", "right"),
+        Column("verdict"),
+    )
+    return Table(
+        columns,
+        [
+            _difference(contrast, score, each)
+            for contrast in contrasts
+            for score in contrast.scores
+            for each in score.differences
+        ],
+    )
 
-    return replace(terminal, width=max((terminal.width or 0) - 2, 1))
+
+def _difference(contrast: Contrast, score: ScoreChange, each: Difference) -> list[object]:
+    return [
+        short_name(contrast.b.evaluation),
+        each.score,
+        each.metric,
+        _side(each, each.a),
+        _side(each, each.b),
+        Cell(each.value, "strong", change(each.metric, each.value)),
+        Cell((each.low, each.high), shown=change_span(each.metric, each.low, each.high)),
+        Cell(each.adjusted, shown=p_value(each.adjusted)),
+        each.n,
+        score.worse,
+        score.better,
+        Cell(each.verdict, VERDICT_STYLES[each.verdict]),
+    ]
 
 
 def _p_title(comparison: Comparison) -> str:
@@ -142,51 +177,12 @@ def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
     return [*lines, failed] if failed else lines
 
 
-def _cells(each: Difference, terminal: Terminal) -> list[object]:
-    return [
-        each.score,
-        each.metric,
-        _side(each, each.a),
-        _side(each, each.b),
-        Cell(change(each.metric, each.value), "strong"),
-        _interval(each, terminal.unicode),
-        p_value(each.adjusted),
-        Cell(each.verdict, VERDICT_STYLES[each.verdict]),
-    ]
-
-
-def _side(each: Difference, value: float | None) -> str:
+def _side(each: Difference, value: float | None) -> Cell:
     """The figure of A or of B, with the digits that tell them apart."""
+    width = abs(each.value or 0.0)
     if each.low is not None and each.high is not None:
-        return score_figure(each.metric, value, each.high - each.low)
-    return score_figure(each.metric, value, abs(each.value or 0.0))
-
-
-def _interval(each: Difference, unicode: bool = True) -> str:
-    """ "-2.1 to +0.3"; "-" where there is none."""
-    if each.low is None or each.high is None:
-        return text.NOTHING
-    low, high = (change(each.metric, end) for end in (each.low, each.high))
-    return f"{low.removesuffix(' pp')} to {high}"
-
-
-def change(metric: str, value: float | None) -> str:
-    """A difference with its sign: of shares in percentage points, "+1.2 pp"."""
-    if value is None:
-        return text.NOTHING
-    if value != value:
-        return "NaN"
-    if metric == "accuracy" or metric.startswith("pass"):
-        points = 100 * value
-        return f"{points:+.1f} pp" if abs(points) >= 0.05 or not points else f"{points:+.1g} pp"
-    return f"{value:+.4g}"
-
-
-def p_value(p: float | None) -> str:
-    """ "0.032", "<0.001"; "-" where there was no test."""
-    if p is None:
-        return text.NOTHING
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+        width = each.high - each.low
+    return Cell(value, shown=score_figure(each.metric, value, width))
 
 
 def _notes(score: ScoreChange, terminal: Terminal) -> Iterator[str]:
@@ -264,45 +260,14 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [head, ""]
     if comparison.margin is not None:
         lines += [f"A loss of {comparison.margin!r} is accepted.", ""]
-    a, b = (_cell(code(name)) for name in comparison.labels)
-    lines += [
-        f"| evaluation | score | {a} | {b} | change | {100 * comparison.confidence:.10g} % CI | "
-        f"{_p_title(comparison)} | rows | worse | better | verdict |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
-    ]
-    for contrast in comparison.evaluations:
-        lines += _markdown_rows(contrast)
+    table = "".join(difference_table(comparison, comparison.evaluations).markdown())
+    lines += table.splitlines()
     notes = [f"- {said}" for said in _markdown_notes(comparison)]
     lines += ["", *notes] if notes else []
     for contrast in comparison.evaluations:
         for score in contrast.scores:
             lines += _markdown_examples(comparison, contrast, score)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _markdown_rows(contrast: Contrast) -> Iterator[str]:
-    name = code(short_name(contrast.b.evaluation))
-    for score in contrast.scores:
-        for each in score.differences:
-            cells: Sequence[object] = (
-                name,
-                code(f"{each.score}.{each.metric}"),
-                _side(each, each.a),
-                _side(each, each.b),
-                change(each.metric, each.value),
-                _interval(each),
-                p_value(each.adjusted).replace("<", "&lt;"),
-                text.count(each.n),
-                text.count(score.worse),
-                text.count(score.better),
-                f"**{each.verdict}**" if each.verdict in (REGRESSION, BETTER) else each.verdict,
-            )
-            yield f"| {' | '.join(_cell(each) for each in cells)} |"
-
-
-def _cell(value: object) -> str:
-    """In a cell even a bar inside code ends it (GFM 4.10)."""
-    return str(value).replace("|", "\\|")
 
 
 def _markdown_notes(comparison: Comparison) -> Iterator[str]:
@@ -339,16 +304,3 @@ def _markdown_examples(
             yield f"  - {code(label)} {code(said)}"
     yield ""
     yield "</details>"
-
-
-def code(value: object) -> str:
-    """
-    Any text as a code span of GitHub's Markdown.
-
-    Source: GFM 6.3: the fence is longer than any run of backticks inside.
-    """
-    shown = text.safe(value, _LONGEST_TEXT) or " "
-    runs = re.findall("`+", shown)
-    fence = "`" * (max(map(len, runs), default=0) + 1)
-    pad = " " if runs else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"

@@ -13,8 +13,10 @@ from typing import Any
 
 from .. import text
 from ..records import Failure, Record, Result, Run, Score
-from .tables import Column, Terminal, sparkline, table
-from .views import LONGEST_NAME, Piece, figure, flow
+from ..views.figures import figure
+from ..views.table import Column, Table
+from ..views.terminal import Piece, Terminal, flow, sparkline
+from .views import LONGEST_NAME
 
 # --- records ----------------------------------------------------------------------------------
 
@@ -234,7 +236,7 @@ def limit_lines(run: Run, terminal: Terminal) -> list[str]:
         Column("reason", least=10),
     )
     narrower = terminal if terminal.width is None else _narrowed(terminal, 2)
-    listed = table(columns, rows, narrower).split("\n")
+    listed = Table(columns, rows).text(narrower).split("\n")
     return [*_chart(changes, end, terminal), "", *(f"  {line}" for line in listed)]
 
 

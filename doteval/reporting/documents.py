@@ -11,26 +11,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
-from json import JSONEncoder
 from typing import Any
 
 from .. import text
 from ..records import NO_USAGE, Failure, Record, Result, Score, Usage
 from ..storage import Store
+from ..views.figures import plural
 from ..views.json import json_pieces as pieces_of
 from ..views.json import together
-from .compared import code
+from ..views.table import Cell, Column, Table, code, csv_cell
 from .details import WRONG, as_text, record_dict, row_label, verdict
-from .figures import KEPT
 from .summary import Summary, summarise
-from .tables import Terminal
-from .views import estimate_figure, interval, plural, short_name
-
-_PLAIN = Terminal()
-
+from .views import estimate_cells, score_name, short_name
 
 # --- CSV --------------------------------------------------------------------------------------
 
@@ -52,10 +47,6 @@ _LAST = (
     "cost",
     "other",
 )
-# What a spreadsheet takes for a formula, also behind blanks and in full width; a tab or a line end
-# at the beginning is swallowed by some, which then see what follows.
-_FORMULA = re.compile(r"[\t\n]|\s*[=+@\-\uff0b\uff0d\uff1d\uff20]")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
 
 
 def csv_pieces(store: Store, experiment: str) -> Iterator[str]:
@@ -75,9 +66,9 @@ def csv_pieces(store: Store, experiment: str) -> Iterator[str]:
         dict.fromkeys(name for each in evaluations for name in store.tally(experiment, each).scores)
     )
     names = (*_FIRST, *(f"score.{name}" for name in scores), *(f"row.{name}" for name in columns))
-    yield ",".join(map(_cell, (*names, *_LAST))) + "\n"
+    yield ",".join(map(csv_cell, (*names, *_LAST))) + "\n"
     for evaluation in evaluations:
-        called = _cell(evaluation)
+        called = csv_cell(evaluation)
         yield from together(
             _csv_line(record, called, scores, columns)
             for record in store.records(experiment, evaluation)
@@ -122,28 +113,7 @@ def _csv_line(
     cells += [record.attempts, record.started, record.duration, record.waited, record.concurrency]
     cells += [usage.input_tokens, usage.output_tokens, usage.cost, row or None]
     head = f"{evaluation},{record.position},{record.repeat},{_VERDICTS[verdict(record)]},"
-    return head + ",".join(map(_cell, cells)) + "\n"
-
-
-_encode = JSONEncoder(ensure_ascii=False, default=str).encode
-
-
-def _cell(value: Any) -> str:
-    """A value as a spreadsheet may open it (RFC 4180)."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        shown = value
-    elif isinstance(value, (bool, int, float)):
-        return "NaN" if value != value else repr(value)
-    else:
-        shown = _encode(value)
-    shown = text.safe(shown, newlines=True)
-    if _FORMULA.match(shown) and not _NUMBER.match(shown):
-        shown = f"'{shown}"
-    if '"' in shown:
-        return '"' + shown.replace('"', '""') + '"'
-    return f'"{shown}"' if "," in shown or "\n" in shown else shown
+    return head + ",".join(map(csv_cell, cells)) + "\n"
 
 
 # --- JSON -------------------------------------------------------------------------------------
@@ -313,49 +283,56 @@ def markdown_pieces(store: Store, experiment: str) -> Iterator[str]:
     if not summaries:
         yield "No evaluations.\n"
         return
-    confidence = f"{100 * summaries[0].confidence:g}"
-    yield (
-        f"| evaluation | status | rows | failed | score | value | {confidence}% CI | took |\n"
-        "|---|---|--:|--:|---|--:|--:|--:|\n"
-    )
-    for summary in summaries:
-        yield from _markdown_lines(summary)
+    yield from summary_table(summaries, _SCORES).markdown()
     if len(names) > len(summaries):
         yield f"\nand {plural(len(names) - len(summaries), 'more evaluation')}\n"
     yield from _markdown_failures(store, experiment, summaries)
 
 
-def _markdown_lines(summary: Summary) -> Iterator[str]:
+def summary_table(summaries: Sequence[Summary], most: int | None = None) -> Table:
+    """
+    A row for each metric of each score of these evaluations; what they have together is said once.
+
+    Args:
+        most: metrics of an evaluation that are shown, the others are counted; None: all.
+    """
+    columns = (
+        Column("evaluation", foreign=True),
+        Column("status"),
+        Column("rows", "right"),
+        Column("failed", "right"),
+        Column("score", foreign=True),
+        Column("value", "right"),
+        Column(f"{100 * summaries[0].confidence:g}% CI", "right"),
+        Column("took", "right"),
+    )
+    return Table(columns, [row for each in summaries for row in _summary_rows(each, most)])
+
+
+def _summary_rows(summary: Summary, most: int | None) -> Iterator[list[object]]:
     of = "" if summary.total is None else f" of {text.count(summary.total)}"
     first = [
-        code(short_name(summary.evaluation)),
-        summary.status,
-        f"{text.count(summary.done)}{of}",
-        text.count(summary.failed),
+        Cell(short_name(summary.evaluation)),
+        Cell(summary.status),
+        Cell(summary.done, shown=f"{text.count(summary.done)}{of}"),
+        Cell(summary.failed),
     ]
-    last = text.duration(summary.duration)
+    last = Cell(summary.duration, shown=text.duration(summary.duration))
     metrics = [
         (name, metric, estimate)
         for name, by_metric in summary.scores.items()
         for metric, estimate in by_metric.items()
     ]
     if not metrics:
-        yield _markdown_row([*first, "", "", "", last])
-    for name, metric, estimate in metrics[:_SCORES]:
-        called = name if metric in ("accuracy", "mean") else f"{name} {metric}"
-        called += " (kept)" if estimate.method.startswith(KEPT) else ""
-        value = f"**{estimate_figure(metric, estimate)}**"
-        span = interval(metric, estimate, _PLAIN)
-        yield _markdown_row([*first, code(called), value, span or text.NOTHING, last])
-        first, last = [""] * len(first), ""
-    if len(metrics) > _SCORES:
-        more = plural(len(metrics) - _SCORES, "more score")
-        yield _markdown_row([*first, more, "", "", ""])
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    # In a cell even a bar inside code ends it (GFM 4.10).
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        yield [*first, "", "", "", last]
+    for name, metric, estimate in metrics[:most]:
+        said = score_name(name, metric, estimate)
+        value, span = estimate_cells(metric, estimate)
+        yield [*first, said, replace(value, style="strong"), span, last]
+        first, last = [replace(each, shown="") for each in first], replace(last, shown="")
+    if most is not None and len(metrics) > most:
+        more = plural(len(metrics) - most, "more score")
+        yield [*first, "", Cell(None, shown=more), "", last]
 
 
 def _markdown_failures(

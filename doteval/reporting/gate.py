@@ -20,12 +20,13 @@ from ..statistics.power import rows_for_mean, rows_for_share
 from ..statistics.sequential import anytime
 from ..statistics.shares import exact
 from ..storage import Store
+from ..views.figures import plural
 from .compare import evaluations_of
 from .figures import KEPT
 from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
 from .pairs import Difference, Source, difference
 from .summary import Summary, summarise
-from .views import plural, short_name
+from .views import short_name
 
 __all__ = [
     "FAIL",

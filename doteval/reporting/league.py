@@ -13,11 +13,12 @@ from typing import Any
 
 from ..errors import UsageError
 from ..metrics import Estimate
+from ..views.table import Column, Table
+from ..views.terminal import Terminal
 from .compare import Address, Comparison, compare, judged, opened
 from .pairs import BETTER, REGRESSION
 from .summary import Summary, summarise
-from .tables import Column, Terminal, table
-from .views import interval, score_figure, short_name
+from .views import estimate_cells, short_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,31 +161,40 @@ def _standings(
     return standings
 
 
+def league_table(standings: Sequence[Standing], confidence: float, unicode: bool = True) -> Table:
+    """A row for each standing."""
+    columns = (
+        Column("evaluation", foreign=True),
+        Column("score", foreign=True),
+        Column("metric", foreign=True),
+        Column("rank"),
+        Column("experiment", style="strong", least=8, foreign=True),
+        Column("value", "right"),
+        Column(f"{100 * confidence:.10g}% CI", "right", drop=2),
+        Column("better than", least=8, drop=1, foreign=True),
+    )
+    rows = [
+        [
+            short_name(each.evaluation),
+            each.score,
+            each.metric,
+            str(each.best) if each.best == each.worst else f"{each.best}-{each.worst}",
+            each.experiment,
+            *estimate_cells(each.metric, each.estimate, unicode),
+            ", ".join(each.beats),
+        ]
+        for each in standings
+    ]
+    return Table(columns, rows)
+
+
 def league_lines(league: League, terminal: Terminal) -> list[str]:
     """A table of ranks for each metric, for a terminal."""
     lines = []
     metrics = list(dict.fromkeys((e.evaluation, e.score, e.metric) for e in league.standings))
     for what in metrics:
-        rows: list[list[object]] = []
-        for each in league.standings:
-            if (each.evaluation, each.score, each.metric) == what:
-                rank = str(each.best) if each.best == each.worst else f"{each.best}-{each.worst}"
-                rows.append(
-                    [
-                        rank,
-                        each.experiment,
-                        score_figure(each.metric, each.estimate.value),
-                        interval(each.metric, each.estimate, terminal),
-                        ", ".join(each.beats),
-                    ]
-                )
-        title = terminal.shown(f"{what[0]} {what[1]} {what[2]}")
-        layout = [
-            Column("rank"),
-            Column("experiment", style="strong", least=8),
-            Column("value", "right"),
-            Column(f"{100 * league.confidence:.10g}% CI", "right", drop=2),
-            Column("better than", least=8, drop=1),
-        ]
-        lines += ["", terminal.paint(title, "strong"), *table(layout, rows, terminal).splitlines()]
+        own = [e for e in league.standings if (e.evaluation, e.score, e.metric) == what]
+        table = league_table(own, league.confidence, terminal.unicode)
+        ranks = table.without("evaluation", "score", "metric").text(terminal)
+        lines += ["", terminal.paint(terminal.shown(" ".join(what)), "strong"), *ranks.split("\n")]
     return lines[1:]

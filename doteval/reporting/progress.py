@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
@@ -20,7 +20,8 @@ from threading import RLock
 from typing import Any, TextIO
 
 from .. import text
-from .tables import Terminal, is_terminal, terminal
+from ..views.figures import limit_path
+from ..views.terminal import Terminal, is_terminal, terminal
 
 _STALL = 60.0  # seconds without anything finishing, after which the line says so
 
@@ -258,33 +259,14 @@ def _scores(scores: Mapping[str, float], terminal: Terminal) -> list[str]:
 def _flight(snapshot: Snapshot, unicode: bool) -> list[str]:
     """Attempts in flight of how many may be, and for Adaptive how the limit came there."""
     used = f"{snapshot.in_flight:,}/{snapshot.limit:,}"
-    moved = moves(snapshot.path)
-    if len(moved) < 2:
+    steps = limit_path(snapshot.path, _PATH_SHOWN, unicode)
+    if len(steps) < 2:
         used_whole = f"{used} in flight"
         return [used_whole, used_whole, f"{snapshot.in_flight:,} in flight", ""]
-    path = trail(moved, _PATH_SHOWN, unicode)
+    path = " ".join(steps)
     told = f"{path}; {snapshot.belief}" if snapshot.belief else path
     whole = [f"{used} in flight ({told})", f"{used} in flight ({path})"]
     return [*whole, f"{used} ({path})", f"{used} in flight", ""]
-
-
-def moves(limits: Sequence[int]) -> list[int]:
-    """The limits without those that are as the one before: a note may have moved nothing."""
-    return [limit for at, limit in enumerate(limits) if at == 0 or limit != limits[at - 1]]
-
-
-def trail(limits: Sequence[int], most: int, unicode: bool = True) -> str:
-    """
-    The limits that Adaptive went through, such as "2 → 4 → 8".
-
-    Args:
-        most: how many to show; of a longer way the end, after an ellipsis.
-        unicode: arrows; "->" otherwise.
-    """
-    steps = [f"{limit:,}" for limit in limits[-most:]]
-    if len(limits) > most:
-        steps.insert(0, text.ELLIPSIS if unicode else "...")
-    return (" → " if unicode else " -> ").join(steps)
 
 
 # --- a line now and then in a log ------------------------------------------------------------

@@ -18,6 +18,8 @@ from ..records import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
+from ..views.figures import estimate_figure, interval
+from ..views.table import Table
 from .figures import KEPT, kept, recalled
 
 
@@ -200,28 +202,20 @@ class Summary:
         def shown(value: object) -> str:
             return escape(text.safe(value, _LONGEST_NAME))
 
-        def row(kind: str, *cells: str) -> str:
-            return f"<tr>{''.join(f'<{kind}>{cell}</{kind}>' for cell in cells)}</tr>"
-
-        def figure(value: float | None) -> str:
-            return text.NOTHING if value is None else f"{value:.4g}"
-
         of = "" if self.total is None else f" of {text.count(self.total)}"
         failed = f" · {text.count(self.failed)} failed" if self.failed else ""
-        lines = [
-            row("td", shown(name), shown(metric), *map(figure, (each.value, each.low, each.high)),
-                text.count(each.n))
+        rows = [
+            (name, metric, estimate_figure(metric, each), interval(metric, each) or None, each.n)
             for name, by_metric in self.scores.items()
             for metric, each in by_metric.items()
-        ]  # fmt: skip
-        if lines:
-            head = row("th", "score", "metric", "value", "low", "high", "n")
-            lines = ["<table>", head, *lines, "</table>"]
+        ]
+        names = ("score", "metric", "value", f"{100 * self.confidence:g}% CI", "n")
+        table = Table(names, rows).html() if rows else ""
         why = f"<div>{escape(text.safe(self.error, 300))}</div>" if self.error else ""
         return (
             f"<div><b>{shown(self.evaluation)}</b> · {shown(self.experiment)} · "
             f"{shown(self.status)} · {text.count(self.scored)}{of} scored{failed}</div>"
-            f"{why}{''.join(lines)}"
+            f"{why}{table}"
         )
 
 

@@ -1,23 +1,30 @@
 """
 Summaries and records as lines of text: the blocks and tables that the command line and pytest show.
 
-Everything here takes data and a Terminal and returns text; nothing reads a store or a clock.
+Everything here takes data and returns text or tables; nothing reads a store or a clock.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from math import floor, isfinite, log10
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import text
 from ..errors import NotFound, UsageError
 from ..metrics import Estimate
+from ..views.figures import (
+    estimate_figure,
+    figure,
+    interval,
+    limit_path,
+    plural,
+    span,
+    strategy_parts,
+)
+from ..views.table import Cell, Column, Table
+from ..views.terminal import Piece, Terminal, flow
 from .figures import KEPT
-from .progress import moves
 from .summary import Summary
-from .tables import Cell, Column, Terminal, table
 
 STATUS_STYLES = {
     "complete": "good",
@@ -38,28 +45,7 @@ _RUNNING_TEXT = (
     "note",
 )  # parted by blanks, not by dots
 _MOST_ERRORS = 8  # types of error in a block; the others are counted
-# What `Adaptive()` is made of: of its seven parameters only those that differ are shown. Those who
-# chose a fixed strategy want to read its one number.
-ADAPTIVE = {
-    "initial_concurrency": 5,
-    "min_concurrency": 1,
-    "max_concurrency": 100,
-    "adaptation_interval": 2.0,
-    "increase_threshold": 0.98,
-    "decrease_threshold": 0.90,
-    "error_backoff_factor": 0.7,
-}
 _MOST_LIMITS = 10  # steps of the adaptive limit in a block: the first ones and the last ones
-
-
-class Piece(NamedTuple):
-    """
-    A fact, and its style as in `Terminal.paint`. It is broken, between words, only where a line
-    has not the room for it.
-    """
-
-    text: str
-    style: str = ""
 
 
 # --- the block of an evaluation ---------------------------------------------------------------
@@ -92,8 +78,11 @@ def summary_lines(
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
         ("errors", _errors(summary, terminal)),
-        ("strategy", [_strategy(summary, terminal)]),
-        ("limit", [_limits(summary, terminal)]),
+        (
+            "strategy",
+            [[Piece(terminal.shown(part), "dim") for part in strategy_parts(summary.strategy)]],
+        ),
+        ("limit", [list(map(Piece, _path(summary, terminal)))]),
         ("reason", [_words(summary.error or "", terminal)]),
         ("unknown", [_words(each, terminal) for each in summary.unknown]),
         ("kept", [_words(each, terminal) for each in summary.kept]),
@@ -116,42 +105,6 @@ def _labelled(label: str, facts: Iterable[Sequence[Piece]], terminal: Terminal) 
     return lines
 
 
-def flow(
-    pieces: Sequence[Piece],
-    terminal: Terminal,
-    first: str = "",
-    indent: int = 2,
-    between: str | None = None,
-) -> list[str]:
-    """
-    Pieces side by side, going on below where the terminal ends.
-
-    Args:
-        first: what stands before the first piece; as wide as `indent`, or empty.
-        indent: columns before the pieces of the following lines.
-        between: what parts two pieces; None: a dot.
-    """
-    if between is None:
-        between = f" {terminal.paint('·', 'dim')} " if terminal.unicode else " | "
-    if terminal.width is None:  # a pipe may take a million records, and no line ends early
-        return [first + between.join([terminal.paint(*piece) for piece in pieces])]
-    gap = 1 if between == " " else 3
-    lines, line, used = [], first, indent if first else 0
-    empty = True
-    for piece in _broken(pieces, terminal.width - indent):
-        width = text.display_width(piece.text)
-        if not empty and used + gap + width > terminal.width:
-            lines.append(line)
-            line, used, empty = " " * indent, indent, True
-        if not empty:
-            line += between
-            used += gap
-        line += terminal.paint(piece.text, piece.style)
-        used += width
-        empty = False
-    return [*lines, line]
-
-
 def _versions(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
     """What made the records, where that was not one and the same; the latest first."""
     configs = [each["config"] for each in summary.versions]
@@ -172,26 +125,6 @@ def _versions(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
         pieces += [Piece("latest", "dim")] * (at == 0)
         told.append(pieces)
     return told
-
-
-def _broken(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:
-    """
-    The pieces, those in several that are too wide for a line of so many columns.
-
-    A word stays whole, and so does what is painted: that was fitted before.
-    """
-    for piece in pieces:
-        if text.display_width(piece.text) <= room or "\x1b" in piece.text:
-            yield piece
-            continue
-        line = ""
-        for word in piece.text.split(" "):
-            longer = f"{line} {word}" if line else word
-            if line and text.display_width(longer) > room:
-                yield piece._replace(text=line)
-                longer = word
-            line = longer
-        yield piece._replace(text=line)
 
 
 def _rows(summary: Summary) -> list[Piece]:
@@ -273,44 +206,8 @@ def _errors(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
     return lines
 
 
-def _strategy(summary: Summary, terminal: Terminal) -> list[Piece]:
-    """`SlidingWindow(max_concurrency=5)`, breakable between its parameters."""
-    parameters = dict(summary.strategy)
-    kind = parameters.pop("name", "")
-    name = terminal.shown(kind, LONGEST_NAME)
-    if not name:
-        return []
-    if kind == "Adaptive":
-        parameters = {k: v for k, v in parameters.items() if k not in ADAPTIVE or ADAPTIVE[k] != v}
-    inside = [f"{terminal.shown(key)}={terminal.shown(value)}" for key, value in parameters.items()]
-    if not inside:
-        return [Piece(f"{name}()", "dim")]
-    inside[0] = f"{name}({inside[0]}"
-    parts = [*(f"{part}," for part in inside[:-1]), f"{inside[-1]})"]
-    return [Piece(part, "dim") for part in parts]
-
-
-def _limits(summary: Summary, terminal: Terminal) -> list[Piece]:
-    """How the adaptive limit moved, breakable before each arrow."""
-    first, *others = limit_path(summary.limits, terminal).split(" ") if summary.limits else [""]
-    if not others:
-        return [Piece(first)] if first else []
-    pairs = zip(others[::2], others[1::2], strict=True)
-    return [Piece(first), *(Piece(f"{arrow} {step}") for arrow, step in pairs)]
-
-
-def limit_path(limits: Sequence[int], terminal: Terminal, most: int = _MOST_LIMITS) -> str:
-    """
-    The steps of a limit, such as "2 → 4 → 8"; of a long way its beginning and its end.
-
-    Args:
-        limits: notes that moved nothing may be among them.
-        most: steps to show, at least 4.
-    """
-    steps = [f"{limit:,}" for limit in moves(limits)]
-    if len(steps) > most:
-        steps = [*steps[: most - most // 2], terminal.mark, *steps[-(most // 2) :]]
-    return (" → " if terminal.unicode else " -> ").join(steps)
+def _path(summary: Summary, terminal: Terminal) -> list[str]:
+    return limit_path(summary.limits, _MOST_LIMITS, terminal.unicode, _MOST_LIMITS // 2)
 
 
 def _words(sentence: str, terminal: Terminal) -> list[Piece]:
@@ -354,10 +251,10 @@ def _in_columns(row: Sequence[Piece], widths: Sequence[int], terminal: Terminal)
 
 def _sure(metric: str, estimate: Estimate, confidence: float, terminal: Terminal) -> Piece:
     """The interval, or why there is none."""
-    span = interval(metric, estimate, terminal)
-    if span:
+    shown = interval(metric, estimate, terminal.unicode)
+    if shown:
         shaky = f", shaky: {estimate.shaky}" if estimate.shaky else ""
-        return Piece(f"{100 * confidence:g}% CI {span}{shaky}", "warn" if shaky else "")
+        return Piece(f"{100 * confidence:g}% CI {shown}{shaky}", "warn" if shaky else "")
     return Piece(terminal.shown(estimate.method, LONGEST_NAME), "dim")
 
 
@@ -368,73 +265,12 @@ def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
     return [
         [
             Piece(terminal.shown(f"{name} {metric}", 2 * LONGEST_NAME)),
-            Piece(_span(metric, low, high, terminal)),
+            Piece(span(metric, low, high, terminal.unicode)),
             Piece("failures all wrong, or all right", "dim"),
         ]
         for name, by_metric in summary.bounds.items()
         for metric, (low, high) in by_metric.items()
     ]
-
-
-def interval(metric: str, estimate: Estimate, terminal: Terminal) -> str:
-    """The confidence interval, "80.6–93.1%"; "" where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return _span(metric, estimate.low, estimate.high, terminal)
-
-
-def _span(metric: str, lowest: float, highest: float, terminal: Terminal) -> str:
-    width = highest - lowest
-    low, high = (score_figure(metric, bound, width) for bound in (lowest, highest))
-    if low.endswith("%") and high.endswith("%"):
-        low = low[:-1]
-    dash = terminal.unicode and not high.startswith("-")
-    return f"{low}–{high}" if dash else f"{low} to {high}"
-
-
-# Metrics whose value is a share of the rows.
-_SHARES = ("accuracy", "pass")
-
-
-def estimate_figure(metric: str, estimate: Estimate) -> str:
-    """The value of an estimate, with the digits that its interval lets count."""
-    width = None
-    if estimate.low is not None and estimate.high is not None:
-        width = estimate.high - estimate.low
-    return score_figure(metric, estimate.value, width)
-
-
-def score_figure(metric: str, value: float | None, width: float | None = None) -> str:
-    """
-    A metric's value: shares in percent, all else as a number of four digits.
-
-    Args:
-        width: of its interval, which asks for more digits where it is narrow; None: there is none.
-    """
-    if value is None:
-        return text.NOTHING
-    if value != value:
-        return "NaN"
-    return text.percent(value) if metric.startswith(_SHARES) else figure(value, width)
-
-
-def figure(value: float, width: float | None = None) -> str:
-    """
-    A number of no known unit: "0.8421", "12,345", "1.5e+09".
-
-    Args:
-        width: of an interval around it: 1.7e9 of one of 0.2 is "1,700,000,000.98".
-    """
-    if abs(value) > sys.float_info.max and isinstance(value, int):
-        return ">1.8e+308" if value > 0 else "<-1.8e+308"  # scores may be integers of any size
-    if abs(value) < 1e6 and value == int(value):
-        return f"{value:,.0f}"
-    short = f"{value:,.1f}" if 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
-    if not width or not isfinite(width) or not isfinite(value):
-        return short
-    if abs(float(short.replace(",", "")) - value) <= width / 20:
-        return short
-    return f"{value:,.{max(0, 1 - floor(log10(width)))}f}"
 
 
 def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
@@ -490,11 +326,6 @@ def one_of(names: Sequence[str], wanted: str, experiment: str) -> str:
     return fitting[0]
 
 
-def plural(n: int, noun: str) -> str:
-    """ "1 row", "12,345 rows"."""
-    return f"{text.count(n)} {noun}" if n == 1 else f"{text.count(n)} {noun}s"
-
-
 # --- the list of experiments ------------------------------------------------------------------
 
 
@@ -547,12 +378,12 @@ class Listed(NamedTuple):
 _WORST_FIRST = ("running", "failed", "stalled", "interrupted", "incomplete", "complete")
 
 _LIST = (
-    Column("experiment", style="strong", above=True),
+    Column("experiment", style="strong", above=True, foreign=True),
     Column("status"),
     Column("evals", "right", drop=6),
     Column("rows", "right"),
     Column("errors", "right"),
-    Column("score", least=5, drop=3),
+    Column("score", least=5, drop=3, foreign=True),
     Column("value", "right"),
     Column("95% CI", "right", drop=5),
     Column("when", drop=4, style="dim"),
@@ -560,40 +391,49 @@ _LIST = (
 )
 
 
-def experiment_table(experiments: Iterable[Listed], terminal: Terminal, now: float) -> str:
-    """The experiments as a table, in the order given; `now` in Unix seconds."""
-    return table(_LIST, [_listed(each, terminal, now) for each in experiments], terminal)
+def experiment_table(experiments: Iterable[Listed], now: float, unicode: bool = True) -> Table:
+    """The experiments, in the order given; `now` in Unix seconds."""
+    return Table(_LIST, [_listed(each, now, unicode) for each in experiments])
 
 
-def _listed(listed: Listed, terminal: Terminal, now: float) -> list[object]:
+def _listed(listed: Listed, now: float, unicode: bool) -> list[object]:
     done = sum(summary.done for summary in listed.summaries)
     failed = sum(summary.failed for summary in listed.summaries)
     total = "?" if listed.total is None else text.count(listed.total)
-    name, value, span = _head(listed.summaries, terminal)
+    took = sum(summary.duration for summary in listed.summaries)
     return [
         listed.name,
         Cell(listed.status, STATUS_STYLES.get(listed.status, "")),
         len(listed.summaries),
-        f"{text.count(done)}/{total}",
+        Cell(done, shown=f"{text.count(done)}/{total}"),
         Cell(failed, "bad" if failed else ""),
-        name,
-        value,
-        span,
-        text.when(listed.when, now),
-        text.duration(sum(summary.duration for summary in listed.summaries)),
+        *_head(listed.summaries, unicode),
+        Cell(listed.when, shown=text.when(listed.when, now)),
+        Cell(took, shown=text.duration(took)),
     ]
 
 
-def _head(
-    summaries: Sequence[Summary], terminal: Terminal
-) -> tuple[str | None, str | None, str | None]:
+def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:
     """The first score of the first evaluation that has one, and how many others have one too."""
     heads = [head for summary in summaries if (head := headline(summary)) is not None]
     if not heads:
-        return None, None, None
+        return [None, None, None]
     name, metric, estimate = heads[0]
-    said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
-    said += " (kept)" if estimate.method.startswith(KEPT) else ""
+    said = score_name(name, metric, estimate)
     more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
-    value = estimate_figure(metric, estimate)
-    return f"{said}{more}", value, interval(metric, estimate, terminal) or None
+    return [Cell(said, shown=f"{said}{more}"), *estimate_cells(metric, estimate, unicode)]
+
+
+def score_name(name: str, metric: str, estimate: Estimate) -> str:
+    """What to call a figure: its score, its metric where that says something, its origin."""
+    said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
+    return f"{said} (kept)" if estimate.method.startswith(KEPT) else said
+
+
+def estimate_cells(metric: str, estimate: Estimate, unicode: bool = True) -> tuple[Cell, Cell]:
+    """Its value, and its interval."""
+    shown = interval(metric, estimate, unicode) or text.NOTHING
+    return (
+        Cell(estimate.value, shown=estimate_figure(metric, estimate)),
+        Cell((estimate.low, estimate.high), shown=shown),
+    )

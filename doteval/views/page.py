@@ -27,9 +27,9 @@ from ..reporting.compared import comparison_lines
 from ..reporting.details import FAILED, WRONG, verdict
 from ..reporting.pairs import Source
 from ..reporting.summary import Summary, summarise
-from ..reporting.tables import Terminal
-from ..reporting.views import ADAPTIVE, plural, short_names, summary_lines
+from ..reporting.views import short_names, summary_lines
 from ..storage import Store
+from ..views.terminal import Terminal
 from .bins import Histogram, Timeline
 from .excerpts import (
     Columns,
@@ -42,6 +42,7 @@ from .excerpts import (
     tag_of,
     values_of,
 )
+from .figures import ADAPTIVE, plural
 
 MARK = b'<!doctype html>\n<html lang="en">\n<meta name="generator" content="doteval'
 

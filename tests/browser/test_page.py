@@ -18,11 +18,10 @@ import doteval
 from doteval import Score
 from doteval.metrics import Estimate
 from doteval.records import Record
-from doteval.reporting import compared, views
 from doteval.reporting.compare import compare
-from doteval.reporting.tables import Terminal
 from doteval.storage import Store, open_store
 from doteval.text import count, duration, percent, rate
+from doteval.views.figures import change, figure, interval
 from doteval.views.page import report_page
 from tests.browser.chromium import Browser, missing
 from tests.stocked import BEGAN, HOSTILE, recorded, right, stock, wrong
@@ -492,11 +491,11 @@ def test_figures_are_those_of_the_command_line(browser: Browser) -> None:
         "duration": [[duration(each)] for each in sizes],
         "rate": [[rate(each, "rows")] for each in sizes],
         "percent": [[percent(each), percent(-each)] for each in sizes],
-        "figure": [[views.figure(each), views.figure(-each or 0.0)] for each in sizes],
-        "change": [[compared.change(metric, sign * each or 0.0)
+        "figure": [[figure(each), figure(-each or 0.0)] for each in sizes],
+        "change": [[change(metric, sign * each or 0.0)
                     for metric in ("accuracy", "mean") for sign in (1, -1)] for each in sizes],
-        "narrow": [[views.figure(each, each / 1e5), views.figure(each, 1e-3)] for each in sizes],
-        "interval": [[views.interval(metric, Estimate(each, 9, None, each / 2, each), Terminal())
+        "narrow": [[figure(each, each / 1e5), figure(each, 1e-3)] for each in sizes],
+        "interval": [[interval(metric, Estimate(each, 9, None, each / 2, each))
                       for metric in ("accuracy", "mean")] for each in sizes],
     }  # fmt: skip
 
