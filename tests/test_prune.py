@@ -242,7 +242,7 @@ def test_the_command_tells_what_went(folder, capsys):
     assert (code, err) == (0, "")
     assert re.fullmatch(
         r"e · 3 superseded records · 3 stale records · 3 failed attempts · \d+ bytes of text "
-        r"deleted\nthe file has [\d.]+ KB, \d.* of them free.*\n",
+        r"deleted\nthe file has [\d.]+ kB, \d.* of them free.*\n",
         out,
     )
     assert counts() == [3, 0, 0, 0]

@@ -46,6 +46,13 @@ def window():
 
 
 class TestTerminal:
+    @pytest.mark.parametrize("name", ["##vso[task.complete]", "::error::x"])
+    def test_a_short_name_is_no_command_to_a_build_server(self, monkeypatch, name):
+        """Nearly all texts are shown as they are, but not these where a log is read."""
+        assert Terminal().shown(name) == name
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        assert name not in Terminal().shown(name)
+
     def test_a_pipe_has_no_edge_and_no_colour(self):
         """What is not a terminal gets everything, plain."""
         described = terminal(io.StringIO(), {"COLUMNS": "40"})

@@ -7,6 +7,7 @@ Each command is a module of its name, which is loaded when it is asked for.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -81,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         prog=program(),
         usage="%(prog)s [--version] [--storage PATH] [--color WHEN] COMMAND ...",
         description="Run evaluations of language models, and look at what came out of them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     found.add_argument("--version", action="version", version=f"doteval {version()}")
@@ -90,12 +91,29 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal, without the five modules that argparse loads to ask it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+def _width() -> int:
+    """Columns of a help: two less than the terminal has, as argparse does it."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said) - 2
+    try:
+        return (os.get_terminal_size(1).columns or 80) - 2
+    except OSError:
+        return 78
+
+
 def _overview() -> str:
-    from shutil import get_terminal_size
     from textwrap import wrap
 
     widest = max(map(len, NAMES))
-    width = max(get_terminal_size().columns - 2, widest + 24)  # argparse leaves two columns, too
+    width = max(_width(), widest + 24)
     lines = ["commands:"]
     for each in map(named, NAMES):
         first, after = f"  {each.name:<{widest}}  ", " " * (widest + 4)
@@ -115,7 +133,7 @@ def _parsers_of(command: Command, before: argparse.Namespace) -> tuple[_Parser, 
             prog=f"{program()} {command.name}",
             description=f"{command.help[0].upper()}{command.help[1:]}.",
             epilog=_examples(command.examples),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         for _ in range(2)

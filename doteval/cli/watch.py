@@ -92,12 +92,12 @@ def watch(
         return Answer()
 
 
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_STYLE = r"\x1b\[[0-9;]*m"
 
 
 def _rows(line: str, width: int | None) -> int:
     """The rows of the screen that a line takes: a name that is never cut may make it too wide."""
-    taken = display_width(_STYLE.sub("", line))
+    taken = display_width(re.sub(_STYLE, "", line))
     return max(-(-taken // width), 1) if width else 1
 
 

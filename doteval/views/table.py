@@ -301,8 +301,8 @@ def _markdown(cells: Iterable[str]) -> str:
 
 # What a spreadsheet takes for a formula, also behind blanks and in full width; a tab or a line end
 # at the beginning is swallowed by some, which then see what follows.
-_FORMULA = re.compile(r"[\t\n]|\s*[=+@\-\uff0b\uff0d\uff1d\uff20]")
-_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
+_FORMULA = r"[\t\n]|\s*[=+@\-\uff0b\uff0d\uff1d\uff20]"
+_NUMBER = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\Z"
 _encode = JSONEncoder(ensure_ascii=False, default=str).encode
 
 
@@ -317,7 +317,7 @@ def csv_cell(value: Any) -> str:
     else:
         shown = _encode(value)
     shown = text.safe(shown, newlines=True)
-    if _FORMULA.match(shown) and not _NUMBER.match(shown):
+    if re.match(_FORMULA, shown) and not re.match(_NUMBER, shown):
         shown = f"'{shown}"
     if '"' in shown:
         return '"' + shown.replace('"', '""') + '"'

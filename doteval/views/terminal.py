@@ -57,6 +57,8 @@ class Terminal:
             and (limit is None or len(value) <= limit)
             and value.isascii()
             and value.isprintable()
+            and "#" not in value  # these two may be a command to a build server
+            and ":" not in value
         ):
             return value  # nearly always
         return text.encodable(text.safe(value, limit, mark=self.mark), self.encoding)
