@@ -154,7 +154,7 @@ def test_every_call_fails_once(path, schemes, late, lasting):
             break
 
     assert errors > 40
-    # The choice of the journal, the end of a query, sums that a look would add up: worth no failure.
+    # The choice of the journal, the end of a query, sums that a look would add: worth no failure.
     assert unhurt <= 13
 
 
