@@ -6,7 +6,7 @@ import json
 import sys
 import textwrap
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from doteval.cli import main
-from doteval.importers import lines_of
+from doteval.errors import UsageError
+from doteval.importers import Answer, Part, lines, lines_of
 from doteval.keys import Identities
 from doteval.records import Failure, Record, Result
 from doteval.storage import open_store
@@ -106,7 +107,7 @@ def sample(id: Any, epoch: int, scores: Mapping[str, Any], **more: Any) -> dict[
         "output": {"choices": [{}], "completion": "yes"},
         "scores": scores,
         "model_usage": {"local/a": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}},
-        "started_at": "2026-11-27T01:00:00.5Z",
+        "started_at": "2026-11-27T01:00:00.500Z",
         "total_time": 0.25,
         **more,
     }
@@ -491,7 +492,7 @@ def test_two_runs_of_a_task_in_a_folder_are_told(
 ) -> None:
     """Which of them is meant, nobody can know."""
     for minute in "12":
-        written(folder / "m" / f"samples_a_2026-11-27T00-0{minute}-00.5.jsonl", line(0))
+        written(folder / "m" / f"samples_a_2026-11-27T00-0{minute}-00.500000.jsonl", line(0))
 
     assert "several files of task 'a'" in refused("m", capsys)
 
@@ -567,6 +568,20 @@ def test_rows_of_one_id_are_known_by_what_is_in_them(folder: Path) -> None:
     ]
 
     assert len({record.key for record in records}) == 3
+
+
+def test_a_log_that_grows_while_it_is_read_is_refused(folder: Path) -> None:
+    """What was not there when the scores were gathered has no place in the experiment."""
+    told = [Answer(0, {"q": "a"}, {"s": 1})]
+
+    def answers() -> Iterator[Answer]:
+        yield from tuple(told)
+        told.append(Answer(len(told), {"q": "b"}, {"s": 1}))
+
+    found = lines("x", 0.0, [Part("eval_x", "x", answers, 0.0)])
+
+    with pytest.raises(UsageError, match="the log of 'eval_x' changed while it was read"):
+        list(found)
 
 
 def test_infinite_scores_come_through(folder: Path) -> None:

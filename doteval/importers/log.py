@@ -128,7 +128,7 @@ def lines(name: str, created: float, parts: Iterable[Part]) -> Lines:
         created: Unix seconds.
 
     Raises:
-        UsageError: a part is said to be complete and has no row.
+        UsageError: a part is said to be complete and has no row, or its second telling has more.
     """
     yield {"type": "experiment", "doteval": 1, "name": name, "created": created}
     records = attempts = 0
@@ -161,6 +161,11 @@ def _lines_of_part(part: Part) -> Lines:
     yield _run(part, run, list(columns))
     identities, known = (Identities(tuple(columns)), Identities(())), dict[int, Any]()
     for number, answer in enumerate(part.answers()):
+        latest = last.get((answer.position, answer.repeat), -1)
+        if latest < number:
+            raise UsageError(
+                f"the log of {part.evaluation!r:.200} changed while it was read; import it again"
+            )
         if answer.position not in known:
             values = tuple(answer.row.get(column) for column in columns)
             known[answer.position] = _identity(identities, values)
@@ -170,8 +175,7 @@ def _lines_of_part(part: Part) -> Lines:
         last_words = () if answer.error is None else (answer.failure[0],)
         for at, message in enumerate((*answer.retries, *last_words), 1):
             yield _attempt(same, at, message)
-        is_last = last[answer.position, answer.repeat] == number
-        state = "live" if is_last else "superseded"
+        state = "live" if latest == number else "superseded"
         digest = None if digest is None else digest.hex()
         yield {**_record(answer), **same, "state": state, "digest": digest}
 
