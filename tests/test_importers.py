@@ -487,6 +487,22 @@ def test_each_filter_of_lm_eval_is_an_evaluation(folder: Path) -> None:
     assert "[-12.6, 5]" in failure(record).message
 
 
+def test_credentials_in_settings_and_failures_are_taken_out(folder: Path) -> None:
+    """As they are of what doteval itself stores; lists of settings are kept."""
+    key = "sk-proj-" + "A1b2C3d4" * 5
+    told = {"config": {"model_args": {"api_key": key, "stop": [key, 1]}}}
+    written(folder / "m" / f"results_{STAMP}.json", told)
+    written(folder / "m" / f"samples_zoo_qa_{STAMP}.jsonl", line(0))
+    written(folder / "first" / "x.jsonl", evaluation(), item(0, result=None, error=f"bad {key}"))
+
+    header = imported("m", name="m")["run"].header
+    found = imported("first", name="first")
+
+    assert header["config"]["model_args"] == {"api_key": "[redacted]", "stop": ["[redacted]", 1]}
+    assert failure(found["records"][0]).message == "bad [redacted]"
+    assert found["attempts"][0].message == "bad [redacted]"
+
+
 def test_two_runs_of_a_task_in_a_folder_are_told(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import UsageError
+from ..redaction import redact
 
 T = TypeVar("T")
 _HEAD = 1_000  # bytes of a file in which its format shows
@@ -71,6 +72,15 @@ def get(of: Mapping[str, Any], name: str, kind: type[T], default: T | None = Non
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UsageError(f"{name!r} is {value!r:.80}, expected {_EXPECTED[kind]}")
     return value
+
+
+def redacted(value: Any) -> Any:
+    """Settings and failures of another tool, without the credentials that stand in their texts."""
+    if isinstance(value, dict):
+        return {name: redacted(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redacted(each) for each in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def count(of: Mapping[str, Any], name: str) -> Any:

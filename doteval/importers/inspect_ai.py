@@ -93,7 +93,7 @@ def _lines(
     created = seconds(eval.get("created")) or 0.0
     told = get(log, "error", dict, {}).get("message", _ERRORS.get(status))
     model, revision = get(eval, "model", str), get(eval, "revision", dict, {})
-    named = ("task_args", "model_generate_config", "model_args")
+    named = ("task_args", "model_generate_config")
     version = get(eval, "packages", dict, {}).get("inspect_ai")
     part = Part(
         get(eval, "task", str),

@@ -19,7 +19,7 @@ from ..keys import Identities
 from ..plugins import Registry
 from ..records import NO_USAGE, Usage
 from ..storage.encoding import dump
-from .fields import head, is_number, kind_of
+from .fields import head, is_number, kind_of, redacted
 
 Lines = Iterator[Mapping[str, Any]]
 Reader = Callable[[Path], Union[Lines, None]]
@@ -200,15 +200,15 @@ def _run(part: Part, run: str, columns: list[str]) -> Mapping[str, Any]:
         "duration": max(0.0, (part.finished or part.started) - part.started),
         "status": part.status,
         "pid": 0,
-        "header": {"columns": columns, "total": part.total, **part.header},
+        "header": {"columns": columns, "total": part.total, **redacted(part.header)},
         "history": [],
-        "error": part.error,
+        "error": redacted(part.error),
     }
 
 
 def _attempt(same: Mapping[str, Any], number: int, message: str) -> Mapping[str, Any]:
-    told = {"duration": 0.0, "outcome": "ignored", "error": kind_of(message), "message": message}
-    return {"type": "attempt", **same, "number": number, **told}
+    told = {"duration": 0.0, "outcome": "ignored", "error": kind_of(message)}
+    return {"type": "attempt", **same, "number": number, **told, "message": redacted(message)}
 
 
 def _record(answer: Answer) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _record(answer: Answer) -> dict[str, Any]:
     body = {"row": answer.row, **answer.texts}
     if error is not None:
         others, scores = {**scores, **others}, {}
-        body["failure"] = {"message": failure[0], "traceback": failure[1]}
+        body["failure"] = redacted({"message": failure[0], "traceback": failure[1]})
     if others:
         kept = {name: {"value": v, **answer.notes.get(name, {})} for name, v in others.items()}
         body["metadata"] = {**body.get("metadata", {}), "no_scores": kept}
