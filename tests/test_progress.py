@@ -130,8 +130,8 @@ class TestLine:
     def test_all_is_told_where_there_is_room(self):
         """Bar, rows, rate, ETA, errors, running score and attempts in flight."""
         assert line(RUNNING, Terminal()) == (
-            "eval_math ━━╸─────────────────────   123/1,000 · 4.1 rows/s · ETA 3:33 · 2 errors · "
-            "exact_match 0.842 · 8/8 in flight (2 → 4 → 8)"
+            "eval_math ━╸──────────────   123/1,000 ·   2 errors ·  4.1 rows/s ·     ETA 3:33 · "
+            "8/8 in flight · exact_match 0.842 · 2 → 4 → 8"
         )
 
     @pytest.mark.parametrize(
@@ -139,21 +139,38 @@ class TestLine:
         [
             (
                 120,
-                "eval_math ━╸──────────────   123/1,000 · 4.1/s · ETA 3:33 · 2 errors · "
-                "exact_match 0.842 · 8/8 in flight (2 → 4 → 8)",
+                "eval_math ━╸──────────────   123/1,000 ·   2 errors ·  4.1 rows/s ·     ETA 3:33 "
+                "· 8/8 in flight · exact_match 0.842",
             ),
-            (80, "╸───────   123/1,000 · 4.1/s · ETA 3:33 · 2 errors · 0.842 · 8/8 (2 → 4 → 8)"),
-            (60, "123/1,000 · 4.1 rows/s · ETA 3:33 · 2 errors · 0.842"),
-            (40, "123/1,000 · 4.1/s · ETA 3:33 · 2 errors"),
+            (80, "eval_math   123/1,000 ·   2 err ·   4.1/s ·     ETA 3:33 · exact_match 0.842"),
+            (60, "eval_math   123/1,000 ·   2 err ·   4.1/s ·     ETA 3:33"),
+            (40, "123/1,000 · 2 err · ETA 3:33"),
             (20, "123/1,000 · 2 err"),
             (10, "123/1,000"),
-            (4, "123/"),
+            (4, "123"),
             (0, ""),
         ],
     )
-    def test_parts_give_way_as_the_terminal_narrows(self, width, shown):
-        """The number of rows stays longest, and that something is wrong."""
+    def test_three_forms_by_the_width_alone(self, width, shown):
+        """Long, short, and the count with what is wrong; what does not fit is left out."""
         assert line(RUNNING, Terminal(width=width)) == shown
+
+    @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+    def test_fields_stay_where_they_are(self, width):
+        """From the first row to the last, also while nothing finishes and rows wait."""
+        moments = [
+            replace(STARTED, total=1000),
+            replace(RUNNING, done=7, failed=0),
+            RUNNING,
+            STALLED,
+            replace(RUNNING, done=999, waiting=12, elapsed=12.0),
+            replace(RUNNING, done=1000, in_flight=8),
+        ]
+        shown = [line(each, Terminal(width=width)) for each in moments]
+
+        assert len({each.index(" err") for each in shown}) == 1
+        if width >= 100:
+            assert len({each.index(" in flight") for each in shown}) == 1
 
     @pytest.mark.parametrize("color", [False, True])
     @pytest.mark.parametrize("unicode", [False, True])
@@ -183,34 +200,32 @@ class TestLine:
         shown = line(RUNNING, Terminal(unicode=False, encoding="ascii"))
 
         assert shown == (
-            "eval_math [##--------------------]   123/1,000 | 4.1 rows/s | ETA 3:33 | 2 errors | "
-            "exact_match 0.842 | 8/8 in flight (2 -> 4 -> 8)"
+            "eval_math [#-------------]   123/1,000 |   2 errors |  4.1 rows/s |     ETA 3:33 | "
+            "8/8 in flight | exact_match 0.842 | 2 -> 4 -> 8"
         )
 
     def test_colours_are_few(self):
         """The bar, what is wrong, and what matters less."""
         shown = line(replace(RUNNING, done=500), Terminal(color=True))
 
-        assert shown.startswith(f"\x1b[1meval_math\x1b[0m \x1b[36m{'━' * 12}\x1b[0m\x1b[2m─")
-        assert "\x1b[31m2 errors\x1b[0m" in shown
-        assert "\x1b[2m8/8 in flight (2 → 4 → 8)\x1b[0m" in shown
-        assert " · exact_match 0.842 · " in shown
+        assert shown.startswith(f"\x1b[1meval_math\x1b[0m \x1b[36m{'━' * 8}\x1b[0m\x1b[2m─")
+        assert "\x1b[31m  2 errors\x1b[0m" in shown
+        assert "\x1b[2m8/8 in flight\x1b[0m" in shown
+        assert " · exact_match 0.842 · \x1b[2m2 → 4 → 8" in shown
 
     def test_the_start_promises_nothing(self):
         """Before the first row there is no rate, no ETA and no score."""
         shown = line(STARTED, Terminal(width=80))
 
-        assert (
-            shown == "eval_math ────────────────────────     0/1,000 · 0:00 elapsed · 2/2 in flight"
-        )
+        assert shown == "eval_math     0/1,000 ·   0 err ·       - · 0:00 elapsed · 2/2 in flight"
 
     def test_an_unknown_end_has_no_bar_and_no_eta(self):
         """Rows are counted, and the time that has passed."""
         shown = line(replace(RUNNING, total=None, path=()), Terminal(width=100))
 
         assert shown == (
-            "eval_math 123 rows · 4.1 rows/s · 0:30 elapsed · 2 errors · exact_match 0.842 · "
-            "8/8 in flight"
+            "eval_math 123 rows ·   2 errors ·  4.1 rows/s · 0:30 elapsed · 8/8 in flight · "
+            "exact_match 0.842"
         )
 
     def test_the_end_has_no_eta(self):
@@ -219,8 +234,7 @@ class TestLine:
 
         shown = line(done, Terminal(width=120))
 
-        assert "━" * 24 + " 1,000/1,000 · 33.3 rows/s · 0:30 elapsed · 1 error" in shown
-        assert "flight" not in shown
+        assert "━" * 16 + " 1,000/1,000 ·   1 error  · 33.3 rows/s · 0:30 elapsed · 0/8" in shown
 
     def test_more_rows_than_were_promised_do_no_harm(self):
         """A dataset may say a wrong length."""
@@ -228,8 +242,8 @@ class TestLine:
 
     def test_a_stall_is_told(self):
         """After a minute without anything finishing, with the age of the oldest row in flight."""
-        assert "nothing finished for 1:05, oldest row 2:10" in line(STALLED, Terminal(width=80))
-        assert "nothing finished" not in line(replace(STALLED, idle=59.0), Terminal(width=80))
+        assert "idle 1:05, oldest 2:10" in line(STALLED, Terminal(width=80))
+        assert "idle" not in line(replace(STALLED, idle=59.0), Terminal(width=80))
         assert "idle 1:05" in line(STALLED, Terminal(width=40))
         assert "stalled" in line(replace(STALLED, failed=0), Terminal(width=20))
 
@@ -239,12 +253,12 @@ class TestLine:
 
         shown = line(waiting, Terminal(width=120))
 
-        assert "nothing finished for 1:05 · 2 errors" in shown
+        assert "2 errors ·                  idle 1:05 · 0/8 in flight" in shown
         assert "5 waiting" in shown
 
     def test_idle_time_without_work_is_no_stall(self):
         """Before and after the work nothing needs to finish."""
-        assert "nothing finished" not in line(replace(STALLED, in_flight=0), Terminal())
+        assert "idle" not in line(replace(STALLED, in_flight=0), Terminal())
 
     def test_stored_rows_are_told_on_resume(self):
         """They are not part of what this run has to do."""
@@ -252,7 +266,7 @@ class TestLine:
 
     def test_a_given_rate_counts_more_than_the_average(self):
         """The ETA follows what has been happening lately."""
-        assert "8.0 rows/s · ETA 1:49" in line(RUNNING, Terminal(), rate=8.0)
+        assert "8.0 rows/s ·     ETA 1:49" in line(RUNNING, Terminal(), rate=8.0)
         assert "0 rows/s · 0:30 elapsed" in line(RUNNING, Terminal(), rate=0.0)
 
     def test_long_times_stay_short(self):
@@ -270,8 +284,8 @@ class TestLine:
 
     def test_a_limit_that_was_only_noted_is_no_step(self):
         """Notes that moved nothing are no part of the way."""
-        assert "8/8 in flight (8 → 12)" in line(replace(RUNNING, path=(8, 12, 12)), Terminal())
-        assert line(replace(RUNNING, path=(8, 8)), Terminal()).endswith("8/8 in flight")
+        assert line(replace(RUNNING, path=(8, 12, 12)), Terminal()).endswith(" · 8 → 12")
+        assert line(replace(RUNNING, path=(8, 8)), Terminal()).endswith(" · exact_match 0.842")
 
     def test_a_long_path_shows_its_end(self):
         """The recent limits say more than the first."""
@@ -482,7 +496,7 @@ class TestLive:
             live(replace(RUNNING, elapsed=float(second), done=done, failed=0, path=()))
             clock.now += 1
 
-        assert "10.0 rows/s" in screen(drawn)[-1]
+        assert "10.0/s" in screen(drawn)[-1]
 
     def test_the_rate_begins_anew_with_each_evaluation(self, live, drawn, clock):
         """One line may serve several, one after the other."""
@@ -490,7 +504,7 @@ class TestLive:
         clock.now += 1
         live(replace(RUNNING, elapsed=10.0, done=100, evaluation="eval_other", path=()))
 
-        assert "10.0 rows/s" in screen(drawn)[-1]
+        assert "10.0/s" in screen(drawn)[-1]
 
     def test_the_rate_begins_anew_when_the_clock_does(self, live, drawn, clock):
         """The same evaluation may run twice in one process."""
@@ -498,7 +512,7 @@ class TestLive:
         clock.now += 1
         live(replace(RUNNING, elapsed=10.0, done=100, path=()))
 
-        assert "10.0 rows/s" in screen(drawn)[-1]
+        assert "10.0/s" in screen(drawn)[-1]
 
 
 class TestOutputOfTheUser:

@@ -66,16 +66,10 @@ class Snapshot:
 
 # --- one line on a terminal ------------------------------------------------------------------
 
-# What gives way as the terminal narrows: at each mention the part takes its next shorter form (the
-# last is to vanish). What stays longest is done/total, and that something is wrong.
-_GIVES_WAY = (
-    *("flight", "stored", "scores", "bar", "rate", "name", "flight", "waiting", "scores"),
-    *("bar", "name"),
-    *("scores", "flight", "bar", "flight", "scores", "stall", "rate", "time", "errors", "time"),
-    *("stall", "stall", "errors", "stall", "count"),
-)
-_BAR_WIDTHS = (24, 16, 8)
-_NARROWEST = 20  # columns; below, only the number of rows is left
+# From so many columns on, the line has its long form and its short one; below there is the count,
+# and what is wrong. The width alone decides, so that a line keeps its form for a whole run.
+_LONG, _SHORT = 100, 60
+_HEAD = ("name", "bar", "count")  # parted by a blank, all others by " · "
 _PATH_SHOWN = 4  # of the limits that Adaptive went through, the most recent
 
 
@@ -83,81 +77,77 @@ def line(snapshot: Snapshot, terminal: Terminal, rate: float | None = None) -> s
     """
     The state of an evaluation in one line that fits the terminal, without a line end.
 
-    The last column stays free, as some terminals wrap when it is written. What gives way first is
-    said by `_GIVES_WAY`; below 20 columns only the number of rows is left.
+    Its fields stand where they are for a whole run: what grows has its room from the beginning, and
+    what comes and goes stands at the end. The first that does not fit ends the line. The last
+    column stays free, as some terminals wrap when it is written.
 
     Args:
         rate: rows per second lately; None takes the average of the run.
     """
-    if terminal.width is not None and terminal.width < _NARROWEST:
-        return text.fit(_count(snapshot)[0], terminal.width, mark="")
-    parts = _parts(snapshot, terminal, rate)
-    form = dict.fromkeys(parts, 0)
-    if terminal.width is not None:
-        form = _fitting({key: _taken(key, part) for key, part in parts.items()}, terminal.width)
-    shown = {key: part[form[key]] for key, part in parts.items() if part[form[key]]}
-    head = [_painted(shown.pop(key), key, terminal) for key in _HEAD if key in shown]
-    tail = [_painted(each, key, terminal) for key, each in shown.items()]
-    between = " · " if terminal.unicode else " | "
-    return between.join([" ".join(head), *tail])
-
-
-_HEAD = ("name", "bar", "count")  # parted by a blank, all others by " · "
-
-
-def _taken(key: str, part: list[str]) -> list[int]:
-    """The columns that each form of a part takes, with what parts it from its neighbour."""
-    apart = 1 if key in _HEAD else 3
-    width = text.display_width if key in ("name", "scores") else len
-    return [width(form) + apart if form else 0 for form in part]
-
-
-def _fitting(taken: dict[str, list[int]], width: int) -> dict[str, int]:
-    """Which form of each part to show: shorter ones in their order, until the line fits."""
-    form = dict.fromkeys(taken, 0)
-    room = width - sum(part[0] for part in taken.values())
-    for key in _GIVES_WAY:
-        if room >= 0:
-            break
-        if key in taken and form[key] + 1 < len(taken[key]):
-            room += taken[key][form[key]] - taken[key][form[key] + 1]
-            form[key] += 1
-    for key in reversed(_GIVES_WAY):  # a long part that went may have left room for a short one
-        if form.get(key) and taken[key][form[key] - 1] - taken[key][form[key]] <= room:
-            form[key] -= 1
-            room -= taken[key][form[key]] - taken[key][form[key] + 1]
-    return form
-
-
-def _parts(snapshot: Snapshot, terminal: Terminal, rate: float | None) -> dict[str, list[str]]:
-    """What there is to say, each part in its forms from long to short."""
-    name = terminal.shown(snapshot.evaluation, 40)
-    parts = {"name": [text.fit(name, width, mark=terminal.mark) for width in (40, 16)] + [""]}
-    if snapshot.total:
-        share = min(snapshot.done / snapshot.total, 1.0)
-        # As wide a gap as the number of rows will grow, so that nothing moves.
-        gap = " " * (len(f"{snapshot.total:,}") - len(f"{snapshot.done:,}"))
-        parts["bar"] = [_bar(share, width, terminal.unicode) + gap for width in _BAR_WIDTHS] + [""]
-    parts["count"] = _count(snapshot)
-    if _is_stalled(snapshot):
-        parts["stall"] = _stall(snapshot)
+    width = sys.maxsize if terminal.width is None else terminal.width
+    rate = _rate(snapshot) if rate is None else rate
+    if width >= _SHORT:
+        fields = _fields(snapshot, terminal, rate, width >= _LONG)
     else:
-        rate = _rate(snapshot) if rate is None else rate
-        if rate is not None:
-            parts["rate"] = [text.rate(rate, "rows"), text.rate(rate), ""]
-        parts["time"] = _time(snapshot, rate)
-    if snapshot.failed:
-        noun = "error" if snapshot.failed == 1 else "errors"
-        parts["errors"] = [f"{snapshot.failed:,} {noun}", f"{snapshot.failed:,} err", ""]
-    if snapshot.scores:
-        parts["scores"] = _scores(snapshot.scores, terminal)
-    if snapshot.in_flight:
-        parts["flight"] = _flight(snapshot, terminal.unicode)
-    if snapshot.waiting:
-        parts["waiting"] = [f"{snapshot.waiting:,} waiting", ""]
+        fields = _count_only(snapshot, rate, width - 1)
+    between = " · " if terminal.unicode else " | "
+    shown, used = "", 0
+    for key, field in fields:
+        apart = "" if not shown else " " if key in _HEAD else between
+        used += len(apart) + text.display_width(field)
+        if used >= width:
+            break
+        shown += apart + _painted(field, key, terminal)
+    return shown
+
+
+def _fields(
+    snapshot: Snapshot, terminal: Terminal, rate: float | None, long: bool
+) -> Iterator[tuple[str, str]]:
+    """The long form or the short one, what matters most first."""
+    name = terminal.shown(snapshot.evaluation, 40)
+    yield "name", text.fit(name, 24 if long else 12, mark=terminal.mark)
+    gap = 0
+    if snapshot.total:
+        gap = len(f"{snapshot.total:,}") - len(f"{snapshot.done:,}")
+        if long:
+            share = min(snapshot.done / snapshot.total, 1.0)
+            yield "bar", _bar(share, 16, terminal.unicode)
+    yield "count", " " * gap + _counts(snapshot)[0]
+    noun = "err" if not long else "error" if snapshot.failed == 1 else "errors"
+    yield (
+        "errors" if snapshot.failed else "none",
+        f"{snapshot.failed:>3,} {noun}".ljust(10 if long else 7),
+    )
+    if _is_stalled(snapshot):  # in the room of the rate and the time
+        yield "stall", _stall(snapshot).rjust(26 if long else 22)
+    else:
+        known = text.NOTHING if rate is None else text.rate(rate, "rows" if long else "")
+        yield "rate", known.rjust(11 if long else 7)
+        yield "time", _time(snapshot, rate).rjust(12)
+    if not long and snapshot.scores:
+        yield "scores", _scores(snapshot.scores, terminal, 1)
+    yield "flight", _flight(snapshot)
+    if snapshot.waiting:  # before the scores: it may be why nothing finishes
+        yield "waiting", f"{snapshot.waiting:,} waiting"
+    if long and snapshot.scores:
+        yield "scores", _scores(snapshot.scores, terminal, 3)
+    path = _path(snapshot, terminal.unicode)
+    if path:
+        yield "path", path
     if snapshot.skipped:
-        parts["stored"] = [f"{snapshot.skipped:,} stored before", ""]
-    return parts
+        yield "stored", f"{snapshot.skipped:,} stored before"
+
+
+def _count_only(snapshot: Snapshot, rate: float | None, room: int) -> Iterator[tuple[str, str]]:
+    counts = _counts(snapshot)
+    shown = next((each for each in counts if len(each) <= room), counts[0])
+    yield "count", text.fit(shown, max(room, 0), mark="")
+    if _is_stalled(snapshot):
+        yield "stall", "stalled" if room < 30 else f"idle {_clock(snapshot.idle)}"
+    if snapshot.failed:
+        yield "errors", f"{snapshot.failed:,} err"
+    yield "time", _time(snapshot, rate)
 
 
 def _painted(shown: str, key: str, terminal: Terminal) -> str:
@@ -169,7 +159,10 @@ def _painted(shown: str, key: str, terminal: Terminal) -> str:
     return terminal.paint(shown, _PAINTS.get(key, ""))
 
 
-_PAINTS = {"name": "strong", "errors": "bad", "stall": "warn", "flight": "dim", "stored": "dim"}
+_PAINTS = {
+    "name": "strong", "errors": "bad", "stall": "warn", "waiting": "warn", "none": "dim",
+    "flight": "dim", "path": "dim", "stored": "dim",
+}  # fmt: skip
 
 
 def _bar(share: float, width: int, unicode: bool) -> str:
@@ -181,12 +174,12 @@ def _bar(share: float, width: int, unicode: bool) -> str:
     return f"{'━' * filled}{'╸' * half}{'─' * (width - filled - half)}"
 
 
-def _count(snapshot: Snapshot) -> list[str]:
+def _counts(snapshot: Snapshot) -> list[str]:
+    """How many rows are done, and in fewer characters."""
     if snapshot.total is None:
         return [_rows(snapshot.done), f"{snapshot.done:,}"]
-    long = f"{snapshot.done:,}/{snapshot.total:,}"
     share = snapshot.done / snapshot.total if snapshot.total else 1.0
-    return [long, text.percent(share)] if len(long) > 12 else [long]
+    return [f"{snapshot.done:,}/{snapshot.total:,}", text.percent(share)]
 
 
 def _rows(n: int) -> str:
@@ -205,11 +198,9 @@ def _left(snapshot: Snapshot, rate: float | None) -> float | None:
     return (snapshot.total - snapshot.done) / rate
 
 
-def _time(snapshot: Snapshot, rate: float | None) -> list[str]:
+def _time(snapshot: Snapshot, rate: float | None) -> str:
     left = _left(snapshot, rate)
-    if left is None:
-        return [f"{_clock(snapshot.elapsed)} elapsed", _clock(snapshot.elapsed), ""]
-    return [f"ETA {_clock(left)}", _clock(left), ""]
+    return f"{_clock(snapshot.elapsed)} elapsed" if left is None else f"ETA {_clock(left)}"
 
 
 def _clock(seconds: float) -> str:
@@ -226,47 +217,30 @@ def _is_stalled(snapshot: Snapshot) -> bool:
     return snapshot.idle >= _STALL and bool(snapshot.in_flight or snapshot.waiting)
 
 
-def _stall(snapshot: Snapshot) -> list[str]:
-    idle = _clock(snapshot.idle)
-    if snapshot.oldest is None:
-        return [f"nothing finished for {idle}", f"idle {idle}", f"idle {idle}", "stalled", ""]
-    oldest = _clock(snapshot.oldest)
-    return [
-        f"nothing finished for {idle}, oldest row {oldest}",
-        f"idle {idle}, oldest {oldest}",
-        f"idle {idle}",
-        "stalled",
-        "",
-    ]
+def _stall(snapshot: Snapshot) -> str:
+    idle = f"idle {_clock(snapshot.idle)}"
+    return idle if snapshot.oldest is None else f"{idle}, oldest {_clock(snapshot.oldest)}"
 
 
-def _scores(scores: Mapping[str, float], terminal: Terminal) -> list[str]:
-    """The first three, the first, the first with a shorter name, its figure alone."""
-    first = [
-        (terminal.shown(name, 30), f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}")
-        for name, value in islice(scores.items(), 3)
-    ]
-    name, value = first[0]
-    return [
-        ", ".join(f"{name} {value}" for name, value in first),
-        f"{name} {value}",
-        f"{text.fit(name, 11, mark=terminal.mark)} {value}",
-        value,
-        "",
-    ]
+def _scores(scores: Mapping[str, float], terminal: Terminal, most: int) -> str:
+    """The first ones."""
+    return ", ".join(
+        f"{terminal.shown(name, 20)} {f'{value:.3f}' if abs(value) < 1000 else f'{value:.4g}'}"
+        for name, value in islice(scores.items(), most)
+    )
 
 
-def _flight(snapshot: Snapshot, unicode: bool) -> list[str]:
-    """Attempts in flight of how many may be, and for Adaptive how the limit came there."""
-    used = f"{snapshot.in_flight:,}/{snapshot.limit:,}"
+def _flight(snapshot: Snapshot) -> str:
+    """Attempts in flight of how many may be."""
+    return f"{snapshot.in_flight:,}/{snapshot.limit:,} in flight"
+
+
+def _path(snapshot: Snapshot, unicode: bool) -> str:
+    """How Adaptive's limit came where it is, and what it believes; "" where it has not moved."""
     steps = limit_path(snapshot.path, _PATH_SHOWN, unicode)
     if len(steps) < 2:
-        used_whole = f"{used} in flight"
-        return [used_whole, used_whole, f"{snapshot.in_flight:,} in flight", ""]
-    path = " ".join(steps)
-    told = f"{path}; {snapshot.belief}" if snapshot.belief else path
-    whole = [f"{used} in flight ({told})", f"{used} in flight ({path})"]
-    return [*whole, f"{used} ({path})", f"{used} in flight", ""]
+        return ""
+    return "; ".join(filter(None, (" ".join(steps), snapshot.belief)))
 
 
 # --- a line now and then in a log ------------------------------------------------------------
@@ -292,8 +266,9 @@ def heartbeat(snapshot: Snapshot) -> str:
     if left is not None and not _is_stalled(snapshot):
         facts.append(f"ETA {text.duration(left)}")
     if snapshot.scores:
-        facts.append(_scores(snapshot.scores, _LOG)[0])
-    facts.append(_flight(snapshot, unicode=False)[0])
+        facts.append(_scores(snapshot.scores, _LOG, 3))
+    path = _path(snapshot, unicode=False)
+    facts.append(_flight(snapshot) + (f" ({path})" if path else ""))
     if snapshot.waiting:
         facts.append(f"{snapshot.waiting:,} waiting")
     facts.append(f"{text.duration(snapshot.elapsed)} elapsed")
