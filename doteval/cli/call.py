@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
-from ..quantities import read
 from ..views.json import json_pieces
-from ..views.table import Table
 from ..views.terminal import Terminal, is_terminal, terminal
 from .output import STDOUT, write
 
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..storage import Place, Store
+    from ..views.table import Table
 
 # Exit codes; scripts rely on them, docs/reference/cli.md lists them.
 OK, FAILED, USAGE, INCONCLUSIVE, STORE = 0, 1, 2, 3, 4
@@ -104,6 +103,8 @@ def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """How the parser of the command line reads what was typed for an option."""
 
     def value(text: str) -> Value:
+        from ..quantities import read  # here, as few commands read a quantity
+
         try:
             return read(parse, text)
         except UsageError as error:

@@ -20,7 +20,7 @@ from threading import RLock
 from typing import Any, TextIO
 
 from .. import text
-from ..views.figures import limit_path
+from ..views.figures import limit_path, plural
 from ..views.terminal import Terminal, is_terminal, terminal
 
 _STALL = 60.0  # seconds without anything finishing, after which the line says so
@@ -177,13 +177,9 @@ def _bar(share: float, width: int, unicode: bool) -> str:
 def _counts(snapshot: Snapshot) -> list[str]:
     """How many rows are done, and in fewer characters."""
     if snapshot.total is None:
-        return [_rows(snapshot.done), f"{snapshot.done:,}"]
+        return [plural(snapshot.done, "row"), f"{snapshot.done:,}"]
     share = snapshot.done / snapshot.total if snapshot.total else 1.0
     return [f"{snapshot.done:,}/{snapshot.total:,}", text.percent(share)]
-
-
-def _rows(n: int) -> str:
-    return "1 row" if n == 1 else f"{n:,} rows"
 
 
 def _rate(snapshot: Snapshot) -> float | None:
@@ -254,7 +250,7 @@ def heartbeat(snapshot: Snapshot) -> str:
     """
     facts = [_done(snapshot)]
     if snapshot.failed:
-        facts.append(f"{snapshot.failed:,} {'error' if snapshot.failed == 1 else 'errors'}")
+        facts.append(plural(snapshot.failed, "error"))
     rate = _rate(snapshot)
     if _is_stalled(snapshot):
         facts.append(f"nothing finished for {text.duration(snapshot.idle)}")
@@ -281,9 +277,9 @@ _LOG = Terminal(unicode=False)
 def _done(snapshot: Snapshot) -> str:
     stored = f" + {snapshot.skipped:,} stored before" if snapshot.skipped else ""
     if not snapshot.total:
-        return f"{_rows(snapshot.done)}{stored}"
+        return f"{plural(snapshot.done, 'row')}{stored}"
     share = text.percent(snapshot.done / snapshot.total)
-    return f"{snapshot.done:,}/{_rows(snapshot.total)} ({share}){stored}"
+    return f"{snapshot.done:,}/{plural(snapshot.total, 'row')} ({share}){stored}"
 
 
 class Heartbeat:

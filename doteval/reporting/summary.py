@@ -18,8 +18,6 @@ from ..records import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
-from ..views.figures import estimate_figure, interval
-from ..views.table import Table
 from .figures import KEPT, kept, recalled
 
 
@@ -198,6 +196,9 @@ class Summary:
         Every name is made safe, cut and escaped, and nothing in it can run or load anything.
         """
         from html import escape  # only here: what draws no notebook needs no markup
+
+        from ..views.figures import estimate_figure, interval
+        from ..views.table import Table
 
         def shown(value: object) -> str:
             return escape(text.safe(value, _LONGEST_NAME))
