@@ -14,8 +14,8 @@ from .call import FAILED, OK, Call, NoStore, as_json, command, option, typed
 from .changing import confirmed
 
 if TYPE_CHECKING:
+    from ..storage.merging import Merged
     from ..storage.pruning import Pruned, Pruning
-    from ..storage.taking import Merged
 
 
 # --- merge ------------------------------------------------------------------------------------

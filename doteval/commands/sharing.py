@@ -124,7 +124,7 @@ def _pieces(format: str) -> Pieces:
     option("--name", metavar="NAME", help="for the experiment (default: the name that it had)"),
 )
 def import_(call: Call) -> int:
-    """An experiment from another store: the whole of it, or nothing."""
+    """An experiment from another store."""
     from ..reporting.views import plural
     from ..storage import open_store
     from ..storage.exchange import import_lines
@@ -136,7 +136,9 @@ def import_(call: Call) -> int:
             name, amount = import_lines(store, lines, options.name)
         finally:
             store.close()
-    held = f"{plural(amount.evaluations, 'evaluation')}, {plural(amount.records, 'record')}"
+    held = "nothing new"
+    if amount.runs or amount.records:
+        held = f"{plural(amount.evaluations, 'evaluation')}, {plural(amount.records, 'record')}"
     call.say(call.terminal.shown(f"imported {name!r}: {held}"))
     call.hint(f"to see it: {program()} show {quoted(name)}")
     return OK
