@@ -105,8 +105,6 @@ class Scale:
         idle: logarithm of the latency without a queue, no less than it is; None: not known yet.
     """
 
-    __slots__ = ("_deviations", "_shared", "_weight", "_windows", "idle", "spread")
-
     def __init__(self) -> None:
         self._shared, self._windows = 0.0, WINDOWS
         self._deviations, self._weight = PRIOR_WEIGHT * PRIOR**2, PRIOR_WEIGHT

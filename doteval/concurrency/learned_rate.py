@@ -27,8 +27,6 @@ class LearnedRate:
         rate: that was accepted, which the pace follows; meaningless without a pace.
     """
 
-    __slots__ = ("_count", "_known", "_plateau", "_width", "pace", "rate")
-
     def __init__(self) -> None:
         self.pace: float | None = None
         self.rate = 0.0

@@ -21,8 +21,6 @@ class Outage:
         level: the limit to go back to.
     """
 
-    __slots__ = ("_streak", "active", "gap", "level")
-
     def __init__(self) -> None:
         self.active, self.gap, self.level = False, FIRST, 0
         self._streak = 0  # failures since the last success

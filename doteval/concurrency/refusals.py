@@ -40,23 +40,6 @@ class Refusals:
         pending: how many of them are of the present suspicion.
     """
 
-    __slots__ = (
-        "_followers",
-        "credit",
-        "_free",
-        "_last",
-        "_noise",
-        "_score",
-        "_seconds",
-        "_tried",
-        "_until",
-        "first",
-        "least",
-        "most",
-        "pending",
-        "since",
-    )
-
     def __init__(self) -> None:
         self._noise, self._tried = SHARE * WEIGHT, WEIGHT
         self.credit = True
