@@ -118,18 +118,19 @@ class Probing:
         here.merge(window)
         gain, error = scale.elasticity(here, base)
         worth = scale.worth(here if self.up else base)
-        score = gain - worth + (0.0 if self.up else CAUTION * error)
-        if abs(score) < error and here.count < max((3 if self.up else 6) * value, scale.plenty):
+        score, doubt = gain - worth, 0.0 if self.up else CAUTION * error
+        enough = here.count >= max((3 if self.up else 6) * value, scale.plenty)
+        if not enough and -error - doubt <= score <= error:
             return None
         if not self.up or scale.idle is not None:  # before a look down a queue may be in it
             scale.see_idle(base if self.up else here)
         self.active, self.gain = False, gain
-        if (score > 0) is self.up:
+        if (score + doubt > 0) is self.up:
             self._step = min(DOUBLING, 2.0 * abs(math.log(value / self.base)))
             self.rest, self.left = RESTS[0], RESTS[0] / 2
             verb = "grew" if self.up else "shrank: not needed"
             return Step(value, told(verb, base, here, gain), here, here)
-        self.pause(self.rest * (UNSURE if abs(gain - worth) < error else TIRED))
+        self.pause(self.rest * (UNSURE if abs(score) < error else TIRED))
         gained = max(0.0, here.rate - base.rate) if self.up else 0.0
         level = round(self.base * math.exp(min(gained, LARGE)))
         return Step(
