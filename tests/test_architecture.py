@@ -355,7 +355,6 @@ def test_a_session_without_evaluations_loads_no_loop_and_no_database(tmp_path: P
     assert {name for name in idle if name.partition(".")[0] == "doteval"} == {
         "doteval",
         "doteval.errors",
-        "doteval.quantities",
         "doteval.pytest_plugin",
         "doteval.pytest_plugin.options",
     }

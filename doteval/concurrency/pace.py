@@ -13,7 +13,6 @@ import threading
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..quantities import parse_rate
 
 _EXAMPLES = '"500/min", "10/s", "90000 tokens/min" or "500/min and 90000 tokens/min"'
 
@@ -135,6 +134,8 @@ class RateLimit:
         Raises:
             ValueError: the text is no such limit, or its parts speak of different windows.
         """
+        from ..quantities import parse_rate  # here: most evaluations load none
+
         if not isinstance(text, str):
             raise UsageError(f"rate_limit={text!r}: expected a text such as {_EXAMPLES}")
         found: dict[str, float] = {}

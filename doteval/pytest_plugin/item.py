@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import as_config
+from ..quantities import Allowance
 from ..records import Failure, Record, failure_hint
 from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
 from ..reporting.summary import Summary
@@ -162,7 +163,8 @@ class Call:
             lines += [note for note in flow.notes if note.startswith("stopped: ")]
         if self._first is not None:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
-            if flow.status != "stalled" and self._options.allowance.covers(failed, rows):
+            allowance = self._options.allowance or Allowance()
+            if flow.status != "stalled" and allowance.covers(failed, rows):
                 flow.notes.append(f"{said}, which --eval-max-errors allows")
             else:
                 lines.append(f"{said}: {_counts(flow.errors)}")

@@ -7,18 +7,22 @@ tuples, because every session pays for making these classes: 0.1 ms each, a data
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import UsageError
-from ..quantities import Allowance, Shard, parse_param, parse_rows, read
 
 if TYPE_CHECKING:
     import pytest
 
     from ..budget import Budget
+    from ..quantities import Allowance, Shard
     from ..reporting.grammar import Gate
+
+Value = TypeVar("Value")
+
+_KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
 
 
 class Options(NamedTuple):
@@ -32,7 +36,7 @@ class Options(NamedTuple):
         storage: address of the store; None: the default.
         said: whether the address stands on the command line.
         fresh: whether stored results are superseded.
-        allowance: of failing rows.
+        allowance: of failing rows; None: none may fail.
         gates: that an evaluation must fulfil.
         shard: the part of the rows that is run; None: all.
         budget: what each evaluation may use up; None: anything. budget_said: as it was given on
@@ -48,7 +52,7 @@ class Options(NamedTuple):
     storage: str | None = None
     said: bool = False
     fresh: bool = False
-    allowance: Allowance = Allowance()
+    allowance: Allowance | None = None
     gates: tuple[Gate, ...] = ()
     shard: Shard | None = None
     budget: Budget | None = None
@@ -143,50 +147,48 @@ def read_options(config: pytest.Config) -> Options:
     Raises:
         UsageError: one of them makes no sense; the message names it.
     """
+    given = {name: value for name, value in vars(config.option).items() if name[:8] == "doteval_"}
+    if all(value in (None, False) for value in given.values()) and not any(
+        map(config.getini, _KEYS)
+    ):
+        return Options()  # as most sessions have it: there is nothing to read
+    from ..quantities import Allowance, Shard, parse_param, parse_rows, read
 
-    def given(name: str) -> Any:
-        return config.getoption(f"doteval_{name}")
+    def value(parse: Callable[[str], Value], option: str, key: str = "") -> Value | None:
+        text = config.getoption(option)
+        if text is not None:
+            return read(parse, text, option)
+        written = config.getini(key).strip() if key else ""
+        return read(parse, written, key) if written else None
 
-    written = config.getini
     folder = config.rootpath if config.inipath is None else config.inipath.parent
-    name = given("experiment")
+    name, storage = given["doteval_experiment"], given["doteval_storage"]
+    params = given["doteval_params"] or ()
     if name is not None and not name.strip():
         raise UsageError("--experiment is empty; give it a name, as in --experiment baseline")
-    name = name or written("experiment").strip()
-    storage, samples, shard = given("storage"), given("samples"), given("shard")
-    params = given("params") or ()
+    name = name or config.getini("experiment").strip()
     return Options(
         experiment=name,
         named=bool(name),
-        samples=None if samples is None else read(parse_rows, samples, "--samples"),
-        storage=_beside(folder, written("storage").strip()) if storage is None else storage,
+        samples=value(parse_rows, "--samples"),
+        storage=_beside(folder, config.getini("storage").strip()) if storage is None else storage,
         said=storage is not None,
-        fresh=bool(given("fresh")),
-        allowance=_allowance(written("eval_max_errors").strip(), given("max_errors")),
-        gates=_gates(given("gates") or written("eval_gate")),
-        shard=None if shard is None else read(Shard.parse, shard, "--eval-shard"),
-        budget=_budget(written("eval_budget").strip(), given("budget")),
-        budget_said=given("budget") or "",
+        fresh=given["doteval_fresh"],
+        allowance=value(Allowance.parse, "--eval-max-errors", "eval_max_errors"),
+        gates=_gates(given["doteval_gates"] or config.getini("eval_gate")),
+        shard=value(Shard.parse, "--eval-shard"),
+        budget=value(_budget, "--eval-budget", "eval_budget"),
+        budget_said=given["doteval_budget"] or "",
         params=dict(read(parse_param, each, "--eval-param") for each in params),
         params_said=tuple(params),
-        keep_config=bool(given("keep_config")),
+        keep_config=given["doteval_keep_config"],
     )
 
 
-def _allowance(written: str, given: str | None) -> Allowance:
-    if given is not None:
-        return read(Allowance.parse, given, "--eval-max-errors")
-    return read(Allowance.parse, written, "eval_max_errors") if written else Allowance()
-
-
-def _budget(written: str, given: str | None) -> Budget | None:
-    if given is None and not written:
-        return None
+def _budget(text: str) -> Budget:
     from ..budget import Budget
 
-    if given is not None:
-        return read(Budget.parse, given, "--eval-budget")
-    return read(Budget.parse, written, "eval_budget")
+    return Budget.parse(text)
 
 
 def _gates(texts: list[str]) -> tuple[Gate, ...]:
