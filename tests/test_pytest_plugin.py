@@ -1562,6 +1562,15 @@ def test_workers_are_handed_the_name(project: Project) -> None:
     config._ensure_unconfigure()
 
 
+def test_a_debugger_without_evaluations_needs_no_line(project: Project) -> None:
+    """What would show one is not even loaded."""
+    config = project.pytester.parseconfigure()
+
+    doteval.pytest_plugin.pytest_enter_pdb(config)
+
+    assert "screen" not in vars(config.stash[doteval.pytest_plugin._SETTING])
+
+
 def test_a_loop_that_was_never_needed_closes() -> None:
     """Closing twice is fine too."""
     loop = SessionLoop()
