@@ -17,7 +17,7 @@ import pytest
 from doteval import foreach, run, run_async
 from doteval.cli import main
 from doteval.running.driver import _Helper, close
-from doteval.storage import Grouped
+from doteval.storage import Grouped, Inline
 
 quiet = partial(run, storage="memory://", progress=False)
 
@@ -379,3 +379,11 @@ def test_a_store_whose_writer_is_stuck_is_left_to_it():
         assert closed.wait(30)
 
     asyncio.run(main())
+
+
+def test_a_store_in_memory_is_closed_at_once():
+    closed = []
+
+    Inline(id, id).end(lambda: closed.append(True), 5.0)
+
+    assert closed == [True]

@@ -1055,3 +1055,43 @@ def test_a_thread_whose_caller_has_gone_ends_quietly():
     release.set()
 
     assert done.wait(10)
+
+
+def test_what_is_raised_where_rows_finish_ends_everything():
+    """No task keeps it for itself."""
+
+    def refuses(row):
+        raise LookupError("no room")
+
+    async def main():
+        schedule = Schedule(WINDOW(), asyncio.get_running_loop().time(), policy=Retry())
+        loop = Loop(items([answers(1), answers(100)]), schedule, refuses)
+        try:
+            while await loop.progress():
+                pass
+        finally:
+            await loop.close()
+
+    with pytest.raises(LookupError, match="no room"):
+        virtual.run(main())
+
+
+def test_a_factory_of_tasks_may_run_a_row_to_its_end():
+    """As eager factories do, which Python has from 3.12 on."""
+
+    def eagerly(loop, coroutine, **options):
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        done = loop.create_future()
+        done.set_result(None)
+        return done
+
+    async def call():
+        return "at once"
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(eagerly)
+        loop = loop_of(items([call] * 5), WINDOW(), timeout=10)
+        return [row.value for row in await drain(loop)]
+
+    assert virtual.run(main()) == ["at once"] * 5

@@ -22,6 +22,7 @@ from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.records import STALE, SUPERSEDED, Failure
 from doteval.running import sink
 from doteval.running.environment import commit_of
+from doteval.running.rows import Rows
 from doteval.storage import locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
 from tests import virtual
@@ -1576,3 +1577,20 @@ def test_the_callers_loop_never_waits_for_the_store(store):
     release.join()
 
     assert max(pauses) < 0.3
+
+
+def test_a_row_that_raises_what_ends_an_iterator_is_not_the_end_of_the_dataset():
+    """The rows behind it would be missing without a word."""
+
+    class Odd:
+        dtype = "float"
+
+        def tolist(self):
+            raise StopIteration
+
+    work = foreach("n", [1, Odd(), 3])(lambda n: True)
+    rows = Rows(work, None, None)
+    rows.open(None, print)
+
+    with pytest.raises(RuntimeError, match="row 1 raised StopIteration"):
+        list(rows)

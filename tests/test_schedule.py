@@ -172,3 +172,15 @@ def test_its_state_can_be_read():
     succeeds(plan, started(plan), 1.0)
 
     assert repr(plan) == "Schedule(1 in flight of 3, 1 waiting, 1 finished, 0 of them failed)"
+
+
+def test_what_nobody_has_to_recover_from_is_tried_again_at_once():
+    """Such as a connection that the endpoint had closed before; as often as there are attempts."""
+    plan = schedule(policy=Retry(attempts=2))
+    row = started(plan)
+    stale = Reading(Outcome.IGNORED, None, again=True)
+
+    assert fails(plan, row, 1.0, stale)
+    assert plan.fill(1.0) is row
+    plan.start(row, 1.0)
+    assert not fails(plan, row, 2.0, stale)

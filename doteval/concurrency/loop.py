@@ -158,14 +158,13 @@ class Loop:
         self._schedule.stop()
         if self._alarm is not None:
             self._alarm.cancel()
-        tasks = [task for task in self._running.values() if task is not None]
-        for row, task in self._running.items():
+        tasks = {row: task for row, task in self._running.items() if task is not None}
+        for row, task in tasks.items():
             row.ending = Ending.CLOSED
-            if task is not None:
-                _forget(task)
-                task.cancel()
+            _forget(task)
+            task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=self._grace)
+            await asyncio.wait(tasks.values(), timeout=self._grace)
         for row in [*self._running]:  # the deaf, and those that never began
             self._drop(row)
 
@@ -271,8 +270,7 @@ class Loop:
         self._running[row] = task
         if self._timeout is not None:
             row.timer = self._loop.call_later(self._timeout, self._expire, row)
-        if not self._eager:
-            self._launched.append((row, task))
+        self._launched.append((row, task))
 
     def _check_launched(self) -> None:
         """An attempt that was cancelled before its first step can not tell that itself."""

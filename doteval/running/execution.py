@@ -402,8 +402,8 @@ class Flow:
             raise self._dataset_error(error) from error
 
     def _wake(self) -> None:
-        if self._loop is not None:
-            self._loop.wake()
+        assert self._loop is not None  # what wakes it begins after it
+        self._loop.wake()
 
     def _function(self) -> Callable[..., Any]:
         """The function with its resources, and its instance where it is a method."""
