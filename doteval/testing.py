@@ -389,8 +389,11 @@ def facts_make_an_experiment_again(open: Open) -> None:
         store.delete("e")
         adopted = tuple(store.adopt("e", _BEGAN, facts))
         _same(adopted, (1, 1, 2, 1), "how many evaluations, runs, records and attempts")
-        with _raises(UsageError, "a name that is taken"):
-            store.adopt("e", _BEGAN, facts)
+        twice = tuple(store.adopt("e", _BEGAN, facts))
+        _same(twice, (1, 0, 0, 0), "how much is new of the same facts once more")
+        _fill(store, [_entry(1)], experiment="f")
+        with _raises(UsageError, "a name that other runs have taken"):
+            store.adopt("f", _BEGAN, facts)
         again = list(store.records("e", _EVALUATION))
         attempts = store.attempts("e", _EVALUATION)
         uids = [each.uid for each in store.runs("e")]

@@ -83,10 +83,10 @@ storage.history          # what earlier runs took
 storage.pruning          # deletes what no longer counts
 storage.parts            # what runs say together: shards, and whether they are of one evaluation
 storage.rivals           # which of several records of one row counts
-storage.taking           # one evaluation into another store
-storage.merging          # several stores into one
+storage.transfer         # facts into a store: what import and merge are
 storage.sqlite           # needs all of the above
-storage.memory           # the same without a file
+storage.merging          # several stores into one
+storage.memory           # the store without a file
 storage.stores           # the protocol, and which store an address means
 storage.salvage          # what can be read of a damaged file, into a new one
 storage.doctor           # what is the matter with a file, and mending it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,10 @@ from doteval.reporting.gate import judge, parse
 from doteval.reporting.summary import summarise
 from doteval.storage import locate, open_store
 from doteval.storage.archive import Ran
-from doteval.storage.merging import Disagreement, Source, Target, merge
+from doteval.storage.merging import Disagreement, Merged, Source, Target, merge
 from doteval.storage.parts import shards_of
 from doteval.storage.rivals import Rivals, Row
-from doteval.storage.taking import Merged
+from doteval.storage.transfer import transfer
 from tests.storage.made import a_failure, a_run, a_store, an_attempt, an_entry
 
 NAME = "f.py::v"
@@ -242,12 +243,15 @@ def test_a_crashed_run_is_merged_once(folder):
 def test_a_run_that_begins_meanwhile_waits_for_the_next_merge(folder):
     """Only what a store had when it was first looked at is merged, so a run is whole or open."""
     recorded("m.db", an_entry("x"))
-    source, target = Source(locate("m.db")), Target(locate("all.db"))
-    theirs = source.of(("e", NAME))
+    source, target = a_store("m.db", read_only=True), a_store("all.db")
+    facts = source.facts("e", NAME)
+    begun = next(facts)
     recorded("m.db", an_entry("y"), an_attempt("y"), started=50.0)
 
-    found = target.take(Merged("e", NAME), theirs)
-    source.db.close()
+    (found,) = transfer(
+        target.database, target.claims, "e", 1.0, chain([begun], facts), merging=True
+    )
+    source.close()
     target.close()
     (later,) = merged("all.db", "m.db")
 
@@ -297,14 +301,14 @@ def test_scores_of_other_evaluations_are_not_read(folder):
     recorded("m.db", an_entry("y"), started=20.0)
     source, target = Source(locate("m.db")), Target(locate("all.db"))
     queries = []
-    source.db._db.set_trace_callback(queries.append)
+    source.store.database._db.set_trace_callback(queries.append)
 
     found = target.take(Merged("e", NAME), source.of(("e", NAME)))
 
-    source.db._db.set_trace_callback(None)
-    (query,) = [each for each in queries if "FROM scores" in each]
-    assert (found.records, len(source.db.all(query))) == (2, 2)
-    source.db.close()
+    source.store.database._db.set_trace_callback(None)
+    (query,) = [each for each in queries if "JOIN scores" in each]
+    assert (found.records, len(source.store.database.all(query))) == (2, 2)
+    source.store.close()
     target.close()
 
 
@@ -337,8 +341,8 @@ def test_values_arrive_as_they_were(folder):
     assert found[0].prompt == "\ud800"
 
 
-def test_an_interrupted_merge_leaves_whole_evaluations(folder):
-    """Each evaluation of each source is one transaction, and the next merge goes on."""
+def test_an_interrupted_merge_shows_as_interrupted_and_goes_on(folder):
+    """What was on its way is not taken for all, and the next merge brings the rest."""
     recorded("m.db", an_entry("x"), evaluation="f.py::one")
     recorded("m.db", an_entry("x"), an_entry("y"), an_attempt("z"), evaluation="f.py::two")
     a_store("all.db").close()
@@ -351,7 +355,8 @@ def test_an_interrupted_merge_leaves_whole_evaluations(folder):
     in_sql("all.db", "DROP TRIGGER full")
     found = merged("all.db", "m.db")
 
-    assert [name for name, _ in half["evaluations"]] == ["f.py::one"]
+    assert sorted(run[2:4] for run in half["runs"]) == [("complete", 11.0), ("interrupted", None)]
+    assert len(half["records"]) == 1
     assert [each.records for each in found] == [0, 2]
     assert contents("all.db") == contents("m.db")
 

@@ -124,8 +124,7 @@ def test_import_brings_it_back(folder: Path, capsys: pytest.CaptureFixture[str])
     assert said(capsys, "import", "now.jsonl", "--storage", "other/x.db")[1] == (
         "imported 'now': 1 evaluation, 3 records\n"
     )
-    code, _, err = said(capsys, "import", "now.jsonl")
-    assert code == 2 and "there is an experiment 'now' already" in err
+    assert said(capsys, "import", "now.jsonl")[1] == "imported 'now': nothing new\n"
     assert said(capsys, "import", "now.jsonl", "--name", "copy")[0] == 0
     _, ours, _ = said(capsys, "export", "now")
     _, theirs, _ = said(capsys, "export", "now", "--storage", "other/x.db")

@@ -27,7 +27,7 @@ from .output import STDOUT
     option("--name", metavar="NAME", help="for the experiment (default: the name that it had)"),
 )
 def run(call: Call) -> Answer:
-    """An experiment from another store or tool: the whole of it, or nothing."""
+    """An experiment from another store or tool."""
     from ..storage import open_store
     from ..storage.exchange import import_lines
     from ..views.figures import plural
@@ -39,7 +39,9 @@ def run(call: Call) -> Answer:
             name, amount = import_lines(store, lines, options.name)
         finally:
             store.close()
-    held = f"{plural(amount.evaluations, 'evaluation')}, {plural(amount.records, 'record')}"
+    held = "nothing new"
+    if amount.runs or amount.records:
+        held = f"{plural(amount.evaluations, 'evaluation')}, {plural(amount.records, 'record')}"
     said = call.terminal.shown(f"imported {name!r}: {held}")
     return Answer([said, *call.hint(f"to see it: {program()} show {quoted(name)}")])
 

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from .call import Answer, Call, command, option
 
 if TYPE_CHECKING:
-    from ..storage.taking import Merged
+    from ..storage.merging import Merged
 
 
 @command(

@@ -171,7 +171,7 @@ def _is_figure(value: Any) -> bool:
 
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
-        ("doteval", "python", "platform", "commit", "source", "named", "copy_of"),
+        ("doteval", "python", "platform", "commit", "source", "named"),
         (_is_text, "a text"),
     ),
     **dict.fromkeys(("code", "config"), (lambda value: isinstance(value, dict), "an object")),

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 
 from ..errors import NotFound, StoreError, UsageError
 from ..records import Attempt, Run
-from .archive import Adopted, Contradiction, Fact, Kept, Opening, Paid, Ran
+from .archive import Adopted, Fact, Kept, Opening, Paid, Ran
 from .encoding import check_body, check_header, check_history, dump, is_part, storable, value_to
 from .stores import Store
+from .transfer import Contradiction
 
 FORMAT = 1  # of the lines
 _STATES = ("live", "stale", "superseded")  # in the order of their numbers
@@ -204,7 +205,8 @@ class Imported(NamedTuple):
 
 def import_lines(store: Store, lines: Iterable[bytes], name: str | None = None) -> Imported:
     """
-    Store the experiment that the lines describe: as a whole, or not at all.
+    Store the experiment that the lines describe, a page at a time. What is interrupted is finished
+    by the same lines, and lines that were stored before change nothing.
 
     Args:
         lines: as `export_lines` wrote them, read one by one.
@@ -212,7 +214,7 @@ def import_lines(store: Store, lines: Iterable[bytes], name: str | None = None) 
 
     Raises:
         UsageError: a line is not as it must be, which its number tells; or there is an experiment
-            of this name.
+            of this name that was made of other runs.
         StoreError: the store can not be written.
     """
     reader = _Reader(lines)

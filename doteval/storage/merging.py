@@ -1,32 +1,74 @@
 """
 Several stores into one: what many machines have done of one experiment.
 
-    source ─pages─▶ decide, row by row ─▶ OUT, one transaction for each evaluation of each source
-
 A record is known by its run and its row, wherever it is stored, so what was merged once is not
 merged again. Of two records for one row one counts, and which one does not depend on the order of
-the sources. Memory stays flat: what OUT has of an evaluation waits in a temporary table on disk.
+the sources.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from ..errors import Busy, DotevalError, NotFound, UsageError
+from ..errors import DotevalError, NotFound, UsageError
 from ..records import Run
-from .claims import Claims, lock_of
-from .database import Database
 from .encoding import storable
 from .parts import ABSENT, differences, shards_of, total_of
-from .place import Place, make_room
-from .taking import KNOWN, Merged, Name, Taking, Theirs, facts_of, runs_of
+from .place import Place
+from .sqlite import SqliteStore
+from .transfer import EXAMPLES, runs_of, transfer
+
+Name = tuple[str, str]  # experiment, evaluation
 
 
 class Disagreement(DotevalError, ValueError):
     """Stores that hold different evaluations under one name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """
+    What merging one evaluation has come to.
+
+    Attributes:
+        experiment, evaluation: its name.
+        runs, records, attempts: how many are new in OUT.
+        replaced: records of OUT that no longer count, because a new one does.
+        conflicts: rows that were finished in two stores; the earlier result counts.
+        positions: of the first 10 of them, as one of the runs read them.
+        total: records it has when it is complete; None while unknown.
+        live: records in OUT that count.
+        absent: shards that no run in OUT is of. unfinished: shards whose last run did not
+            complete, and its status.
+        differ: in which way the stores hold different evaluations; () where they agree.
+    """
+
+    experiment: str
+    evaluation: str
+    runs: int = 0
+    records: int = 0
+    attempts: int = 0
+    replaced: int = 0
+    conflicts: int = 0
+    positions: tuple[int, ...] = ()
+    total: int | None = None
+    live: int = 0
+    absent: tuple[str, ...] = ()
+    unfinished: tuple[tuple[str, str], ...] = ()
+    differ: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> int | None:
+        """Records that are missing in OUT; None while that is unknown."""
+        return None if self.total is None else max(0, self.total - self.live)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; what `doteval merge --json` prints."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "unfinished": dict(self.unfinished), "missing": self.missing}
 
 
 def merge(
@@ -39,8 +81,8 @@ def merge(
     """
     Merge experiments of several stores into one, by their names.
 
-    The same merge again changes nothing. Each evaluation of each source is one transaction: what
-    interrupts a merge leaves OUT as if it had been asked for less.
+    The same merge again changes nothing. What interrupts it leaves the runs that were on their way
+    as interrupted, and the same merge finishes it.
 
     Args:
         out: the store to merge into; made where it is not there.
@@ -81,7 +123,7 @@ def merge(
             target.close()
     finally:
         for source in opened:
-            source.db.close()
+            source.store.close()
 
 
 def _one(target: Target, name: Name, of: list[Theirs], differ: tuple[str, ...]) -> Merged:
@@ -149,34 +191,53 @@ def _told(differing: dict[Name, tuple[str, ...]]) -> str:
 # --- a store to read --------------------------------------------------------------------------
 
 
+class Theirs(NamedTuple):
+    """
+    An evaluation of a source.
+
+    Attributes:
+        store: the source. name: of its experiment, and its own.
+        created: when its experiment was, Unix seconds.
+        runs: by their start, each with its shard.
+    """
+
+    store: SqliteStore
+    name: Name
+    created: float
+    runs: list[Run]
+
+
 class Source:
     """A store that is merged: read in pages, so that a run may go on writing it."""
 
     def __init__(self, place: Place) -> None:
         assert place.path is not None
-        self.db = Database(place.path, read_only=True)
-        self.evaluations: dict[Name, tuple[Any, ...]] = {
-            (experiment, name): (number, created, total)
-            for experiment, name, number, created, total in self.db.all(
-                "SELECT experiments.name, evaluations.name, evaluations.id, created, total "
-                "FROM evaluations JOIN experiments ON experiments.id = experiment "
-                "ORDER BY experiments.id, evaluations.id"
-            )
+        self.store = SqliteStore(place.path, place.anchor, create=False, read_only=True)
+        self.evaluations = {
+            (experiment, name): created
+            for experiment, created in self.store.experiments()
+            for name in self.store.evaluations(experiment)
         }
 
     def of(self, name: Name) -> Theirs | None:
         """What it has of an evaluation."""
         if name not in self.evaluations:
             return None
-        number, created, total = self.evaluations[name]
-        with self.db.reading():  # a run that has ended then has no record beyond the last
-            facts = facts_of(self.db, number)
-            last = self.db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
-        runs = list(runs_of(facts, name).values())
+        runs = _runs(self.store, name)
         if runs and runs[-1].status == "complete" and runs[-1].header.get("total") is None:
             # The dataset has no length, and was read to its end.
+            total = self.store.total_of(*name)
             runs[-1] = replace(runs[-1], header={**runs[-1].header, "total": total})
-        return Theirs(self.db, number, name, created, total, runs, facts, last)
+        return Theirs(self.store, name, self.evaluations[name], runs)
+
+
+def _runs(store: SqliteStore, name: Name) -> list[Run]:
+    number = store.database.all(
+        "SELECT evaluations.id FROM evaluations JOIN experiments ON experiments.id = experiment "
+        "WHERE experiments.name = ? AND evaluations.name = ?",
+        *name,
+    )
+    return list(runs_of(store.database, number[0][0], name).values()) if number else []
 
 
 # --- the store to write -----------------------------------------------------------------------
@@ -187,74 +248,54 @@ class Target:
 
     def __init__(self, place: Place) -> None:
         assert place.path is not None
-        self._path = place.path
-        self._claims = Claims(lock_of(place.path))
-        self._db: Database | None = None
+        self._place, self._path = place, place.path
+        self._store: SqliteStore | None = None
         if place.path.exists():
             self._open()
 
-    def _open(self) -> Database:
-        if self._db is None:
-            make_room(self._path)
-            self._db = Database(self._path)
-            self._db.all("PRAGMA temp_store = FILE")  # of many records, too much for memory
-            self._db.all(KNOWN)
-        return self._db
+    def _open(self) -> SqliteStore:
+        if self._store is None:
+            self._store = SqliteStore(self._path, self._place.anchor)
+        return self._store
 
     def close(self) -> None:
-        self._claims.close()
-        if self._db is not None:
-            self._db.close()
-
-    def _number(self, name: Name) -> int | None:
-        if self._db is None:
-            return None
-        found = self._db.all(
-            "SELECT evaluations.id FROM evaluations JOIN experiments "
-            "ON experiments.id = experiment WHERE experiments.name = ? AND evaluations.name = ?",
-            *name,
-        )
-        return found[0][0] if found else None
+        if self._store is not None:
+            self._store.close()
 
     def runs(self, name: Name) -> list[Run]:
         """Its runs of an evaluation."""
-        number = self._number(name)
-        if number is None:
-            return []
-        return list(runs_of(facts_of(self._open(), number), name).values())
+        return [] if self._store is None else _runs(self._store, name)
 
     def total(self, name: Name, runs: list[Run]) -> int | None:
         """How many records an evaluation has when it is complete, as far as that is known."""
-        query = "SELECT total FROM evaluations WHERE id = ?"
-        return total_of(runs, self._open().all(query, self._number(name))[0][0])
+        return total_of(runs, self._open().total_of(*name))
 
     def live(self, name: Name) -> int:
         """How many of its records count."""
-        found: int = self._open().all(
-            "SELECT count(*) FROM records WHERE evaluation = ? AND state = 0", self._number(name)
-        )[0][0]
-        return found
+        tally = self._open().tally(*name)
+        return tally.scored + tally.failed
 
     def take(self, merged: Merged, theirs: Theirs) -> Merged:
         """Merge an evaluation of a source."""
-        name = theirs.name
-        mine = {run.uid: run for run in self.runs(name)}
-        if self._number(name) is not None and not any(
-            _is_new(run, mine.get(run.uid)) for run in theirs.runs
-        ):
+        experiment, evaluation = theirs.name
+        mine = {run.uid: run for run in self.runs(theirs.name)}
+        if mine and not any(_is_new(run, mine.get(run.uid)) for run in theirs.runs):
             return merged  # and so are its records: nothing is written but by a run
-        db = self._open()
-        claim = self._claims.make(Run("", *name, 0.0, None, 0.0, "running", os.getpid(), {}), "")
-        if claim is None:
-            raise Busy(
-                f"{name[1]} of experiment {name[0]!r} is being run in {self._path}; wait for it, "
-                "or merge into another store"
-            )
-        try:
-            with db.writing() as connection:
-                return Taking(db, connection, merged, theirs).all()
-        finally:
-            self._claims.give_back(claim)
+        store = self._open()
+        (arrived,) = transfer(
+            store.database,
+            store.claims,
+            experiment,
+            theirs.created,
+            theirs.store.facts(experiment, evaluation),
+            merging=True,
+        )
+        counts = ("runs", "records", "attempts", "replaced", "conflicts")
+        return replace(
+            merged,
+            **{name: getattr(merged, name) + getattr(arrived, name) for name in counts},
+            positions=(*merged.positions, *arrived.positions)[:EXAMPLES],
+        )
 
 
 def _is_new(run: Run, mine: Run | None) -> bool:

@@ -15,6 +15,7 @@ writers.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +162,18 @@ def _to_2(db: sqlite3.Connection) -> None:
         ),
     ):
         db.execute(statement)
+    for id, header in db.execute(
+        "SELECT id, header FROM runs WHERE header LIKE '%\"copy_of\"%'"
+    ).fetchall():
+        try:  # an id was unique in a store, and a copy had another one
+            told = json.loads(header)
+            uid = told.pop("copy_of")
+        except (ValueError, KeyError):
+            continue
+        db.execute(
+            "UPDATE OR IGNORE runs SET uid = ?, header = ? WHERE id = ?",
+            (uid, json.dumps(told), id),
+        )
 
 
 # What makes the tables of version n + 2 of those of version n + 1. One that was released is never

@@ -14,7 +14,7 @@ from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
 from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
 from ..text import similar
-from .archive import Adopted, Fact, adopt, facts, must_be_there
+from .archive import Adopted, Fact, facts, must_be_there
 from .claims import Claim, Claims, lock_of
 from .database import Database, by_column
 from .encoding import (
@@ -31,6 +31,7 @@ from .encoding import (
 from .place import make_room
 from .schema import BUSY
 from .tally import Tally, add_scores, added, clear, tally
+from .transfer import transfer
 
 _PAGE = 500  # records read at a time
 _PAGE_OF_KEYS = 5_000  # of which only the identity is read
@@ -105,6 +106,11 @@ class SqliteStore:
     def database(self) -> Database:
         """The connection, for who looks after the file."""
         return self._db
+
+    @property
+    def claims(self) -> Claims:
+        """Who may run what, for who brings it something."""
+        return self._claims
 
     def __str__(self) -> str:
         return self._db.name
@@ -670,27 +676,42 @@ class SqliteStore:
 
     # -------------------------------------------------------------- handing it on
 
-    def facts(self, experiment: str) -> Iterator[Fact]:
+    def facts(self, experiment: str, evaluation: str | None = None) -> Iterator[Fact]:
         """
         All that is stored of an experiment, as `adopt` of another store takes it.
+
+        Args:
+            evaluation: the only one to tell; None: all.
 
         Raises:
             NotFound: there is no such experiment.
         """
         number = self._experiment(experiment)
-        return facts(self._db, number, lambda evaluation: self.runs(experiment, evaluation))
+        return facts(self._db, number, lambda name: self.runs(experiment, name), evaluation)
 
     def adopt(self, experiment: str, created: float, facts: Iterable[Fact]) -> Adopted:
         """
-        Make an experiment from its facts: as a whole, or not at all.
+        Make an experiment from its facts, a page at a time. What is interrupted goes on with the
+        same facts; what is there already is not taken again.
 
         Args:
             created: Unix seconds.
 
+        Returns:
+            how much was new.
+
         Raises:
-            UsageError: the name is blank or taken, or a fact does not fit those before it.
+            UsageError: the name is blank, or that of an experiment of other runs; or a fact does
+                not fit those before it.
+            Busy: an evaluation is being run.
         """
-        return adopt(self._db, experiment, created, facts)
+        arrived = transfer(self._db, self._claims, experiment, created, facts)
+        return Adopted(
+            len(arrived),
+            sum(each.runs for each in arrived),
+            sum(each.records for each in arrived),
+            sum(each.attempts for each in arrived),
+        )
 
     # ---------------------------------------------------------------------- names
 

@@ -1,0 +1,576 @@
+"""
+Facts on their way into a store: what `import` and `merge` are.
+
+    facts ─▶ Arrival: decide, row by row ─▶ the store, a page at a time
+
+Each page is a transaction of its own, so a run of another evaluation waits for no more than that.
+Until all of an evaluation has come, its new runs are stored as interrupted and without an end;
+the same facts once more go on from there, because a record is known by its run and its row
+wherever it is stored. What has come once is not taken again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import Busy, UsageError
+from ..records import LIVE, Run
+from .archive import Fact, Kept, Opening, Paid, Ran
+from .claims import Claim, Claims
+from .database import Database, by_column
+from .encoding import (
+    ATTEMPT_COLUMNS,
+    RECORD_COLUMNS,
+    attempt_columns,
+    dump,
+    load,
+    marks_in,
+    storable,
+    value_to,
+)
+from .rivals import Rivals, Row
+from .tally import add_scores, added
+
+_PAGE = 400  # records at a time; each is one value in a statement of at most 999
+_PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
+_KNOWN_PAGE = 5_000  # records of the store that are noted at a time
+EXAMPLES = 10  # rows in conflict that are named
+_ON_ITS_WAY = "what came of it is not all: it was interrupted on its way, or is still coming"
+CUT_SHORT = "it was still running when it was read, or its process has died"
+
+# What the store has of an evaluation, by row; of many records too much for memory.
+_KNOWN = """
+CREATE TEMP TABLE IF NOT EXISTS known (
+    key BLOB, repeat INTEGER, id INTEGER, run INTEGER, state INTEGER, failed INTEGER, digest BLOB,
+    started REAL, PRIMARY KEY (key, repeat, id)
+) WITHOUT ROWID
+"""
+_KNOWN_COLUMNS = "key, repeat, id, run, state, failed, digest, started"
+_RUN = "part, started, finished, duration, status, pid, header, history, error"
+
+
+class Contradiction(UsageError):
+    """Facts that do not fit those before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """
+    What has come of one evaluation.
+
+    Attributes:
+        runs, records, attempts: how many are new in the store.
+        replaced: records of the store that no longer count, because a new one does.
+        conflicts: rows that were finished in both; the earlier result counts.
+        positions: of the first 10 of them, as one of the runs read them.
+    """
+
+    runs: int = 0
+    records: int = 0
+    attempts: int = 0
+    replaced: int = 0
+    conflicts: int = 0
+    positions: tuple[int, ...] = ()
+
+
+def transfer(
+    db: Database,
+    claims: Claims,
+    experiment: str,
+    created: float,
+    facts: Iterable[Fact],
+    *,
+    merging: bool = False,
+) -> list[Arrived]:
+    """
+    Write an experiment from its facts, into what is there of it.
+
+    Args:
+        created: Unix seconds.
+        merging: the facts are of a store, which counts no row twice, and may be of other runs than
+            those that the experiment has.
+
+    Returns:
+        what has come of each evaluation.
+
+    Raises:
+        UsageError: the name is blank, or that of an experiment of other runs.
+        Contradiction: a fact does not fit those before it.
+        Busy: an evaluation is being run.
+        StoreError: the disk, the file or another process prevents it.
+    """
+    experiment = storable(experiment)
+    if not experiment.strip():
+        raise UsageError("an experiment needs a name that is not blank")
+    found: list[Arrived] = []
+    names: set[str] = set()
+    arrival: Arrival | None = None
+    try:
+        for fact in facts:
+            if isinstance(fact, Opening):
+                if arrival is not None:
+                    found.append(arrival.finish())
+                is_first = not names and not merging
+                arrival = Arrival(db, claims, (experiment, created), fact, merging, is_first)
+                if fact.evaluation in names:
+                    raise Contradiction(f"evaluation {fact.evaluation!r} is there twice")
+                names.add(fact.evaluation)
+            else:
+                assert arrival is not None
+                arrival.take(fact)
+        if arrival is not None:
+            found.append(arrival.finish())
+        else:
+            with db.writing() as connection:
+                _make_experiment(connection, experiment, created)
+    finally:
+        if arrival is not None:
+            arrival.close()
+    return found
+
+
+def _make_experiment(connection: sqlite3.Connection, name: str, created: float) -> None:
+    connection.execute(
+        "INSERT INTO experiments (name, created) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET created = min(created, excluded.created)",
+        (name, created),
+    )
+
+
+def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, Run]:
+    """Runs by their numbers, in the order in which they began, each with its shard."""
+    return {
+        id: Run(
+            uid, *name, started, finished, duration, status, pid,
+            {**load(header), "shard": part or None}, tuple(load(history or "[]")), error,
+        )
+        for id, uid, part, started, finished, duration, status, pid, header, history, error in
+        db.all(f"SELECT id, uid, {_RUN} FROM runs WHERE evaluation = ? ORDER BY started, id",
+               evaluation)
+    }  # fmt: skip
+
+
+class Arrival:
+    """
+    One evaluation on its way into a store.
+
+    Args:
+        experiment: the name of its experiment, and when that was made.
+        opening: its name, total and scores.
+        merging: see `transfer`.
+        asking: whether what comes must be of the experiment that is there.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        claims: Claims,
+        experiment: tuple[str, float],
+        opening: Opening,
+        merging: bool,
+        asking: bool,
+    ) -> None:
+        self._db = db
+        self._claims = claims
+        self._name = (experiment[0], storable(opening.evaluation))
+        self._created = experiment[1]
+        self._opening = opening
+        self._scores = {storable(name) for name, _ in opening.scores}
+        self._merging = merging
+        self._asking = asking
+        self._claim: Claim | None = None
+        self._coming: dict[str, Ran] = {}
+        self._page: list[Kept | Paid] = []
+        self._text = 0
+        self._at: _Destination | None = None
+
+    def take(self, fact: Ran | Kept | Paid) -> None:
+        """Write a fact, or gather it with others."""
+        evaluation = self._name[1]
+        if isinstance(fact, Ran):
+            if fact.run.uid in self._coming or self._at is not None:
+                raise Contradiction(
+                    f"run {fact.run.uid!r} of evaluation {evaluation!r} is there twice"
+                )
+            self._coming[fact.run.uid] = fact
+            return
+        if fact.run not in self._coming:
+            raise Contradiction(f"there is no run {fact.run!r} of evaluation {evaluation!r}")
+        if isinstance(fact, Kept):
+            self._text += len(fact.body)
+            for name, _ in fact.scores:
+                if name not in self._scores:
+                    raise Contradiction(f"evaluation {evaluation!r} has no score {name!r}")
+        self._page.append(fact)
+        if len(self._page) >= _PAGE or self._text >= _PAGE_TEXT:
+            self._flush()
+
+    def finish(self) -> Arrived:
+        """Write what is left, and that it is all."""
+        self._flush()
+        at = self._destination()
+        if at.open:
+            at.finish()
+        self.close()
+        return at.arrived
+
+    def close(self) -> None:
+        """Let others run it."""
+        if self._claim is not None:
+            self._claims.give_back(self._claim)
+            self._claim = None
+
+    def _flush(self) -> None:
+        at = self._destination()
+        page, self._page, self._text = self._page, [], 0
+        page = [fact for fact in page if fact.run in at.open]  # the others came before
+        if page:
+            at.write(page)
+
+    def _destination(self) -> _Destination:
+        if self._at is None:
+            if self._claim is None:
+                nobody = Run("", *self._name, 0.0, None, 0.0, "running", os.getpid(), {})
+                self._claim = self._claims.make(nobody, "")
+            if self._claim is None:
+                raise Busy(
+                    f"{self._name[1]} of experiment {self._name[0]!r} is being run in "
+                    f"{self._db.name}; wait for it, or choose another store"
+                )
+            if self._asking:
+                self._refuse_others()
+            self._at = _Destination(
+                self._db, self._name, self._created, self._opening, list(self._coming.values()),
+                self._merging,
+            )  # fmt: skip
+        return self._at
+
+    def _refuse_others(self) -> None:
+        """An experiment of this name that has been made of other runs is another one."""
+        known = {
+            uid
+            for (uid,) in self._db.all(
+                "SELECT uid FROM runs JOIN evaluations ON evaluations.id = evaluation "
+                "JOIN experiments ON experiments.id = experiment WHERE experiments.name = ?",
+                self._name[0],
+            )
+        }
+        if known and not known & self._coming.keys():
+            raise UsageError(
+                f"there is an experiment {self._name[0]!r} already, of other runs; give another "
+                "name"
+            )
+
+
+class _Destination:
+    """
+    The evaluation as the store has it, and what comes to it.
+
+    Attributes:
+        open: runs of which something may be new, by uid: their numbers.
+        arrived: how much it was so far.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        name: tuple[str, str],
+        created: float,
+        opening: Opening,
+        coming: Sequence[Ran],
+        merging: bool,
+    ) -> None:
+        self._db = db
+        self._name = name
+        self._coming = coming
+        self._total = opening.total
+        self.arrived = Arrived()
+        with db.writing() as connection:
+            _make_experiment(connection, name[0], created)
+            connection.execute(
+                "INSERT OR IGNORE INTO evaluations (experiment, name) "
+                "SELECT id, ? FROM experiments WHERE name = ?",
+                (name[1], name[0]),
+            )
+            self._number: int = db.all(
+                "SELECT evaluations.id FROM evaluations JOIN experiments "
+                "ON experiments.id = experiment WHERE experiments.name = ? "
+                "AND evaluations.name = ?",
+                *name,
+            )[0][0]
+            mine = runs_of(db, self._number, name)
+            theirs = [
+                replace(each.run, header={**each.run.header, "shard": each.part or None})
+                for each in coming
+            ]
+            self._is_later = max((run.started for run in mine.values()), default=0.0) < max(
+                (run.started for run in theirs), default=0.0
+            )
+            self._is_apart = merging and _are_apart(mine.values(), theirs)
+            self._uids = {id: run.uid for id, run in mine.items()}
+            self.open = self._take_runs(connection, mine)
+            self._rivals = Rivals(mine.values(), theirs, self._uids)
+            self._numbers = {uid: id for id, uid in self._uids.items()}
+            self._before: int = db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
+            lost = 0
+            for number in self.open.values():  # they come once more, all of them
+                lost += connection.execute(
+                    "DELETE FROM attempts WHERE evaluation = ? AND run = ?", (self._number, number)
+                ).rowcount
+            self._lost = lost
+            self._take_scores(connection, opening)
+        if self.open and not self._is_apart:
+            self._remember()
+
+    # --------------------------------------------------------------- what stands above records
+
+    def _take_runs(self, connection: sqlite3.Connection, mine: dict[int, Run]) -> dict[str, int]:
+        """Note the runs of which something may come, as interrupted."""
+        there = {run.uid: (id, run) for id, run in mine.items()}
+        found = {}
+        for each in self._coming:
+            uid = each.run.uid
+            if uid not in there:
+                number = connection.execute(
+                    f"INSERT INTO runs (evaluation, uid, {_RUN}) "
+                    "VALUES (?, ?, ?, ?, NULL, ?, 'interrupted', ?, ?, ?, ?)",
+                    (self._number, uid, each.part, each.run.started, each.run.duration,
+                     each.run.pid, dump(dict(each.run.header)), dump(list(each.run.history)),
+                     _ON_ITS_WAY),
+                ).lastrowid  # fmt: skip
+                assert number is not None
+                self.arrived = replace(self.arrived, runs=self.arrived.runs + 1)
+            elif there[uid][1].finished is None:
+                number = there[uid][0]
+            else:
+                continue
+            found[uid] = number
+            self._uids[number] = uid
+        return found
+
+    def _take_scores(self, connection: sqlite3.Connection, opening: Opening) -> None:
+        """The names of scores; their metrics are those of the later run."""
+        update = "DO UPDATE SET metrics = excluded.metrics" if self._is_later else "DO NOTHING"
+        connection.executemany(
+            "INSERT INTO score_names (evaluation, name, metrics) VALUES (?, ?, ?) "
+            f"ON CONFLICT (evaluation, name) {update}",
+            [
+                (self._number, storable(name), dump(list(metrics)))
+                for name, metrics in opening.scores
+            ],
+        )
+        self._scores: dict[str, tuple[int, tuple[str, ...]]] = {
+            name: (id, tuple(load(metrics)))
+            for id, name, metrics in self._db.all(
+                "SELECT id, name, metrics FROM score_names WHERE evaluation = ?", self._number
+            )
+        }
+
+    def finish(self) -> None:
+        """All has come."""
+        with self._db.writing() as connection:
+            for each in self._coming:
+                run = each.run
+                if run.uid not in self.open:
+                    continue
+                # It runs somewhere else, if at all; what it adds from now on comes the next time.
+                is_cut = run.status == "running"
+                connection.execute(
+                    "UPDATE runs SET part = ?, started = ?, finished = ?, duration = ?, "
+                    "status = ?, pid = ?, header = ?, history = ?, error = ? WHERE id = ?",
+                    (each.part, run.started, run.finished, run.duration,
+                     "interrupted" if is_cut else run.status, run.pid, dump(dict(run.header)),
+                     dump(list(run.history)),
+                     storable(run.error) if run.error is not None else
+                     CUT_SHORT if is_cut else None,
+                     self.open[run.uid]),
+                )  # fmt: skip
+            if self._total is not None:
+                connection.execute(
+                    "UPDATE evaluations SET total = ? WHERE id = ? AND (total IS NULL OR ?)",
+                    (self._total, self._number, self._is_later),
+                )
+        attempts = max(0, self.arrived.attempts - self._lost)
+        self.arrived = replace(self.arrived, attempts=attempts)
+
+    # ------------------------------------------------------------------------------- records
+
+    def _remember(self) -> None:
+        """What the store has of the evaluation, noted by row where it can be looked up."""
+        db = self._db
+        db.all("PRAGMA temp_store = FILE")  # of many records, too much for memory
+        db.all(_KNOWN)
+        db.all("DELETE FROM known")
+        last = 0
+        while True:
+            page = db.all(
+                "SELECT max(id) FROM (SELECT id FROM records WHERE evaluation = ? "
+                "AND state IN (0, 1, 2) AND id > ? ORDER BY id LIMIT ?)",
+                self._number, last, _KNOWN_PAGE,
+            )  # fmt: skip
+            if page[0][0] is None:
+                return
+            db.all(
+                "INSERT INTO known SELECT key, repeat, id, run, state, error IS NOT NULL, digest, "
+                "started FROM records WHERE evaluation = ? AND id > ? AND id <= ?",
+                self._number, last, page[0][0],
+            )  # fmt: skip
+            last = page[0][0]
+
+    def write(self, page: Sequence[Kept | Paid]) -> None:
+        """A page, in one transaction."""
+        kept = [fact for fact in page if isinstance(fact, Kept)]
+        attempts = [
+            (self._number, self._numbers[fact.run], *attempt_columns(fact.attempt))
+            for fact in page
+            if isinstance(fact, Paid)
+        ]
+        with self._db.writing() as connection:
+            self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts))
+            if kept:
+                self._keep(connection, kept)
+        self._count(attempts=len(attempts))
+
+    def _keep(self, connection: sqlite3.Connection, page: Sequence[Kept]) -> None:
+        last, sums = self._db.all(
+            "SELECT coalesce(max(records.id), 0), (SELECT sums FROM evaluations WHERE id = ?) "
+            "FROM records",
+            self._number,
+        )[0]
+        here = self._known([each.columns[0] for each in page])
+        wanted: list[tuple[int, int, Kept]] = []  # id, state
+        changed: list[tuple[int, bytes, int, int]] = []
+        is_summed = True
+        for each in page:
+            key, digest, repeat, position, error, _, started, *_ = each.columns
+            theirs = Row(
+                None, self._numbers[each.run], each.state, error is not None, digest, started
+            )
+            mine = here.setdefault((key, repeat), [])
+            same = next((one for one in mine if one.run == theirs.run), None)
+            if same is not None and same.id is not None and same.id > self._before:
+                raise Contradiction(
+                    f"evaluation {self._name[1]!r} has two live records of one row, at position "
+                    f"{position}"
+                )
+            decided, conflict = self._rivals.decide(theirs, mine)
+            if conflict:
+                self._note_conflict(position)
+            for at, one in enumerate(mine):
+                became = decided.get(one.id, one.state)
+                if became != one.state:
+                    assert one.id is not None
+                    mine[at] = one._replace(state=became)  # the next meets it as it is now
+                    changed.append((became, key, repeat, one.id))
+                    is_summed = is_summed and one.failed
+                    self._count(replaced=int(one.state == LIVE))
+            if same is None:
+                last += 1
+                wanted.append((last, decided[None], each))
+                mine.append(theirs._replace(id=last, state=decided[None]))
+        self._insert(connection, wanted)
+        self._change(connection, changed)
+        live = [each for _, state, each in wanted if state == LIVE and each.columns[4] is None]
+        ids = {id for *_, id in changed}
+        is_summed = is_summed and not any(id in ids for id, _, _ in wanted)
+        if live:
+            sums, fits = added(sums, by_column([each.columns for each in live]))
+            is_summed = is_summed and fits
+            by_name: dict[str, tuple[Sequence[str], list[tuple[Any, int]]]] = {}
+            for each in live:
+                mark = marks_in(each.body)
+                for name, value in each.scores:
+                    metrics = self._scores[name][1]
+                    by_name.setdefault(name, (metrics, []))[1].append(value_to(value, mark(name)))
+            add_scores(self._db, self._number, by_name)
+        connection.execute(
+            "UPDATE evaluations SET revision = revision + 1, summed = coalesce(summed, 0) + ?, "
+            "sums = ? WHERE id = ?",
+            (int(is_summed), sums, self._number),
+        )
+        self._count(records=len(wanted))
+
+    def _insert(
+        self, connection: sqlite3.Connection, wanted: Sequence[tuple[int, int, Kept]]
+    ) -> None:
+        db = self._db
+        db.insert(
+            "records",
+            f"id, evaluation, run, state, {RECORD_COLUMNS}",
+            by_column(
+                (id, self._number, self._numbers[each.run], state, *each.columns)
+                for id, state, each in wanted
+            ),
+        )
+        text = sum(len(each.body) for _, _, each in wanted)
+        db.insert(
+            "bodies", "record, body", by_column((id, each.body) for id, _, each in wanted), text
+        )
+        rows = []
+        for id, _, each in wanted:
+            mark = marks_in(each.body)
+            for name, value in each.scores:
+                rows.append((id, self._scores[name][0], *value_to(value, mark(name))))
+        db.insert("scores", "record, name, value, boolean", by_column(rows))
+        if not self._is_apart:
+            connection.executemany(
+                f"INSERT INTO known ({_KNOWN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (each.columns[0], each.columns[2], id, self._numbers[each.run], state,
+                     each.columns[4] is not None, each.columns[1], each.columns[6])
+                    for id, state, each in wanted
+                ],
+            )  # fmt: skip
+
+    def _change(
+        self, connection: sqlite3.Connection, changed: Sequence[tuple[int, bytes, int, int]]
+    ) -> None:
+        """Give records of the store, and what is known of them, new states."""
+        connection.executemany(
+            "UPDATE records SET state = ? WHERE id = ?", [(each[0], each[3]) for each in changed]
+        )
+        if changed:
+            connection.executemany(
+                "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", changed
+            )
+
+    def _known(self, keys: list[bytes]) -> dict[tuple[bytes, int], list[Row]]:
+        found: dict[tuple[bytes, int], list[Row]] = {}
+        if self._is_apart:
+            return found
+        marks = ", ".join("?" * len(keys))
+        for key, repeat, id, run, state, failed, digest, started in self._db.all(
+            f"SELECT {_KNOWN_COLUMNS} FROM known WHERE key IN ({marks})", *keys
+        ):
+            row = Row(id, run, state, bool(failed), digest, started)
+            found.setdefault((key, repeat), []).append(row)
+        return found
+
+    def _note_conflict(self, position: int) -> None:
+        self._count(conflicts=1)
+        if len(self.arrived.positions) < EXAMPLES:
+            positions = (*self.arrived.positions, position)
+            self.arrived = replace(self.arrived, positions=positions)
+
+    def _count(self, **counts: int) -> None:
+        for name, n in counts.items():
+            if n:
+                self.arrived = replace(self.arrived, **{name: getattr(self.arrived, name) + n})
+
+
+def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:
+    """
+    Whether runs can have no row in common: one side has none, or they are of different shards of
+    one division. Then nothing is looked up, and merging many shards takes no longer for each.
+    """
+    mine, theirs = ({run.header["shard"] for run in runs} for runs in (here, there))
+    if not mine or not theirs:
+        return True
+    shards = mine | theirs
+    if None in shards or mine & theirs:
+        return False
+    return len({part.partition("/")[2] for part in shards}) == 1
