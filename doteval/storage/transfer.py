@@ -451,13 +451,24 @@ class _Destination:
                 None, self._numbers[each.run], each.state, error is not None, digest, started
             )
             mine = here.setdefault((key, repeat), [])
-            same = next((one for one in mine if one.run == theirs.run), None)
-            if same is not None and same.id is not None and same.id > self._before:
+            of_run = [one for one in mine if one.run == theirs.run]
+            # A log of another tool may have several answers of one row in a run, without a time.
+            before = (
+                one
+                for one in of_run
+                if one.id is not None
+                and one.id <= self._before
+                and (one.started, one.failed) == (started, theirs.failed)
+            )
+            same = next(before, None)
+            if any(one.state == each.state == LIVE and one is not same for one in of_run):
                 raise Contradiction(
                     f"evaluation {self._name[1]!r} has two live records of one row, at position "
                     f"{position}"
                 )
-            decided, conflict = self._rivals.decide(theirs, mine)
+            others = [one for one in mine if one.run != theirs.run]
+            rivals = others if same is None else [same, *others]
+            decided, conflict = self._rivals.decide(theirs, rivals)
             if conflict:
                 self._note_conflict(position)
             for at, one in enumerate(mine):
