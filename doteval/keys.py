@@ -324,12 +324,12 @@ class Identities:
         return self._meet(key)
 
     def _meet(self, key: bytes) -> tuple[bytes, bytes | None, int]:
-        number = _number(key)
+        number = int.from_bytes(key, "big")
         state = self._states.get(number, 0)
         if state & _SEEN:
             again = self._again[number] = self._again.get(number, 0) + 1
             key = blake2b(key + again.to_bytes(8, "big"), digest_size=16).digest()
-            number = _number(key)
+            number = int.from_bytes(key, "big")
             state = self._states.get(number, 0)
         self._states[number] = state | _SEEN
         return key, None, state >> 1
