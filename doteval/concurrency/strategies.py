@@ -50,7 +50,7 @@ class Strategy:
 
     def gate(self) -> Gate:
         """A fresh gate for one execution; here, of one attempt at a time."""
-        return Gate()
+        return Window(1)
 
     def threads(self) -> Threads | None:
         """Where an execution runs plain functions; None: in the calling thread."""
