@@ -47,6 +47,7 @@ class Evaluation:
         executor: where rows run; None: in this process.
         config: what decides over its answers beside the code: a mapping of plain values, or a
             callable that makes one at the start of a run; None: nothing is declared.
+        cluster: the column whose equal values make rows that are not independent; None: all are.
         resources: names of the parameters that have no default and are no columns: fixtures
             under pytest, keyword arguments of `run`.
         is_async: whether the function is an `async def`.
@@ -65,6 +66,7 @@ class Evaluation:
         repeats: int,
         executor: Any = None,
         config: Config | None = None,
+        cluster: str | None = None,
         retries: Wrapper | None = None,
     ) -> None:
         signature = _check_function(function, columns)
@@ -79,6 +81,7 @@ class Evaluation:
         self.repeats = repeats
         self.executor = executor
         self.config = config
+        self.cluster = cluster
         self.is_async = inspect.iscoroutinefunction(function)
         others = [p for name, p in signature.parameters.items() if name not in columns]
         self.resources = tuple(
@@ -305,6 +308,9 @@ class ForEach:
         config: what decides over the answers beside the code, such as the model, its temperature
             or a prompt: a mapping of plain values, or a callable that makes one at the start of a
             run. It is kept with the run; a resume under another one is refused.
+        cluster: a column: rows with an equal value in it, such as questions about one document, are
+            not independent of each other, and intervals count clusters in place of rows. A row
+            with None is on its own.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -319,6 +325,7 @@ class ForEach:
         repeats: int = 1,
         executor: Any = None,
         config: Config | None = None,
+        cluster: str | None = None,
     ) -> None:
         as_strategy(concurrency, plain=True)
         self._concurrency = concurrency
@@ -332,6 +339,7 @@ class ForEach:
         self._repeats = repeats
         self._executor = executors.as_executor(executor)
         self._config = config if callable(config) else as_config(config, "ForEach(config=...)")
+        self._cluster = cluster
 
     def __call__(
         self, column_spec: str, dataset: Any = _NONE, **misplaced: NoReturn
@@ -359,6 +367,11 @@ class ForEach:
                 '@foreach("question,answer", dataset) above the function'
             )
         columns = parse_columns(column_spec)
+        if self._cluster is not None and self._cluster not in columns:
+            raise UsageError(
+                f"ForEach(cluster={safe(repr(self._cluster), 80)}): expected one of the columns: "
+                f"{', '.join(columns)}"
+            )
         source = dataset if isinstance(dataset, Source) else Source(dataset)
 
         def decorate(function: Callable[..., Any]) -> Evaluation:
@@ -382,6 +395,7 @@ class ForEach:
                 repeats=self._repeats,
                 executor=self._executor,
                 config=self._config,
+                cluster=self._cluster,
                 retries=self._retries,
             )
 

@@ -56,7 +56,7 @@ def record(
         made = ForEach(repeats=repeats, retries=0)("id", dataset)(lambda id: answer(id))
     else:
         dataset = list(zip(ids, groups, strict=True))
-        made = ForEach(repeats=repeats, retries=0)("id,group", dataset)(
+        made = ForEach(repeats=repeats, retries=0, cluster="group")("id,group", dataset)(
             lambda id, group: answer(id, group)
         )
     made.__name__ = name

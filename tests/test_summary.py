@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from doteval import foreach, metrics, run
-from doteval.errors import NotFound
+from doteval import ForEach, foreach, metrics, run
+from doteval.cli import main
+from doteval.errors import NotFound, UsageError
 from doteval.reporting.summary import summarise
 from doteval.storage import open_store
 from tests.recorded import record
@@ -225,7 +226,7 @@ def test_repeats_are_reduced_before_rows_are_counted(storage):
 # ---------------------------------------------------------------------------- groups
 
 
-def test_a_column_named_group_clusters_the_errors(storage):
+def test_the_column_that_cluster_names_clusters_the_errors(storage):
     """
     Groups that agree inside count as one observation each: with two groups of five equal rows
     the standard error is that of two values, sqrt(2) * 0.5 / sqrt(2) = 0.5.
@@ -247,6 +248,56 @@ def test_a_row_without_a_group_is_on_its_own(storage):
     )
 
     assert summary.groups == 4
+
+
+def test_a_column_clusters_nothing_by_its_name(tmp_path, monkeypatch, capsys):
+    """What relied on `group` is told once what to write; a cluster must be a column."""
+    monkeypatch.chdir(tmp_path)
+    Path("eval_n.py").write_text(
+        "from doteval import foreach\n"
+        "@foreach('group,n', [('x', n) for n in range(4)])\n"
+        "def eval_n(group, n):\n    return n > 1\n"
+    )
+    command = ["run", "eval_n.py", "--experiment", "e", "--storage", "s.db"]
+
+    told = [(main(command), capsys.readouterr().out)[1] for _ in range(2)]
+
+    assert ["write ForEach(cluster='group')" in " ".join(each.split()) for each in told] == [
+        True,
+        False,
+    ]
+    assert "1 cluster" not in told[0]
+    with pytest.raises(UsageError, match=r"cluster='doc'\): expected one of the columns: a, b"):
+        ForEach(cluster="doc")("a,b", [])
+
+
+def test_stored_rows_are_clustered_when_their_evaluation_is(storage):
+    """Nothing runs again; and the store has what clusters them as a column."""
+    rows = [("x", 1), ("x", 2), ("y", 3), (None, 4)]
+
+    def eval_n(doc, n):
+        return n > 1
+
+    run(foreach("doc,n", rows)(eval_n), "e", storage, progress=False)
+    summary = run(ForEach(cluster="doc")("doc,n", rows)(eval_n), "e", storage, progress=False)
+
+    assert (summary.groups, summary.scored) == (3, 4)
+    run(ForEach(cluster="doc")("doc,n", rows)(eval_n), "new", storage, progress=False)
+    with closing(sqlite3.connect(storage)) as db:
+        found = [each for (each,) in db.execute("SELECT cluster FROM records ORDER BY id")]
+    assert found == [None] * 4 + ["x", "x", "y", None]
+
+
+def test_runs_of_before_keep_the_clusters_of_their_column_named_group(storage):
+    """Their headers do not say what clusters."""
+    record(storage, "a", {"exact": [True] * 4}, groups=["x", "x", "y", "y"])
+    with closing(sqlite3.connect(storage)) as db, db:
+        db.execute("UPDATE runs SET header = json_remove(header, '$.cluster')")
+
+    store = open_store(storage)
+    (name,) = store.evaluations("a")
+    assert summarise(store, "a", name).groups == 2
+    store.close()
 
 
 # --------------------------------------------------------------------------- metrics

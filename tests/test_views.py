@@ -84,7 +84,7 @@ def test_a_block_tells_of_everything_unusual():
     assert lines == [
         "tests/eval_x.py::eval_x · stalled",
         "  rows      4 of 10 scored · 3 failed · 3 missing · 2 stale · success rate 57.1%"
-        " · 2 repeats · 1 group",
+        " · 2 repeats · 1 cluster",
         "  scores    exact  accuracy  75.0%  90% CI 30.0–95.0%  n = 4",
         "  bounds    exact accuracy · 25.0–87.5% · failures all wrong, or all right",
         "  time      2.00 s · 3.5 rows/s · latency p50 350 ms, p95 0.50 s · waiting 4.00 s"

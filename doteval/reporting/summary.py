@@ -56,8 +56,8 @@ class Summary:
         started, finished: Unix seconds: of the first run, and of the last one's end.
         error: why the last run did not complete; None where it did.
         repeats: the most records that a row has.
-        groups: how many groups the rows with an outcome form, where the dataset has a column
-            named `group`; None where it has none. Rows of a group are not independent of each
+        groups: how many clusters the rows with an outcome form, by the column that
+            ForEach(cluster=...) names; None: it names none. Rows of one are not independent of each
             other (questions about one document, turns of one user), and the intervals know it.
         confidence: of the intervals.
         versions: where the records were made by more than one version of the code or the config:
@@ -434,7 +434,10 @@ class Values:
     def __init__(self, store: Store, experiment: str, evaluation: str, runs: list[Run]) -> None:
         self._of = (experiment, evaluation)
         self._store = store
-        self._grouped = bool(runs) and GROUP in (runs[-1].header.get("columns") or ())
+        header = runs[-1].header if runs else {}
+        self._cluster = header.get("cluster")
+        if "cluster" not in header and _GROUP in (header.get("columns") or ()):
+            self._cluster = _GROUP
         self._groups: dict[bytes, int] | None = None
         self._failures: dict[bytes, int] | None = None
 
@@ -462,15 +465,15 @@ class Values:
     @property
     def groups(self) -> dict[bytes, int] | None:
         """
-        A number for the group of each row with an outcome; None where there is no such column.
+        A number for the cluster of each row with an outcome; None where rows have none.
 
         This reads every record with its texts, tens of microseconds each.
         """
-        if self._grouped and self._groups is None:
+        if self._cluster is not None and self._groups is None:
             numbers: dict[object, int] = {}
             self._groups = {}
             for record in self._store.records(*self._of):
-                group = record.row.get(GROUP)
+                group = record.row.get(self._cluster)
                 # A row that names no group is on its own.
                 named = record.key if group is None else repr(group)
                 self._groups[record.key] = numbers.setdefault(named, len(numbers))
@@ -486,7 +489,7 @@ class Values:
         return self._failures
 
 
-GROUP = "group"  # the column that says which rows belong together, as `id` says which row it is
+_GROUP = "group"  # the column that clustered the rows of runs before there was `cluster=`
 
 
 # --- estimates --------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def _rows(summary: Summary) -> list[Piece]:
     if summary.repeats > 1:
         pieces.append(Piece(f"{text.count(summary.repeats)} repeats"))
     if summary.groups is not None:
-        pieces.append(Piece(plural(summary.groups, "group")))
+        pieces.append(Piece(plural(summary.groups, "cluster")))
     return pieces
 
 

@@ -549,6 +549,7 @@ class Flow:
             "strategy": summary_of(evaluation.strategy),
             "columns": list(evaluation.columns),
             "repeats": evaluation.repeats,
+            "cluster": evaluation.cluster,
             "samples": self._samples,
             "total": None if length is None else length * evaluation.repeats,
             "fresh": self._fresh,
@@ -562,6 +563,12 @@ class Flow:
             changed = self._version.since(before[-1].header, source, self._keep_config)
             if changed is not None:
                 self.notes.append(changed)
+        known = bool(before) and "cluster" in before[-1].header
+        if "group" in evaluation.columns and evaluation.cluster is None and not known:
+            self.notes.append(
+                "a column named 'group' clusters no rows any more; where rows of a group are not "
+                "independent, write ForEach(cluster='group')"
+            )
         return Run(
             os.urandom(16).hex(), self.experiment, self.name, self._epoch + self._began, None,
             0.0, "running", os.getpid(), header,

@@ -25,6 +25,7 @@ from ..redaction import safe_without
 from ..statistics.intervals import as_float
 from ..storage import Writer
 from ..storage.encoding import Entry, encode
+from ..text import as_str
 from ..usage import read_usage
 
 _FEW = 20  # rows with scores before a figure that none of them told is missed
@@ -96,6 +97,7 @@ class Sink:
         self._channel = channel
         self._notes = notes
         self._secrets = secrets
+        self._cluster = evaluation.cluster
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
         self._tokens = self._cost = 0.0
         self._seen: set[str] = set()  # which figures any usage had
@@ -147,12 +149,15 @@ class Sink:
             row.key, row.position, row.repeat, row.named or {}, outcome, row.attempts,
             self._epoch + row.started, row.ended - row.started, row.waited, row.concurrency,
         )  # fmt: skip
+        cluster = None
+        if self._cluster is not None and (named := record.row.get(self._cluster)) is not None:
+            cluster = as_str(named)
         try:
-            return encode(record, row.text, row.digest, usage, row.replaces)
+            return encode(record, row.text, row.digest, usage, row.replaces, cluster)
         except Exception as error:  # something in the Result raised while it was written down
             row.error = problem = self._unstorable(row, error)
             record = record._replace(outcome=failure_of(problem, self._secrets))
-            return encode(record, row.text, row.digest, usage, row.replaces)
+            return encode(record, row.text, row.digest, usage, row.replaces, cluster)
 
     def failed(self, row: Row, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""

@@ -184,6 +184,7 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a list of names",
     ),
     "repeats": (_is_whole, "a whole number"),
+    "cluster": (lambda value: value is None or isinstance(value, str), "a name, or null"),
     "samples": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "fresh": (lambda value: isinstance(value, bool), "true or false"),
