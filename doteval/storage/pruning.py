@@ -63,7 +63,7 @@ class Pruning:
         self._path = path
         self._before = before
         self._states = (SUPERSEDED, STALE) if stale else (SUPERSEDED,)
-        self._db = Database(path)
+        self._db = Database(path, read_only=os.stat(path).st_size == 0)  # which stays empty
         self._claims = Claims(lock_of(path))
 
     def close(self) -> None:
