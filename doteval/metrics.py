@@ -233,7 +233,7 @@ class Metric:
         except UsageError as error:
             return Estimate(value, n, method=f"no interval: on resampled rows {error}")
         if found is None:
-            return Estimate(value, n, method="no interval: too few groups")
+            return Estimate(value, n, method="no interval: too few clusters")
         how = "normal, jackknife of {} blocks" if large else "bootstrap, {:,} resamples"
         # A point, but for rounding, says nothing about the spread of what was not seen.
         if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
@@ -280,11 +280,11 @@ def _not_a_number(n: int) -> Estimate:
 
 
 def _clustered(groups: Groups) -> str:
-    return "" if groups is None else f", {len(set(groups))} groups"
+    return "" if groups is None else f", {len(set(groups))} clusters"
 
 
 def _units(groups: Groups) -> str:
-    return "rows" if groups is None else "groups"
+    return "rows" if groups is None else "clusters"
 
 
 # --- mean and proportions ----------------------------------------------------------------------
@@ -307,11 +307,13 @@ def _estimate_mean(
         return Estimate(mean, n, method="no interval: infinite values")
     spread = clustered(values, range(n) if groups is None else groups)
     if spread is None:
-        return Estimate(mean, n, method=f"no interval: one {'row' if groups is None else 'group'}")
+        return Estimate(
+            mean, n, method=f"no interval: one {'row' if groups is None else 'cluster'}"
+        )
     if not spread.stderr:
         same = min(values) == max(values)
         return Estimate(
-            mean, n, method=ALL_EQUAL if same else "no interval: all groups are the same"
+            mean, n, method=ALL_EQUAL if same else "no interval: all clusters are the same"
         )
     if spread.effective < _FEWEST_EFFECTIVE:
         return Estimate(mean, n, spread.stderr, method=_ONE_GROUP)
@@ -329,7 +331,7 @@ def _mean_of(rows: Rows) -> float:
 
 
 _FEWEST_EFFECTIVE = 1.5  # clusters; below, Student's interval covers 85 % where it says 95
-_ONE_GROUP = "no interval: one group holds nearly all rows"
+_ONE_GROUP = "no interval: one cluster holds nearly all rows"
 
 
 def shakiness(values: Sequence[float], groups: Groups = None) -> str:
@@ -345,7 +347,7 @@ def shakiness(values: Sequence[float], groups: Groups = None) -> str:
                                         groups)  # fmt: skip
         effective = effective_groups(groups)
         if effective < _FEW_EFFECTIVE:
-            return f"{effective:.1f} groups in effect"
+            return f"{effective:.1f} clusters in effect"
         values = list(totals.values())
     n = len(values)
     if n < 5:
@@ -390,7 +392,7 @@ def _estimate_bounded(
         of_groups = [totals[group] / size for group, size in sizes.items()]
         few = effective_groups(groups)
         low, high = bounded(of_groups, list(sizes.values()), confidence=confidence, span=span)
-        shaky = f"{few:.1f} groups in effect" if few < _FEW_EFFECTIVE else ""
+        shaky = f"{few:.1f} clusters in effect" if few < _FEW_EFFECTIVE else ""
         return Estimate(mean, n, stderr, low, high, method, shaky)
     if n > _MOST_BOUNDED and not whole and stderr:
         low, high = intervals.t_interval(mean, stderr, n - 1, confidence)
@@ -424,7 +426,7 @@ def at_any_time(
     if span is None or min(values) < span[0] or max(values) > span[1]:
         return replace(once, method="no interval: the range of the values is not known")
     if groups is not None:
-        return replace(once, method="no interval: groups have none for any time")
+        return replace(once, method="no interval: clusters have none for any time")
     low, high = anytime(values, confidence=confidence, span=span)
     return replace(found, low=low, high=high, method="betting", shaky="")
 

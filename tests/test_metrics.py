@@ -144,17 +144,17 @@ def test_students_interval_says_where_it_is_shaky(values, why):
 
 
 def test_one_group_of_nearly_all_rows_has_no_interval():
-    """Five groups of which one holds 100 of 104 rows are 1.1 groups in effect."""
+    """Five groups of which one holds 100 of 104 rows are 1.1 clusters in effect."""
     groups = [0] * 100 + [1, 2, 3, 4]
     values = [float(at % 3) for at in range(104)]
 
     found = mean.estimate(once(values), groups)
     several = mean.estimate(once(values), [at // 13 for at in range(104)])
 
-    assert found.method == "no interval: one group holds nearly all rows"
-    assert several.shaky == "8.0 groups in effect"
+    assert found.method == "no interval: one cluster holds nearly all rows"
+    assert several.shaky == "8.0 clusters in effect"
     assert mean.estimate(once(values), [at // 4 for at in range(104)]).shaky == ""
-    assert accuracy.estimate(once([1, 0] * 52), groups).shaky == "1.1 groups in effect"
+    assert accuracy.estimate(once([1, 0] * 52), groups).shaky == "1.1 clusters in effect"
 
 
 def test_seven_of_ten_in_three_rows_are_seven_of_ten():
@@ -232,7 +232,7 @@ def test_groups_widen_the_interval(measure):
     if measure in (accuracy, mean):
         assert together.stderr > 2.5 * alone.stderr
         assert together.high - together.low > 2 * (alone.high - alone.low)
-    assert "40 groups" in together.method
+    assert "40 clusters" in together.method
 
 
 def test_a_single_group_has_no_standard_error():
@@ -246,7 +246,7 @@ def test_groups_go_with_their_rows():
     """A row without a score takes its group with it; a missing group is an error."""
     rows, groups = [[1.0], [], [0.0], [1.0]], ["a", "b", "c", "d"]
 
-    assert mean.estimate(rows, groups).method == "t, 3 groups"
+    assert mean.estimate(rows, groups).method == "t, 3 clusters"
     with pytest.raises(UsageError, match="3 groups for 4 rows"):
         mean.estimate(rows, groups[:3])
 
@@ -730,7 +730,7 @@ def test_many_rows_of_few_groups_are_not_cut_into_blocks(registered):
 
     found = Metric("own", intervals.mean_of).estimate(rows, [at % 20 for at in range(50_001)])
 
-    assert (found.low, found.method) == (None, "no interval: too few groups")
+    assert (found.low, found.method) == (None, "no interval: too few clusters")
 
 
 # --- at any time -----------------------------------------------------------------------------
@@ -760,7 +760,7 @@ def test_an_interval_for_any_time_is_wider_than_one_for_one_look():
     [
         (mean, [1.0, 2.0, 4.0], None, "the range of the values is not known"),
         (median, list(range(9)), None, "median has none for any time"),
-        (accuracy, [1, 0, 1], [1, 2, 2], "groups have none for any time"),
+        (accuracy, [1, 0, 1], [1, 2, 2], "clusters have none for any time"),
         (maximum, [1, 2], None, "an extreme"),
     ],
     ids=str,

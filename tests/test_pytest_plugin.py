@@ -1568,7 +1568,10 @@ def test_a_debugger_without_evaluations_needs_no_line(project: Project) -> None:
 
     doteval.pytest_plugin.pytest_enter_pdb(config)
 
-    assert "screen" not in vars(config.stash[doteval.pytest_plugin._SETTING])
+    setting = config.stash[doteval.pytest_plugin._SETTING]
+    assert "screen" not in vars(setting)
+    setting.screen.fall_silent()  # nor where it shows nothing yet
+    doteval.pytest_plugin.pytest_enter_pdb(config)
 
 
 def test_a_loop_that_was_never_needed_closes() -> None:

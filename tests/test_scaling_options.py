@@ -16,7 +16,7 @@ from doteval.concurrency import Sequential
 
 @ForEach(retries=0)("n", range({rows}))
 async def eval_cheap(n):
-    return True
+    return Result(True, usage={{"input_tokens": 0, "output_tokens": 0, "cost": 0}})
 
 @ForEach(concurrency=Sequential(), retries=0)("n", [*range({rows}), "{bad}"])
 async def eval_dear(n):

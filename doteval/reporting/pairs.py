@@ -486,7 +486,7 @@ def _of_numbers(
     spread = clustered(changes, range(len(changes)) if groups is None else groups)
     known = spread is not None and spread.stderr > 0
     if span is None and not known:
-        one = "one row" if groups is None else "one group"
+        one = "one row" if groups is None else "one cluster"
         few = one if spread is None else "all differences are the same"
         return replace(found, method=f"{test.method}; no interval: {few}")
     units, sizes = (changes, None) if groups is None else _of_groups(changes, groups)

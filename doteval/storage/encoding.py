@@ -411,7 +411,7 @@ def decode(
                 name,
                 value_of(value, boolean),
                 tuple(metrics),
-                notes.get(name),
+                noted if isinstance(noted := notes.get(name), dict) else None,
                 expected.get(name),
                 name in unread,
             )
@@ -444,9 +444,10 @@ UNREAD, VOID, OTHER_TYPE = 2, 4, 8  # beside 1, a bool, in the column `boolean`
 def _mark(unread: bool, metadata: Any) -> int:
     """How an answer was read, for the column `boolean`, which is added up."""
     if not unread:
-        problem = metadata.get("problem") if metadata else None
+        problem = metadata.get("problem") if isinstance(metadata, Mapping) else None
         return OTHER_TYPE if isinstance(problem, str) and problem.startswith(DIFFERING) else 0
-    return VOID if metadata and metadata.get("problem") == EMPTY else UNREAD
+    is_void = isinstance(metadata, Mapping) and metadata.get("problem") == EMPTY
+    return VOID if is_void else UNREAD
 
 
 def marks_in(body: str) -> Callable[[str], int]:

@@ -233,9 +233,8 @@ class Arrival:
 
     def _destination(self) -> _Destination:
         if self._at is None:
-            if self._claim is None:
-                nobody = Run("", *self._name, 0.0, None, 0.0, "running", os.getpid(), {})
-                self._claim = self._claims.make(nobody, "")
+            nobody = Run("", *self._name, 0.0, None, 0.0, "running", os.getpid(), {})
+            self._claim = self._claims.make(nobody, "")
             if self._claim is None:
                 raise Busy(
                     f"{self._name[1]} of experiment {self._name[0]!r} is being run in "

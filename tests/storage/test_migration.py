@@ -185,3 +185,35 @@ def test_a_damaged_store_of_an_earlier_version_is_told(earlier):
     for read_only in (True, False):
         with pytest.raises(StoreError, match="damaged"):
             a_store(earlier, read_only=read_only)
+
+
+def test_a_copy_of_a_run_gets_the_id_of_what_it_is_a_copy_of(earlier):
+    """An id was unique in a store of that version, so its header said so."""
+    db = sqlite3.connect(earlier)
+    first, second = (id for (id,) in db.execute("SELECT id FROM runs ORDER BY id LIMIT 2"))
+    header = json.dumps({"copy_of": "its own", "python": "3.11"})
+    db.execute("UPDATE runs SET header = ? WHERE id = ?", (header, first))
+    db.execute("UPDATE runs SET header = ? WHERE id = ?", ('{"copy_of"', second))
+    uid = db.execute("SELECT uid FROM runs WHERE id = ?", (second,)).fetchone()
+    db.commit()
+    db.close()
+
+    connect(earlier).close()
+
+    db = sqlite3.connect(earlier)
+    found = dict((id, each) for id, *each in db.execute("SELECT id, uid, header FROM runs"))
+    db.close()
+    assert (found[first][0], json.loads(found[first][1])) == ("its own", {"python": "3.11"})
+    assert found[second] == [*uid, '{"copy_of"']
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_store_of_an_earlier_version_without_a_table_is_told(earlier, read_only):
+    """Neither it nor a copy of it can be brought to this version."""
+    db = sqlite3.connect(earlier)
+    db.execute("DROP TABLE score_names")
+    db.close()
+
+    with pytest.raises(StoreError):
+        a_store(earlier, read_only=read_only)
+    assert version_of(earlier) == 1

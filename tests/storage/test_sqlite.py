@@ -1045,3 +1045,10 @@ def test_a_store_survives_having_its_row_of_a_run_seen_by_an_old_reader(path):
     assert second.runs("e")[0].status == "complete"
     first.close()
     second.close()
+
+
+def test_a_store_that_is_not_there_is_not_made_by_who_only_looks(tmp_path):
+    """Opening it tells so, whatever removed it since somebody looked."""
+    with pytest.raises(StoreError):
+        SqliteStore(tmp_path / "none.db", tmp_path, create=False)
+    assert not (tmp_path / "none.db").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from doteval.records import EMPTY, LIVE, STALE, Result, Score, Usage
 from doteval.storage.memory import MemoryStore
+from doteval.storage.tally import _keep
 
 from .made import a_failure, a_run, an_entry, key_of
 
@@ -306,6 +307,18 @@ def test_percentiles_of_very_many_durations_are_within_one_percent(store, ended)
     assert found["p95"] == pytest.approx(0.95, rel=0.011)
     assert found["most"] == 5_999 / 6_000
     assert found["mean"] == pytest.approx(0.49991667, rel=0.001)
+
+
+def test_sums_of_what_has_changed_since_are_not_kept(store):
+    """Another process added a record between the look and its end."""
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a")])
+    store.mark(number, [], STALE)
+    before = store.tally("e", V)
+
+    _keep(store.database, 1, -7, {}, {})
+
+    assert store.tally("e", V) == before
 
 
 @pytest.mark.parametrize("seed", range(60))
