@@ -307,9 +307,8 @@ def _estimate_mean(
         return Estimate(mean, n, method="no interval: infinite values")
     spread = clustered(values, range(n) if groups is None else groups)
     if spread is None:
-        return Estimate(
-            mean, n, method=f"no interval: one {'row' if groups is None else 'cluster'}"
-        )
+        one = "row" if groups is None else "cluster"
+        return Estimate(mean, n, method=f"no interval: one {one}")
     if not spread.stderr:
         same = min(values) == max(values)
         return Estimate(

@@ -357,7 +357,7 @@ def test_groups_of_one_mean_have_no_interval():
     rows = [[0.7], [0.8], [0.9], [0.7], [0.8], [0.9]]
 
     found = mean.estimate(rows, [0, 0, 0, 1, 1, 1])
-    assert (found.low, found.method) == (None, "no interval: all groups are the same")
+    assert (found.low, found.method) == (None, "no interval: all clusters are the same")
 
 
 def test_a_figure_that_no_resample_moves_has_no_interval():

@@ -201,7 +201,7 @@ def test_a_copy_of_a_run_gets_the_id_of_what_it_is_a_copy_of(earlier):
     connect(earlier).close()
 
     db = sqlite3.connect(earlier)
-    found = dict((id, each) for id, *each in db.execute("SELECT id, uid, header FROM runs"))
+    found = {id: each for id, *each in db.execute("SELECT id, uid, header FROM runs")}
     db.close()
     assert (found[first][0], json.loads(found[first][1])) == ("its own", {"python": "3.11"})
     assert found[second] == [*uid, '{"copy_of"']
