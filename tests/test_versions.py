@@ -63,6 +63,13 @@ def test_code_that_changed_is_told_by_name_and_counted_apart(project, capsys):
     assert (now["records"], now["changed"]) == (1, [])
     assert (before["records"], before["changed"]) == (3, ["eval_f.py::MODEL"])
     assert main(["gate", "n", "versions == 1"]) == 1
+    capsys.readouterr()
+    said = "'n' has rows of 2 versions of the code or the config"
+    assert main(["list"]) == 0
+    assert f"{said}: " in capsys.readouterr().out
+    assert main(["run", "eval_f.py", "--experiment", "one"]) == 0
+    main(["compare", "n", "one"])
+    assert said in " ".join(capsys.readouterr().out.split())
     assert doteval("--fresh") == 0
     assert summary_of(project, "n").versions == ()
     assert main(["gate", "n", "versions == 1"]) == 0

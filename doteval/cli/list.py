@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .call import TABLE, Answer, Call, NoStore, command, program
+from .call import TABLE, Answer, Call, NoStore, command, program, quoted
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def run(call: Call) -> Answer:
 
 def _listed(call: Call) -> tuple[Answer, bool]:
     """The answer, and whether something in it is running."""
+    from ..reporting.summary import of_versions
     from ..reporting.views import experiment_table
+    from ..views.terminal import Piece, flow
 
     try:
         experiments = _experiments(call)
@@ -38,6 +40,12 @@ def _listed(call: Call) -> tuple[Answer, bool]:
         experiments = []  # told below, like a store without experiments
     table = experiment_table(experiments, time.time(), call.terminal.unicode)
     lines = [table.text(call.terminal)]
+    for each in experiments:
+        mixed = max((len(summary.versions) for summary in each.summaries), default=0)
+        if mixed:
+            said = f"{each.name!r} {of_versions(mixed)}: {program()} show {quoted(each.name)}"
+            words = [Piece(word, "warn") for word in call.terminal.shown(said).split()]
+            lines += flow(words, call.terminal, between=" ")
     if not experiments:
         lines = [
             "There are no experiments here yet. To make one:",

@@ -40,7 +40,7 @@ from .pairs import (
     detectable,
     difference_of,
 )
-from .summary import Summary
+from .summary import Summary, of_versions, versions_of
 from .views import one_of, short_name
 
 Named = Union[str, Summary]
@@ -446,6 +446,9 @@ def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
             scores.append(_change(before, after, name, titles, boolean, asked, notes))
     for name in before.tally.scores.keys() - after.tally.scores.keys():
         notes.append(f"{name} has no scores in {b.experiment!r}")
+    for side, name in ((before, a.experiment), (after, b.experiment)):
+        if made := versions_of(store, side.runs):
+            notes.append(f"{name!r} {of_versions(len(made))}")
     failed = before.tally.failed, after.tally.failed
     statuses = before.status, after.status
     return Contrast(a, b, *failed, tuple(scores), tuple(notes), *statuses)

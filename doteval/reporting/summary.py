@@ -290,7 +290,7 @@ def summarise(
         confidence=confidence,
         shards=shards_of(runs),
         kept=tuple(recollected),
-        versions=_versions(store, runs),
+        versions=versions_of(store, runs),
         readings={
             name: {
                 "of": facts["trials"],
@@ -334,7 +334,7 @@ def _is_own(metric: str) -> bool:
         return False
 
 
-def _versions(store: Store, runs: list[Run]) -> tuple[dict[str, Any], ...]:
+def versions_of(store: Store, runs: list[Run]) -> tuple[dict[str, Any], ...]:
     """What made the live records, where that is not one and the same."""
     made = {_version_in(run.header) for run in runs}
     if len(made) < 2 or not hasattr(store, "made_by"):  # a plugin's store need not know it
@@ -359,6 +359,11 @@ def _versions(store: Store, runs: list[Run]) -> tuple[dict[str, Any], ...]:
         )
         one["records"] += records
     return tuple(found.values()) if len(found) > 1 else ()
+
+
+def of_versions(amount: int) -> str:
+    """What is said of an experiment where one figure is of several versions."""
+    return f"has rows of {amount} versions of the code or the config"
 
 
 def _version_in(header: Mapping[str, Any]) -> str:
