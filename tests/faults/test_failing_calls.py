@@ -166,7 +166,7 @@ def test_every_call_fails_once(path, schemes, late, lasting):
     assert errors > 40
     left = [sql for sql in unhurt if sql and not sql.startswith(WORTH_NO_FAILURE)]
     assert set(left) <= {"BEGIN IMMEDIATE", "COMMIT"}  # around the sums
-    assert len(left) <= 2
+    assert len(left) <= 4  # which are kept again by who finds them missing
 
 
 def judge(here, before, told, asked, error, meaning, schemes):
