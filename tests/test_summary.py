@@ -6,13 +6,14 @@ import json
 import math
 import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from doteval import ForEach, foreach, metrics, run
+from doteval import ForEach, Score, foreach, metrics, run
 from doteval.cli import main
 from doteval.errors import NotFound, UsageError
 from doteval.reporting.summary import summarise
@@ -248,6 +249,23 @@ def test_a_row_without_a_group_is_on_its_own(storage):
     )
 
     assert summary.groups == 4
+
+
+def test_a_figure_is_held_to_what_rows_with_too_few_repeats_can_make_of_it(storage):
+    """Of three rows one failed twice; two passed once, so they pass whatever their others were."""
+    asked = Counter()
+
+    @ForEach(repeats=2, retries=0)("n", range(3))
+    def eval_n(n):
+        asked[n] += 1
+        if n and asked[n] == 2:
+            raise LookupError
+        return Score("s", n > 0, ("pass@2",))
+
+    found = run(eval_n, "e", storage, progress=False).scores["s"]["pass@2"]
+
+    assert found.value == pytest.approx(2 / 3)
+    assert found.method.endswith("held to its bounds")
 
 
 def test_a_column_clusters_nothing_by_its_name(tmp_path, monkeypatch, capsys):
