@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .concurrency.retry import Retry
     from .errors import DotevalError, congested
     from .evaluation import Evaluation, ForEach, foreach
-    from .records import Failure, Record, Result, Score
+    from .record import Failure, Record, Result, Score
     from .reporting.compare import Comparison, compare
     from .reporting.summary import Summary
     from .runner import run, run_async
@@ -32,13 +32,13 @@ _HOMES = {
     "Comparison": "reporting.compare",
     "DotevalError": "errors",
     "Evaluation": "evaluation",
-    "Failure": "records",
+    "Failure": "record",
     "ForEach": "evaluation",
     "RateLimit": "concurrency.pace",
-    "Record": "records",
-    "Result": "records",
+    "Record": "record",
+    "Result": "record",
     "Retry": "concurrency.retry",
-    "Score": "records",
+    "Score": "record",
     "Summary": "reporting.summary",
     "compare": "reporting.compare",
     "congested": "errors",

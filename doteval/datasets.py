@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from .errors import DatasetError, RowError
 from .plugins import Registry, hint
-from .records import ATOMS
+from .record import ATOMS
 from .text import safe
 
 if TYPE_CHECKING:

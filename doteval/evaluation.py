@@ -16,7 +16,7 @@ from .concurrency.retry import Retry, Wrapper, as_policy
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, RowError, UsageError
-from .records import ATOMS, Failure, Outcome, Result, Score
+from .record import ATOMS, Failure, Outcome, Result, Score
 from .redaction import redact, safe_without
 from .text import safe
 

@@ -20,7 +20,7 @@ from hashlib import blake2b
 from typing import Any
 
 from .errors import DatasetError
-from .records import ATOMS
+from .record import ATOMS
 
 # What the values of subclasses count as. Not `str(value)`, which the subclass may redefine.
 _PLAINER: dict[type, Callable[[Any], Any]] = {

@@ -14,7 +14,7 @@ from .budget import Budget, as_budget
 from .errors import UsageError
 from .evaluation import BoundEvaluation, Evaluation, as_config
 from .quantities import Shard, read
-from .records import Record, new_name
+from .record import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
 from .running import Flow, driver, evaluation_name

@@ -25,7 +25,7 @@ from typing import Any
 
 from .errors import Busy, NotFound, UsageError
 from .keys import shard_of
-from .records import LIVE, STALE, SUPERSEDED, Attempt, Failure, Record, Result, Run, Score
+from .record import LIVE, STALE, SUPERSEDED, Attempt, Failure, Record, Result, Run, Score
 from .storage import Store
 from .storage.encoding import Entry, dump, encode
 

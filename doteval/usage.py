@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .records import NO_USAGE, Usage
+from .record import NO_USAGE, Usage
 from .text import safe
 
 _INPUT = (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from doteval.keys import digest_of
-from doteval.records import Attempt, Failure, Record, Result, Run, Score, Usage
+from doteval.record import Attempt, Failure, Record, Result, Run, Score, Usage
 from doteval.storage import Store
 from doteval.storage.encoding import dump, encode
 

@@ -21,7 +21,7 @@ PACKAGE = Path(doteval.__file__).parent
 # Top to bottom: an import may only point at a room that stands above. A new module gets its
 # place here, and its reason in docs/explanation/design.md.
 ORDER = """
-errors text redaction quantities records usage keys plugins
+errors text redaction quantities record usage keys plugins
 
 concurrency.evidence     # what attempts show; this room and the next eight are arithmetic alone
 concurrency.gates        # fixed ones, and what each gate is asked

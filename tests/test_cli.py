@@ -20,7 +20,7 @@ import doteval
 from doteval.cli import NAMES, Call, Command, main, named, parsed
 from doteval.cli.call import Answer, program
 from doteval.cli.watch import height, watch
-from doteval.records import Run
+from doteval.record import Run
 from doteval.storage import open_store
 from doteval.views.terminal import Terminal
 

@@ -16,7 +16,7 @@ import pytest
 
 from doteval import Score
 from doteval.errors import NotFound
-from doteval.records import Usage
+from doteval.record import Usage
 from doteval.reporting.documents import csv_pieces, json_pieces, junit_pieces, markdown_pieces
 from doteval.storage import Store, open_store
 from tests.stocked import HOSTILE, recorded, right, stock, wrong

@@ -21,7 +21,7 @@ from doteval.evaluation import (
     parse_columns,
 )
 from doteval.metrics import accuracy, pass_at_k, std
-from doteval.records import Failure
+from doteval.record import Failure
 from tests.travellers import logged
 
 DATA = [("2 + 2", "4")]

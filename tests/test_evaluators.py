@@ -35,7 +35,7 @@ from doteval.evaluators import (
     valid_json,
 )
 from doteval.metrics import accuracy, mean, registry
-from doteval.records import Score, Usage
+from doteval.record import Score, Usage
 from doteval.storage import open_store
 from doteval.storage.encoding import dump
 

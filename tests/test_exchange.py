@@ -12,7 +12,7 @@ import pytest
 
 from doteval import Score, foreach, run
 from doteval.errors import NotFound, UsageError
-from doteval.records import STALE, SUPERSEDED, Attempt, Run, Usage
+from doteval.record import STALE, SUPERSEDED, Attempt, Run, Usage
 from doteval.storage import Store, open_store
 from doteval.storage.archive import Kept, Opening, Paid, Ran
 from doteval.storage.exchange import export_lines, import_lines

@@ -17,7 +17,7 @@ from doteval.cli import main
 from doteval.errors import UsageError
 from doteval.importers import Answer, Part, lines, lines_of
 from doteval.keys import Identities
-from doteval.records import Failure, Record, Result
+from doteval.record import Failure, Record, Result
 from doteval.storage import open_store
 
 NAN = float("nan")

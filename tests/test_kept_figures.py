@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from doteval.metrics import Estimate
-from doteval.records import Run
+from doteval.record import Run
 from doteval.reporting.figures import kept, recalled
 from doteval.storage import open_store
 

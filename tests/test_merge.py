@@ -13,7 +13,7 @@ import pytest
 from doteval import foreach, run
 from doteval.cli import main
 from doteval.errors import Busy, NotFound, StoreError, UsageError
-from doteval.records import LIVE, STALE, SUPERSEDED, Result, Run, Score, Usage
+from doteval.record import LIVE, STALE, SUPERSEDED, Result, Run, Score, Usage
 from doteval.reporting.gate import Stored as Evidence
 from doteval.reporting.gate import judge, parse
 from doteval.reporting.summary import summarise

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from doteval import Result, Score, foreach, run
-from doteval.records import Failure
+from doteval.record import Failure
 from doteval.storage import encoding, open_store
 from tests.readers import TRACEBACK_FREE, codes, commands
 from tests.stocked import right, stock

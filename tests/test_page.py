@@ -20,7 +20,7 @@ import pytest
 
 from doteval import Score
 from doteval.errors import NotFound
-from doteval.records import Record, Run, Usage
+from doteval.record import Record, Run, Usage
 from doteval.reporting.compare import compare
 from doteval.reporting.details import FAILED, RIGHT, SCORED, WRONG, verdict
 from doteval.reporting.summary import summarise

@@ -15,7 +15,7 @@ from doteval.budget import Budget
 from doteval.cli import main
 from doteval.concurrency import Sequential, SlidingWindow
 from doteval.errors import StoreError
-from doteval.records import Run
+from doteval.record import Run
 from doteval.running.plan import plan
 from doteval.storage import Place, locate, open_store
 from tests.storage.conftest import unprivileged  # noqa: F401 - a fixture

@@ -14,7 +14,7 @@ import pytest
 
 from doteval.cli import main
 from doteval.errors import Busy, NotFound
-from doteval.records import LIVE, STALE, SUPERSEDED
+from doteval.record import LIVE, STALE, SUPERSEDED
 from doteval.storage.pruning import Pruning
 from tests.storage.made import a_failure, a_run, a_store, an_attempt, an_entry
 

@@ -19,7 +19,7 @@ import pytest
 from doteval import ForEach, Result, Score, __version__, foreach, run, run_async, runner
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
-from doteval.records import STALE, SUPERSEDED, Failure
+from doteval.record import STALE, SUPERSEDED, Failure
 from doteval.running import sink
 from doteval.running.environment import commit_of
 from doteval.running.rows import Rows

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from doteval import testing
-from doteval.records import Result, Score
+from doteval.record import Result, Score
 from doteval.storage import open_store
 from doteval.storage.claims import Claims
 from doteval.storage.memory import MemoryStore

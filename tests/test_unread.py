@@ -9,7 +9,7 @@ import pytest
 from doteval import ForEach, Result, Score, foreach, run
 from doteval.cli import main
 from doteval.evaluators import choice_match, exact_match, f1
-from doteval.records import EMPTY
+from doteval.record import EMPTY
 
 ANSWERS = ["B", "A", "I can not tell", None, "", "The answer is B", "B", "B", "B", "B"]
 

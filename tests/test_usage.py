@@ -14,7 +14,7 @@ from doteval.budget import as_budget
 from doteval.concurrency import SlidingWindow
 from doteval.concurrency.pace import RateLimit
 from doteval.evaluation import ForEach
-from doteval.records import Usage
+from doteval.record import Usage
 from doteval.runner import Flow
 from doteval.storage import locate, open_store
 from doteval.usage import read_usage, usage_of

@@ -11,7 +11,7 @@ import pytest
 
 from doteval.concurrency import Adaptive
 from doteval.metrics import Estimate
-from doteval.records import Failure, Record, Result, Run, Score, Usage
+from doteval.record import Failure, Record, Result, Run, Score, Usage
 from doteval.reporting.details import (
     failure_lines,
     limit_lines,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
 from ..quantities import Allowance, Shard, parse_param, parse_rows
-from ..records import Failure, Record, failure_hint, new_name
+from ..record import Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import (
     FAILED,

@@ -13,7 +13,7 @@ from .call import EVALUATION, TABLE, Answer, Call, command, option, program, quo
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
-    from ..records import Record
+    from ..record import Record
     from ..storage import Store
 
 

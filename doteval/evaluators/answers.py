@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..records import EMPTY, Score
+from ..record import EMPTY, Score
 
 _ONLY_REASONING = "there is nothing but reasoning"
 _MOST_BITS = 8_192  # of an integer; from about 14,000 on the interpreter refuses to print it

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..records import Score
+from ..record import Score
 from ..text import one_line
 from .answers import fenced, said, text_of, unread
 from .making import ACCURACY, brief

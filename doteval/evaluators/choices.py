@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
-from ..records import Score
+from ..record import Score
 from .answers import END_MARK, MARK, marked, plain, said, text_of, unread
 from .making import ACCURACY, brief
 

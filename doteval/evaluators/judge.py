@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ResultError, RowError, UsageError
-from ..records import Result, Score
+from ..record import Result, Score
 from ..text import one_line
 from ..usage import usage_of
 from .answers import fenced, plain, said, text_of

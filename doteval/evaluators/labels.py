@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import UsageError
-from ..records import Score
+from ..record import Score
 from .answers import text_of
 
 METRICS = ("accuracy", "f1_macro")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import ResultError, UsageError
 from ..plugins import Registry
-from ..records import Score
+from ..record import Score
 from ..text import ELLIPSIS, safe
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import UsageError
-from ..records import Score
+from ..record import Score
 from ..text import safe
 from .answers import boxed, said, text_of, unread
 from .making import ACCURACY, brief

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import PluginError, UsageError
-from ..records import Score
+from ..record import Score
 from ..text import one_line
 from .answers import fenced as fences
 from .answers import said, text_of, unread

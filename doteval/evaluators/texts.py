@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import UsageError
-from ..records import DIFFERING, Score
+from ..record import DIFFERING, Score
 from .answers import text_of, unread
 from .making import ACCURACY, SHARE, brief
 

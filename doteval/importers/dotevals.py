@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..records import ATOMS
+from ..record import ATOMS
 from .fields import count, get, head, kind_of, objects
 from .log import Answer, Lines, Part, lines, registry
 

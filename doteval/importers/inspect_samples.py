@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..records import Usage
+from ..record import Usage
 from .fields import count, get, kind_of, seconds
 from .log import Answer
 

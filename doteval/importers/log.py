@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Union
 from ..errors import DatasetError, UsageError
 from ..keys import Identities
 from ..plugins import Registry
-from ..records import NO_USAGE, Usage
+from ..record import NO_USAGE, Usage
 from ..storage.encoding import dump
 from .fields import head, is_number, kind_of, redacted
 

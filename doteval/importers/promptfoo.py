@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..records import Usage
+from ..record import Usage
 from .fields import count, get, head, kind_of, parsed, seconds
 from .log import Answer, Lines, Part, lines, registry
 

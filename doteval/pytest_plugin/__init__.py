@@ -101,7 +101,7 @@ class Setting:
     def experiment(self) -> str:
         """The experiment of this session; a name is made when the first evaluation needs it."""
         if not self.options.experiment:
-            from ..records import new_name
+            from ..record import new_name
 
             self.options = self.options._replace(experiment=new_name())
         return self.options.experiment

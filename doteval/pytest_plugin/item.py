@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import as_config
 from ..quantities import Allowance
-from ..records import Failure, Record, failure_hint
+from ..record import Failure, Record, failure_hint
 from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
 from ..reporting.summary import Summary
 from ..running import Flow

@@ -21,7 +21,7 @@ from typing import Any, Union
 
 from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
-from ..records import Record
+from ..record import Record
 from ..statistics import distributions, tests
 from ..storage import Place, Store, open_store
 from .figures import KEPT, recalled

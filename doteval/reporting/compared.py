@@ -10,7 +10,7 @@ from html import escape
 from itertools import islice
 
 from .. import text
-from ..records import Record, Result
+from ..record import Record, Result
 from ..views.figures import change, change_span, p_value, plural, score_figure
 from ..views.table import Cell, Column, Table, code
 from ..views.terminal import Piece, Terminal, flow

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import text
-from ..records import Failure, Record, Result, Run, Score
+from ..record import Failure, Record, Result, Run, Score
 from ..views.figures import figure
 from ..views.table import Column, Table
 from ..views.terminal import Piece, Terminal, flow, sparkline

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from .. import text
-from ..records import NO_USAGE, Failure, Record, Result, Score, Usage
+from ..record import NO_USAGE, Failure, Record, Result, Score, Usage
 from ..storage import Store
 from ..views.figures import plural
 from ..views.json import json_pieces as pieces_of

@@ -12,7 +12,7 @@ from math import isclose
 from typing import Any
 
 from ..metrics import Estimate
-from ..records import Run
+from ..record import Run
 
 HEADER = "figures"  # where a run's header has them
 KEPT = "as its run computed it"  # how their method begins

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .. import metrics
 from ..metrics import Metric, Span
-from ..records import Record
+from ..record import Record
 from ..statistics import distributions, intervals, tests
 from ..statistics.clusters import clustered
 from ..statistics.power import detectable_flips, detectable_mean

@@ -14,7 +14,7 @@ from .. import metrics, text
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
 from ..plugins import is_ours
-from ..records import Run
+from ..record import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from ..keys import is_stable
-from ..records import ATOMS
+from ..record import ATOMS
 
 
 def on_copies(function: Callable[..., Any], row: Mapping[str, Any]) -> Any:

@@ -25,7 +25,7 @@ from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping, summary_of
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation
-from ..records import LIVE, STALE, Attempt, Record, Run, Stored
+from ..record import LIVE, STALE, Attempt, Record, Run, Stored
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot

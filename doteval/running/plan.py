@@ -19,7 +19,7 @@ from ..concurrency.executors import Journey, off_loop
 from ..concurrency.strategies import summary_of
 from ..errors import DotevalError, NotFound, StoreError, UsageError
 from ..evaluation import Evaluation
-from ..records import STALE, Run, Stored
+from ..record import STALE, Run, Stored
 from ..redaction import safe_error
 from ..storage import NAMING, Place
 from ..storage.history import Earlier, runs_before

@@ -18,7 +18,7 @@ from ..datasets import binder
 from ..errors import RowError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
-from ..records import ATOMS, LIVE, STALE, Stored
+from ..record import ATOMS, LIVE, STALE, Stored
 from ..storage.encoding import dump, row_dumper
 from .copies import on_copies
 

@@ -20,7 +20,7 @@ from ..concurrency.reading import Reading
 from ..concurrency.row import Row
 from ..errors import ResultError
 from ..evaluation import Evaluation, altered, failure_of, outcome_of
-from ..records import NO_USAGE, Attempt, Failure, Record, Usage
+from ..record import NO_USAGE, Attempt, Failure, Record, Usage
 from ..redaction import safe_without
 from ..statistics.intervals import as_float
 from ..storage import Writer

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Union
 
 from ..errors import StoreError
-from ..records import Attempt, Run
+from ..record import Attempt, Run
 from .database import Database
 from .encoding import (
     RECORD_COLUMNS,

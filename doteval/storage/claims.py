@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StoreError
-from ..records import Run
+from ..record import Run
 from . import locks
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import StoreError
 from ..keys import described, fields_of, is_missing
-from ..records import DIFFERING, EMPTY, Attempt, Failure, Record, Result, Score, Usage
+from ..record import DIFFERING, EMPTY, Attempt, Failure, Record, Result, Score, Usage
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import NotFound, StoreError, UsageError
-from ..records import Attempt, Run
+from ..record import Attempt, Run
 from .archive import Adopted, Fact, Kept, Opening, Paid, Ran
 from .encoding import check_body, check_header, check_history, dump, is_part, storable, value_to
 from .stores import Store

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..errors import DotevalError, NotFound, UsageError
-from ..records import Run
+from ..record import Run
 from .encoding import storable
 from .parts import ABSENT, differences, shards_of, total_of
 from .place import Place

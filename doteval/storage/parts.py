@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..records import Run
+from ..record import Run
 
 ABSENT = "absent"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Busy, NotFound
-from ..records import STALE, SUPERSEDED, Run
+from ..record import STALE, SUPERSEDED, Run
 from .claims import Claim, Claims, lock_of
 from .database import Database
 from .encoding import storable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..records import LIVE, STALE, SUPERSEDED, Run
+from ..record import LIVE, STALE, SUPERSEDED, Run
 
 
 class Row(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
-from ..records import LIVE, STALE, SUPERSEDED
+from ..record import LIVE, STALE, SUPERSEDED
 from .database import Database, by_column
 from .encoding import dump, load, load_body, value_of
 from .place import make_room

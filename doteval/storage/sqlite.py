@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
-from ..records import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
+from ..record import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
 from ..text import similar
 from .archive import Adopted, Fact, facts, must_be_there
 from .claims import Claim, Claims, lock_of

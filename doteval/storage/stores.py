@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ..errors import StoreError
 from ..plugins import Registry
-from ..records import Attempt, Record, Run, Stored
+from ..record import Attempt, Record, Run, Stored
 from .archive import Adopted, Fact
 from .encoding import Entry
 from .memory import MemoryStore

@@ -17,7 +17,7 @@ from math import exp, log, nan
 from operator import add
 from typing import Any
 
-from ..records import STALE, SUPERSEDED
+from ..record import STALE, SUPERSEDED
 from .database import Database, by_column
 from .encoding import dump, load, storable
 

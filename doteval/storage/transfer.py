@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Busy, UsageError
-from ..records import LIVE, Run
+from ..record import LIVE, Run
 from .archive import Fact, Kept, Opening, Paid, Ran
 from .claims import Claim, Claims
 from .database import Database, by_column

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..records import Record, Run
+from ..record import Record, Run
 
 _MOST_BINS, _LEAST_BINS = 150, 24  # stretches of time in a picture,
 _IN_BIN = 12  # of so many records each, where there are few

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import text
-from ..records import Failure, Record, Result, Score, Usage
+from ..record import Failure, Record, Result, Score, Usage
 from ..reporting.details import as_text, verdict
 
 Part = tuple[str, str, Any]  # of what there is to read of a record: kind, label, value

@@ -21,7 +21,7 @@ from typing import Any
 
 from .. import text
 from ..errors import NotFound
-from ..records import Record, Run
+from ..record import Record, Run
 from ..reporting.compare import Comparison, compare
 from ..reporting.compared import comparison_lines
 from ..reporting.details import FAILED, WRONG, verdict

@@ -25,7 +25,7 @@ from doteval.concurrency.schedule import Schedule
 from doteval.datasets import binder
 from doteval.evaluation import outcome_of, usage_of
 from doteval.keys import Identities
-from doteval.records import Record, Result, Run
+from doteval.record import Record, Result, Run
 from doteval.storage.encoding import Entry, dump, encode
 from doteval.storage.sqlite import SqliteStore
 

@@ -17,7 +17,7 @@ import pytest
 import doteval
 from doteval import Score
 from doteval.metrics import Estimate
-from doteval.records import Record
+from doteval.record import Record
 from doteval.reporting.compare import compare
 from doteval.storage import Store, open_store
 from doteval.text import count, duration, percent, rate

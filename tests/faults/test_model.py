@@ -20,7 +20,7 @@ from doteval import ForEach, Result, Score, run_async
 from doteval.concurrency import Adaptive, AsyncSequential, Batch, Sequential, SlidingWindow
 from doteval.errors import DatasetError, NotFound, UsageError
 from doteval.keys import Identities
-from doteval.records import LIVE, STALE
+from doteval.record import LIVE, STALE
 from doteval.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.long

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from doteval.records import Attempt, Failure, Record, Result, Run, Score, Usage
+from doteval.record import Attempt, Failure, Record, Result, Run, Score, Usage
 from doteval.storage.encoding import dump, encode
 from doteval.storage.sqlite import SqliteStore
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from doteval.errors import Busy, StoreError, UsageError
-from doteval.records import STALE, SUPERSEDED, Result, Score
+from doteval.record import STALE, SUPERSEDED, Result, Score
 from doteval.reporting.summary import summarise
 from doteval.storage import doctor, salvage
 from doteval.storage.doctor import check, filesystem_of, fix

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import pytest
 
-from doteval.records import Failure, Result, Score, Usage
+from doteval.record import Failure, Result, Score, Usage
 from doteval.storage import encoding
 from doteval.storage.encoding import (
     decode,

@@ -11,7 +11,7 @@ import pytest
 
 from doteval.errors import Busy, NotFound, StoreError, UsageError
 from doteval.keys import shard_of
-from doteval.records import LIVE, STALE, SUPERSEDED, Result, Score, Usage
+from doteval.record import LIVE, STALE, SUPERSEDED, Result, Score, Usage
 from doteval.storage import open_store, sqlite
 from doteval.storage.memory import MemoryStore
 from doteval.storage.sqlite import SqliteStore

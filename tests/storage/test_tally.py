@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import pytest
 
-from doteval.records import EMPTY, LIVE, STALE, Result, Score, Usage
+from doteval.record import EMPTY, LIVE, STALE, Result, Score, Usage
 from doteval.storage.memory import MemoryStore
 from doteval.storage.tally import _keep
 
