@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .concurrency.retry import Retry
     from .errors import DotevalError, congested
     from .evaluation import Evaluation, ForEach, foreach
+    from .reader import experiments, records
     from .record import Failure, Record, Result, Score
     from .reporting.compare import Comparison, compare
     from .reporting.summary import Summary
@@ -42,7 +43,9 @@ _HOMES = {
     "Summary": "reporting.summary",
     "compare": "reporting.compare",
     "congested": "errors",
+    "experiments": "reader",
     "foreach": "evaluation",
+    "records": "reader",
     "run": "runner",
     "run_async": "runner",
 }
@@ -61,7 +64,9 @@ __all__ = [
     "Summary",
     "compare",
     "congested",
+    "experiments",
     "foreach",
+    "records",
     "run",
     "run_async",
 ]

@@ -223,6 +223,7 @@ class Record(NamedTuple):
         waited: seconds between the first attempt's start and the end that were spent waiting
             (backoff, Retry-After, rate limits), not in the function.
         concurrency: attempts in flight when the last one began, itself included.
+        evaluation: its name, where `records()` yields it; elsewhere "", as it is known there.
     """
 
     key: bytes
@@ -235,11 +236,48 @@ class Record(NamedTuple):
     duration: float
     waited: float
     concurrency: int
+    evaluation: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether the row has no scores."""
         return isinstance(self.outcome, Failure)
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Flat data, such as a line of a data frame: `row.NAME`, `score.NAME` and `metadata.NAME` for
+        each of them, the usage figure by figure, None for what there is none of.
+        """
+        outcome = self.outcome
+        failure = outcome if isinstance(outcome, Failure) else None
+        result = outcome.result if isinstance(outcome, Failure) else outcome
+        usage = NO_USAGE if result is None or result.usage is None else result.usage
+        return {
+            "evaluation": self.evaluation,
+            "key": self.key.hex(),
+            "position": self.position,
+            "repeat": self.repeat,
+            **{f"row.{name}": value for name, value in self.row.items()},
+            **{
+                f"score.{score.name}": score.value
+                for score in (result.scores if result is not None else ())
+                if isinstance(score, Score)
+            },
+            "error": None if failure is None else failure.type,
+            "message": None if failure is None else failure.message,
+            "prompt": None if result is None else result.prompt,
+            "model_response": None if result is None else result.model_response,
+            **{
+                f"metadata.{name}": value
+                for name, value in ((result.metadata if result is not None else None) or {}).items()
+            },
+            **(usage._asdict() if isinstance(usage, Usage) else {}),
+            "attempts": self.attempts,
+            "started": self.started,
+            "duration": self.duration,
+            "waited": self.waited,
+            "concurrency": self.concurrency,
+        }
 
 
 LIVE, STALE, SUPERSEDED = 0, 1, 2  # what a stored record counts for; see Stored.state

@@ -124,6 +124,7 @@ reporting.grammar        # a text to a gate, or a caret under the mistake
 reporting.gate           # gates and what is stored to verdicts
 reporting.documents      # an experiment for other programs
 reporting                # the face
+reader                   # what is stored, read from Python
 
 views.bins               # records to bins, for pictures
 views.excerpts           # records to plain data of a bounded size

@@ -21,7 +21,7 @@ from doteval.reporting.details import (
 )
 from doteval.reporting.summary import Summary
 from doteval.reporting.views import (
-    Listed,
+    Experiment,
     experiment_table,
     short_name,
     short_names,
@@ -301,7 +301,7 @@ def test_the_status_of_an_experiment_is_the_worst_of_its_evaluations():
     """While one of them is being run, it is running."""
 
     def status(*statuses: str) -> str:
-        return Listed("e", [summary(status=each) for each in statuses], 0.0).status
+        return Experiment("e", [summary(status=each) for each in statuses], 0.0).status
 
     assert status("complete", "complete") == "complete"
     assert status("complete", "incomplete", "stalled") == "stalled"
@@ -311,16 +311,16 @@ def test_the_status_of_an_experiment_is_the_worst_of_its_evaluations():
 
 def test_when_something_last_happened_in_an_experiment():
     """The end of a run, else its start, else when the experiment was made."""
-    assert Listed("e", [summary(), summary(finished=None, started=300.0)], 5.0).when == 300.0
-    assert Listed("e", [], 5.0).when == 5.0
+    assert Experiment("e", [summary(), summary(finished=None, started=300.0)], 5.0).when == 300.0
+    assert Experiment("e", [], 5.0).when == 5.0
 
 
 def test_a_table_of_experiments():
     """An unknown total is a question mark, no score a dash; a metric beside the usual is named."""
     scores = {"length": {"median": Estimate(42.0, 4, None, None, None)}}
     rows = [
-        Listed("odd", [summary(scores=scores, total=None, failed=1)], 0.0),
-        Listed("empty", [], time.time()),
+        Experiment("odd", [summary(scores=scores, total=None, failed=1)], 0.0),
+        Experiment("empty", [], time.time()),
     ]
     lines = experiment_table(rows, time.time()).text(WIDE).splitlines()
 

@@ -5,13 +5,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from .call import TABLE, Answer, Call, NoStore, command, program, quoted
 from .watch import WATCH, refuse, watch
-
-if TYPE_CHECKING:
-    from ..reporting.views import Listed
 
 
 @command(
@@ -30,12 +26,13 @@ def run(call: Call) -> Answer:
 
 def _listed(call: Call) -> tuple[Answer, bool]:
     """The answer, and whether something in it is running."""
+    from ..reader import experiments as read
     from ..reporting.summary import of_versions
     from ..reporting.views import experiment_table
     from ..views.terminal import Piece, flow
 
     try:
-        experiments = _experiments(call)
+        experiments = read(call.store())
     except NoStore:
         experiments = []  # told below, like a store without experiments
     table = experiment_table(experiments, time.time(), call.terminal.unicode)
@@ -56,16 +53,3 @@ def _listed(call: Call) -> tuple[Answer, bool]:
     data = {"experiments": [each.to_dict() for each in experiments]}
     is_running = any(each.status == "running" for each in experiments)
     return Answer(lines, data=data, table=table), is_running
-
-
-def _experiments(call: Call) -> list[Listed]:
-    """At the end the one where something happened last."""
-    from ..reporting.summary import summarise
-    from ..reporting.views import Listed
-
-    store = call.store()
-    listed = [
-        Listed(name, [summarise(store, name, each) for each in store.evaluations(name)], created)
-        for name, created in store.experiments()
-    ]
-    return sorted(listed, key=lambda each: each.when)

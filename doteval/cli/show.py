@@ -79,7 +79,7 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     """A block for each evaluation, below a line about the experiment; whether one is running."""
     from ..reporting.documents import summary_table
     from ..reporting.summary import summarise
-    from ..reporting.views import Listed, summary_lines
+    from ..reporting.views import Experiment, summary_lines
     from ..text import count, when
     from ..views.figures import plural
     from ..views.terminal import Piece, flow
@@ -91,7 +91,7 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
         Piece(terminal.shown(experiment), "strong"),
         Piece(plural(len(summaries), "evaluation")),
         Piece(plural(sum(each.runs for each in summaries), "run")),
-        Piece(when(Listed(experiment, summaries, 0.0).when, time.time())),
+        Piece(when(Experiment(experiment, summaries, 0.0).when, time.time())),
     ]
     lines = flow(facts, terminal)
     for summary, name in zip(summaries, names.values(), strict=True):

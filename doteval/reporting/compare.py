@@ -24,6 +24,7 @@ from ..errors import NotFound, PluginError, UsageError
 from ..record import Record
 from ..statistics import distributions, tests
 from ..storage import Place, Store, open_store
+from ..views.terminal import printed
 from .figures import KEPT, recalled
 from .pairs import (
     BETTER,
@@ -167,6 +168,16 @@ class Comparison:
         if len(set(heads)) == 1 and all(tails):
             names = [f"[{tail}" for tail in tails]
         return names[0], names[1]
+
+    def __str__(self) -> str:
+        """What `doteval compare` prints."""
+        return printed(self, "reporting.compared", "comparison_lines")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same, whose columns stand one below the other."""
+        from html import escape  # only here: what draws no notebook needs no markup
+
+        return f"<pre>{escape(str(self))}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval compare --json` prints."""

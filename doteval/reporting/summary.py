@@ -18,6 +18,7 @@ from ..record import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
+from ..views.terminal import printed
 from .figures import KEPT, kept, recalled
 
 
@@ -188,6 +189,10 @@ class Summary:
             "shards": dict(self.shards),
             "versions": [dict(each) for each in self.versions],
         }
+
+    def __str__(self) -> str:
+        """What `doteval show` prints of it."""
+        return printed(self, "reporting.views", "summary_lines")
 
     def _repr_html_(self) -> str:
         """

@@ -329,9 +329,9 @@ def one_of(names: Sequence[str], wanted: str, experiment: str) -> str:
 # --- the list of experiments ------------------------------------------------------------------
 
 
-class Listed(NamedTuple):
+class Experiment(NamedTuple):
     """
-    An experiment as `list` shows it.
+    An experiment as `list` shows it, and `experiments()` yields it.
 
     Attributes:
         name: of the experiment.
@@ -342,6 +342,14 @@ class Listed(NamedTuple):
     name: str
     summaries: Sequence[Summary]
     created: float
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self.name!r}: {self.status}, {plural(self.done, 'row')}>"
+
+    @property
+    def done(self) -> int:
+        """Records that have an outcome."""
+        return sum(summary.done for summary in self.summaries)
 
     @property
     def status(self) -> str:
@@ -391,13 +399,13 @@ _LIST = (
 )
 
 
-def experiment_table(experiments: Iterable[Listed], now: float, unicode: bool = True) -> Table:
+def experiment_table(experiments: Iterable[Experiment], now: float, unicode: bool = True) -> Table:
     """The experiments, in the order given; `now` in Unix seconds."""
     return Table(_LIST, [_listed(each, now, unicode) for each in experiments])
 
 
-def _listed(listed: Listed, now: float, unicode: bool) -> list[object]:
-    done = sum(summary.done for summary in listed.summaries)
+def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
+    done = listed.done
     failed = sum(summary.failed for summary in listed.summaries)
     total = "?" if listed.total is None else text.count(listed.total)
     took = sum(summary.duration for summary in listed.summaries)

@@ -301,7 +301,7 @@ def encode(
         Exception: something in the Result raised while it was written down.
     """
     (
-        key, position, repeat, _, outcome, attempts, started, duration, waited, concurrency
+        key, position, repeat, _, outcome, attempts, started, duration, waited, concurrency, _,
     ) = record  # fmt: skip
     input_tokens, output_tokens, cost, *parts = usage
     error: str | None = None

@@ -102,6 +102,23 @@ def terminal(stream: TextIO, environ: Mapping[str, str], color: str = "auto") ->
     )
 
 
+def printed(value: object, room: str, lines: str) -> str:
+    """
+    What the command line prints of a value, without colours.
+
+    The room that draws it stands below the value's own; it is found by its name when somebody asks,
+    as the package's face finds what is asked of it.
+
+    Args:
+        room: its name in the package. lines: of its function, which takes value and terminal.
+    """
+    import sys
+    from importlib import import_module
+
+    drawing = import_module(f"{__package__.rpartition('.')[0]}.{room}")
+    return "\n".join(getattr(drawing, lines)(value, terminal(sys.stdout, os.environ, "never")))
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Whether somebody may be looking; False for streams that are closed or not there."""
     try:
