@@ -135,6 +135,7 @@ running.environment      # names, the commit
 running.version          # what made a record: the code that an evaluation reaches
 running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
+running.options          # what is asked of a run, whichever the door
 running.rows             # the dataset as it comes, for run and plan alike
 running.sink             # records to the writer, and what is durable to who listens
 running.execution        # one run: what is opened, what ends it, and what is said about it
