@@ -114,6 +114,7 @@ views.table              # columns and rows, for a terminal, Markdown, CSV and a
 reporting.progress
 reporting.figures        # figures that a run has kept
 reporting.summary        # records to numbers
+reporting.slices         # records to numbers by the values of columns
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
 reporting.details        # records to lines, in the words of the views
