@@ -80,7 +80,7 @@ def run(call: Call) -> Answer:
     if options.watch:
         refuse(call, *_VIEWS, *_CHOICES)
         return watch(call, _blocks)
-    chosen = [name for name in _CHOICES if getattr(options, name) not in (None, False)]
+    chosen = [name for name in _CHOICES if _is_asked(getattr(options, name))]
     if options.by:
         if beside := [name for name in _VIEWS[:-1] if getattr(options, name)] + chosen:
             raise UsageError(f"--by shows figures of all rows; it does not go with --{beside[0]}")
@@ -98,6 +98,10 @@ def run(call: Call) -> Answer:
 
 _VIEWS = ("full", "concurrency", "by")
 _CHOICES = ("errors", "wrong", "unread", "row", "sample")  # of records
+
+
+def _is_asked(value: object) -> bool:
+    return value is not None and value is not False  # row 0 is asked for
 
 
 def _by(call: Call) -> Answer:
@@ -229,13 +233,13 @@ def _read(call: Call, store: Store, name: str) -> Iterator[Record]:
 
 def _none(call: Call) -> str:
     options = call.options
-    if options.row is not None:
-        return f"  no such record of row {options.row}"
     if options.wrong:
         return "  no answer is wrong"
     if options.unread:
         return "  every answer could be read"
-    return "  no row failed" if options.errors else "  no records"
+    if options.errors:
+        return "  no row failed"
+    return "  no records" if options.row is None else f"  there is no row {options.row}"
 
 
 def _is_unread(record: Record) -> bool:

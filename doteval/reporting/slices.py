@@ -276,10 +276,11 @@ def slice_lines(found: Sequence[Slice], terminal: Terminal, confidence: float = 
     if not asked:
         lines.append("  no scores")
     elif len(found) > 1:
-        note = (
-            f"the {len(found)} intervals hold together, and p is corrected for {len(found)} slices"
-        )
-        lines += [f"  {line}" for line in flow([Piece(note, "dim")], terminal.narrowed(2))]
+        of = f"all {text.count(len(found))}"
+        note = "both intervals hold together"
+        if len(found) > 2:
+            note = f"{of} intervals hold together, and p is corrected for {of} slices"
+        lines += flow([Piece(word, "dim") for word in note.split()], terminal, "  ", 2, " ")
     return lines
 
 
