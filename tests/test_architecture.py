@@ -46,9 +46,9 @@ concurrency              # the face
 statistics.distributions # quantiles and tails
 statistics.intervals     # one sample
 statistics.resampling    # any statistic
-statistics.tests         # two samples of the same rows
 statistics.shares        # means of what has a known range
 statistics.clusters      # rows that belong together
+statistics.tests         # two samples of the same rows
 statistics.sequential    # valid at every look
 statistics.power         # how much would be enough
 statistics.labels        # labels against the truth, forecasts against what happened
@@ -117,6 +117,7 @@ reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
 reporting.details        # records to lines, in the words of the views
+reporting.slices         # records to numbers by the values of columns
 reporting.compare        # two experiments: verdicts on all that differs
 reporting.league         # three and more: each against each, and ranks
 reporting.compared       # a comparison to lines, and to Markdown
