@@ -120,9 +120,11 @@ class Result:
                     notes is None
                     or (type(notes) is dict and ATOMS.issuperset(map(type, notes.values())))
                 ):  # seldom: what is asked of every row is asked without a call
-                    _refuse_awaitable(f"the score {score.name!r}", score.value, notes)
+                    refuse_awaitable(
+                        f"Result() takes in the score {score.name!r}", score.value, notes
+                    )
             elif not isinstance(score, (bool, int, float)):
-                _refuse_awaitable("scores (Score, bool or a number)", score)
+                refuse_awaitable("Result() takes in scores (Score, bool or a number)", score)
                 raise TypeError(
                     f"Result() takes scores (Score, bool or a number), not "
                     f"{type(score).__name__}; pass texts as prompt= or model_response="
@@ -135,7 +137,7 @@ class Result:
             ("usage=", usage),
         ):
             if type(value) not in ATOMS:  # as nearly always
-                _refuse_awaitable(name, value)
+                refuse_awaitable(f"Result() takes in {name}", value)
         self.scores = flat
         self.prompt = prompt
         self.model_response = model_response
@@ -162,9 +164,12 @@ class Result:
 _CONTAINERS = (list, tuple, set, frozenset, Mapping)
 
 
-def _refuse_awaitable(place: str, *values: Any) -> None:
+def refuse_awaitable(place: str, *values: Any) -> None:
     """
-    Look for what nobody has awaited in what a Result is given; its text would be stored instead.
+    Look for what nobody has awaited in what is to be kept; its text would be stored instead.
+
+    Args:
+        place: what takes the values, for the message, such as "Result() takes in prompt=".
 
     Raises:
         TypeError: there is such a thing; the message names the place.
@@ -177,8 +182,7 @@ def _refuse_awaitable(place: str, *values: Any) -> None:
             continue
         if hasattr(kind, "__await__"):
             raise TypeError(
-                f"Result() takes in {place} what was awaited, not {kind.__name__}; "
-                "was an `await` forgotten?"
+                f"{place} what was awaited, not {kind.__name__}; was an `await` forgotten?"
             )
         if isinstance(value, _CONTAINERS):
             seen.add(id(value))  # it may contain itself
@@ -194,7 +198,8 @@ class Failure:
         type: name of the exception's class; "error" where the function returned `error=`.
         message: what it said.
         traceback: formatted, without local variables; "" where there is none.
-        result: the Result that carried `error=`, for its prompt, answer and usage; else None.
+        result: prompt, answer, metadata and usage, where the function returned them with `error=`
+            or has noted them; else None.
     """
 
     type: str
