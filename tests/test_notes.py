@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from doteval import ForEach, Result, Retry, Score, foreach, note, run
+from doteval import ForEach, Result, Retry, Score, foreach, note, records, run
+from doteval.cli import main
 from doteval.concurrency import AsyncSequential, Sequential, SlidingWindow
 from doteval.errors import RowError
 from doteval.record import Failure
@@ -219,3 +221,93 @@ def test_what_is_no_note_is_refused_at_the_call(given, said):
     """By hand as in a run."""
     with pytest.raises(TypeError, match=said):
         given()
+
+
+# ------------------------------------------------------------------------- for good
+
+
+def refusing(asked):
+    @foreach("n", [1, 2, 3])
+    def eval_refused(n):
+        asked.append(n)
+        if n > 1:
+            return Result(prompt=f"{n}?", error="the model refused", usage=USED, final=n == 2)
+        return True
+
+    return eval_refused
+
+
+def test_a_final_error_does_not_run_again(tmp_path):
+    """It counts as failed, from the store too, and after a move into another one."""
+    asked = []
+    first = run(refusing(asked), "e", tmp_path / "a.db", progress=False)
+    moved = tmp_path / "moved.jsonl"
+    assert main(["export", "e", "--output", str(moved), "--storage", str(tmp_path / "a.db")]) == 0
+    assert main(["import", str(moved), "--storage", str(tmp_path / "b.db")]) == 0
+
+    for name in ("a.db", "b.db"):
+        asked.clear()
+        again = run(refusing(asked), "e", tmp_path / name, progress=False)
+        assert asked == [3]
+        assert (again.scored, again.failed, again.missing) == (1, 2, 0)
+        assert dict(again.errors) == dict(first.errors) == {"error": 1, "final error": 1}
+    (failed,) = (each for each in records("e", storage=tmp_path / "b.db") if each.position == 1)
+    assert (failed.outcome.result.prompt, failed.outcome.result.final) == ("2?", True)
+
+
+def test_a_row_with_an_id_whose_content_changed_runs_although_it_was_final(tmp_path):
+    """It is another row."""
+    seen = []
+    for content in ("old", "new", "new"):
+
+        @foreach("id,text", [("a", content)])
+        def eval_changing(id, text):
+            seen.append(text)
+            return Result(error="no", final=True)
+
+        last = run(eval_changing, "e", tmp_path / "a.db", progress=False)
+
+    assert seen == ["old", "new"]
+    assert (last.failed, last.stale) == (1, 0)
+
+
+def test_a_resume_tells_of_final_errors_and_fails_with_them(tmp_path, monkeypatch, capsys):
+    """In the command line; what it proposes is what would run them."""
+    monkeypatch.chdir(tmp_path)
+    Path("eval_x.py").write_text(
+        "from doteval import Result, foreach\n"
+        "@foreach('n', [1, 2])\n"
+        "def eval_x(n):\n"
+        "    return True if n == 1 else Result(error='refused', prompt='2?', final=True)\n"
+    )
+
+    assert main(["run", "eval_x.py", "--experiment", "e"]) == 1
+    assert main(["run", "eval_x.py", "--experiment", "e"]) == 1
+
+    out, err = capsys.readouterr()
+    assert "1 stored row failed with final=True: not run again" in out
+    assert "eval_x: 1 of 2 rows failed\n" in err
+    assert "run eval_x.py --experiment e --fresh\n" in out
+    assert main(["show", "e", "--errors"]) == 0
+    assert "prompt: 2?" in capsys.readouterr().out
+
+
+def test_pytest_fails_where_a_row_failed_for_good(pytester):
+    pytester.makepyfile(
+        eval_x="from doteval import Result, foreach\n"
+        "@foreach('n', [1, 2])\n"
+        "def eval_x(n):\n"
+        "    return True if n == 1 else Result(error='refused', final=True)\n"
+    )
+
+    for _ in range(2):
+        result = pytester.runpytest("eval_x.py", "--experiment", "e")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*1 of 2 rows failed: final error 1*"])
+
+
+def test_final_is_true_or_false():
+    with pytest.raises(TypeError, match=r"Result\(final='yes'\): expected True or False"):
+        Result(error="no", final="yes")
+    assert repr(Result(error="no", final=True)) == "Result(error='no', final=True)"
+    assert repr(Result(True)) == "Result(True)"
