@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # `typing` and what it loads would be all that this impor
 if TYPE_CHECKING:
     from typing import Any
 
+    from .concurrency.notes import note
     from .concurrency.pace import RateLimit
     from .concurrency.retry import Retry
     from .errors import DotevalError, congested
@@ -45,6 +46,7 @@ _HOMES = {
     "congested": "errors",
     "experiments": "reader",
     "foreach": "evaluation",
+    "note": "concurrency.notes",
     "records": "reader",
     "run": "runner",
     "run_async": "runner",
@@ -66,6 +68,7 @@ __all__ = [
     "congested",
     "experiments",
     "foreach",
+    "note",
     "records",
     "run",
     "run_async",

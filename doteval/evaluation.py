@@ -16,7 +16,7 @@ from .concurrency.retry import Retry, Wrapper, as_policy
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, RowError, UsageError
-from .record import ATOMS, Failure, Outcome, Result, Score
+from .record import ATOMS, FINAL, Failure, Outcome, Result, Score
 from .redaction import redact, safe_without
 from .text import safe
 
@@ -454,7 +454,8 @@ def outcome_of(value: Any, name: str, secrets: tuple[str, ...] = ()) -> Outcome:
         value = _as_result(value, name)
     if value.error is not None:
         said = safe_without(secrets, value.error, _LONGEST_MESSAGE, newlines=True)
-        return Failure("error", said, "", altered(value, error=said))
+        kind = FINAL if value.final else "error"
+        return Failure(kind, said, "", altered(value, error=said))
     scores = value.scores
     if len(scores) == 1 and _is_plain(scores[0]):
         return value  # type: ignore[no-any-return]  # nearly always

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Union
 
 EMPTY = "the answer is empty"  # the `problem` of an unread score that had nothing to read
 DIFFERING = "types differ"  # how the `problem` begins where an answer could not be equal
+FINAL = "final error"  # the type of a Failure that does not run again; no class has a blank in it
 # Types whose values never change and hold nothing.
 ATOMS = frozenset({str, int, float, bool, type(None), bytes})
 
@@ -82,17 +83,19 @@ class Result:
         prompt: what the model was asked; any JSON-like value.
         model_response: what it answered; any JSON-like value.
         error: a text. The row then counts as failed, keeps prompt, answer and usage, is not
-            tried again within the run, and runs again on resume.
+            tried again within the run, and runs again on resume, unless it is `final`.
         metadata: a mapping of what else is worth keeping.
         usage: a mapping with `input_tokens`, `output_tokens` and optionally `cost`, the usage or
             the whole response of any client, or a list of these, which is added up.
+        final: True: the row with this `error` does not run again on resume either, such as one that
+            the model refuses to answer. Without `error` it says nothing.
 
     Raises:
         TypeError: something among the scores is not a score, or anywhere in the arguments an
             awaitable was not awaited.
     """
 
-    __slots__ = ("scores", "prompt", "model_response", "error", "metadata", "usage")
+    __slots__ = ("scores", "prompt", "model_response", "error", "metadata", "usage", "final")
 
     scores: tuple[Score | bool | int | float, ...]
     prompt: Any
@@ -100,6 +103,7 @@ class Result:
     error: str | None
     metadata: Mapping[str, Any] | None
     usage: Any
+    final: bool
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class Result:
         error: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         usage: Any = None,
+        final: bool = False,
     ) -> None:
         flat: tuple[Any, ...] = scores
         if len(scores) == 1 and isinstance(scores[0], (list, tuple)):
@@ -120,9 +125,11 @@ class Result:
                     notes is None
                     or (type(notes) is dict and ATOMS.issuperset(map(type, notes.values())))
                 ):  # seldom: what is asked of every row is asked without a call
-                    _refuse_awaitable(f"the score {score.name!r}", score.value, notes)
+                    refuse_awaitable(
+                        f"Result() takes in the score {score.name!r}", score.value, notes
+                    )
             elif not isinstance(score, (bool, int, float)):
-                _refuse_awaitable("scores (Score, bool or a number)", score)
+                refuse_awaitable("Result() takes in scores (Score, bool or a number)", score)
                 raise TypeError(
                     f"Result() takes scores (Score, bool or a number), not "
                     f"{type(score).__name__}; pass texts as prompt= or model_response="
@@ -135,19 +142,22 @@ class Result:
             ("usage=", usage),
         ):
             if type(value) not in ATOMS:  # as nearly always
-                _refuse_awaitable(name, value)
+                refuse_awaitable(f"Result() takes in {name}", value)
         self.scores = flat
         self.prompt = prompt
         self.model_response = model_response
         self.error = error
         self.metadata = metadata
         self.usage = usage
+        if final is not False and final is not True:
+            raise TypeError(f"Result(final={final!r:.80}): expected True or False")
+        self.final = final
 
     def __repr__(self) -> str:
         parts = [repr(score) for score in self.scores]
         for name in self.__slots__[1:]:
             value = getattr(self, name)
-            if value is not None:
+            if value is not None and value is not False:
                 parts.append(f"{name}={value!r}")
         return f"Result({', '.join(parts)})"
 
@@ -162,9 +172,12 @@ class Result:
 _CONTAINERS = (list, tuple, set, frozenset, Mapping)
 
 
-def _refuse_awaitable(place: str, *values: Any) -> None:
+def refuse_awaitable(place: str, *values: Any) -> None:
     """
-    Look for what nobody has awaited in what a Result is given; its text would be stored instead.
+    Look for what nobody has awaited in what is to be kept; its text would be stored instead.
+
+    Args:
+        place: what takes the values, for the message, such as "Result() takes in prompt=".
 
     Raises:
         TypeError: there is such a thing; the message names the place.
@@ -177,8 +190,7 @@ def _refuse_awaitable(place: str, *values: Any) -> None:
             continue
         if hasattr(kind, "__await__"):
             raise TypeError(
-                f"Result() takes in {place} what was awaited, not {kind.__name__}; "
-                "was an `await` forgotten?"
+                f"{place} what was awaited, not {kind.__name__}; was an `await` forgotten?"
             )
         if isinstance(value, _CONTAINERS):
             seen.add(id(value))  # it may contain itself
@@ -191,10 +203,12 @@ class Failure:
     Why a row has no scores.
 
     Attributes:
-        type: name of the exception's class; "error" where the function returned `error=`.
+        type: name of the exception's class; "error" where the function returned `error=`, "final
+            error" where that was `final`.
         message: what it said.
         traceback: formatted, without local variables; "" where there is none.
-        result: the Result that carried `error=`, for its prompt, answer and usage; else None.
+        result: prompt, answer, metadata and usage, where the function returned them with `error=`
+            or has noted them; else None.
     """
 
     type: str
@@ -314,6 +328,7 @@ class Stored(NamedTuple):
         key, digest, repeat: the row's identity.
         failed: whether it has no scores.
         state: LIVE; STALE, the dataset no longer has the row; SUPERSEDED by a later record.
+        final: whether it failed and does not run again.
     """
 
     id: int
@@ -322,6 +337,7 @@ class Stored(NamedTuple):
     repeat: int
     failed: bool
     state: int
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

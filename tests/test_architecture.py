@@ -35,6 +35,7 @@ concurrency.adaptive     # all of them behind one gate
 concurrency.reading      # exceptions into outcomes
 concurrency.retry        # the policy
 concurrency.pace         # beside retry: the loop asks both
+concurrency.notes        # what an attempt has said so far
 concurrency.executors    # above the loop, which hands it the plain functions
 concurrency.ahead        # an asynchronous source, read ahead
 concurrency.row          # one object from the dataset to the store

@@ -396,6 +396,7 @@ def test_a_failed_record():
         "  bad\\x07",
         "  worse",
         f"  question={'x' * 18}…",
+        "  prompt: p",
     ]
     full = list(record_lines(failed, WIDE))
     assert full[2:] == [

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import wraps
 from pathlib import Path
 
-from doteval import ForEach, Result, Score
+from doteval import ForEach, Result, Score, note
 from doteval.concurrency import SlidingWindow
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -157,3 +157,13 @@ def on_any_thread(n):
 def eval_length(messages):
     messages.append(0)
     return len(messages)
+
+
+@elsewhere("n", range(3))
+async def eval_notes(n):
+    note(prompt=f"{n}?", usage={"input_tokens": 10})
+    await asyncio.sleep(0)
+    note(model_response="yes", metadata={"client": threading.Lock()} if n == 2 else None)
+    if n:
+        raise ValueError(n)
+    return True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
 from ..quantities import Allowance, Param, Shard, parse_rows, words
-from ..record import Failure, Record, failure_hint, new_name
+from ..record import FINAL, Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import (
     FAILED,
@@ -253,6 +253,7 @@ class _Round:
         self._experiment: str = call.options.experiment or new_name()
         self._shows = call.options.quiet < 2
         self._failed = 0  # rows
+        self._final = 0  # of them, those that do not run again
         self._heals = False  # whether trying again may be all that is needed
         self._first: Record | None = None  # that failed, of the evaluation that is being run
         self._clear: Callable[[], object] = lambda: None
@@ -290,7 +291,8 @@ class _Round:
             self._call.complain(sentence)
         if self._failed:
             self._say_hint(f"the rows that failed: {self._see()}")
-            self._say_hint(f"to try them again:    {self._again()}")
+            anew = ["--fresh"] if self._final == self._failed else []
+            self._say_hint(f"to try them again:    {self._again(*anew)}")
         elif self._heals:
             self._say_hint(f"to resume: {self._again()}")
         return next(code for code in (FAILED, INCONCLUSIVE, OK) if code in codes)
@@ -356,11 +358,13 @@ class _Round:
         """
         from ..views.figures import plural
 
-        failed = sum(flow.errors.values())
+        failed = sum(flow.errors.values()) + flow.final
         done = flow.done + flow.skipped
         if not self._call.options.max_errors.covers(failed, done):
             self._failed += failed
-            return FAILED, f"{failed:,} of {plural(done, 'row')} failed; {self._first_failure()}"
+            self._final += flow.final + flow.errors.get(FINAL, 0)
+            said = f"{failed:,} of {plural(done, 'row')} failed"
+            return FAILED, f"{said}; {self._first_failure()}" if self._first else said
         stopped = [note for note in flow.notes if note.startswith("stopped: ")]
         if stopped:
             left = summary.missing != 0  # the last row may have spent the last of it

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ..errors import ExecutorError, UsageError
 from ..redaction import safe_error
 from ..text import safe
+from .notes import ATTEMPT, Noted
 
 Value = TypeVar("Value")
 End = tuple["BaseException | None", Any]  # what a call raised, or else what it returned
@@ -190,7 +191,8 @@ class Elsewhere:
                 self._executor = self._made()
             executor = self._executor
             try:
-                end: End = await asyncio.wrap_future(_submitted(executor, function))
+                end: End
+                end, noted = await asyncio.wrap_future(_submitted(executor, function))
             except BrokenExecutor as error:
                 tries += 1
                 if self._make is None:
@@ -205,6 +207,9 @@ class Elsewhere:
                     self._executor = None
                     executor.shutdown(wait=False)
             else:
+                here = ATTEMPT.get()
+                if here is not None:
+                    here.update(noted)
                 return end
 
     def _made(self) -> Any:
@@ -257,27 +262,47 @@ class Untransportable(Exception):
     """Stands in for an exception or a result that can not be pickled on its way back."""
 
 
-def _guarded(function: Callable[[], Any], call: bytes) -> End:
+def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, Noted]:
     """
-    In the worker: what a call returned or raised, as a value that can travel.
+    In the worker: what a call returned or raised, as a value that can travel, and what it noted.
 
     Returned, not raised, because SystemExit would end the worker and StopIteration the pool.
     """
+    noted = Noted()
+    context = copy_context()
+    context.run(ATTEMPT.set, noted)
+    try:
+        end: End = (None, context.run(function))
+    except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
+        end = (error, None)
+    noted.update({name: _sent(value) for name, value in noted.items()})
+    problem = _obstacle(end)
+    if problem is not None:
+        what = end[1] if end[0] is None else end[0]
+        told = "result" if end[0] is None else f"{type(what).__name__}: {what}"
+        told = f"the {type(what).__name__} can not be pickled ({problem}): {told}"
+        end = Untransportable(told), None
+    return end, noted
+
+
+def _sent(value: Any) -> Any:
+    """What can travel of what was noted: what can not, as a text."""
+    if _obstacle(value) is None:
+        return value
+    if isinstance(value, dict):
+        return {key: _sent(each) for key, each in value.items()}
+    return safe(value)
+
+
+def _obstacle(thing: object) -> Exception | None:
+    """What prevents a thing from being pickled on one side and unpickled on the other."""
     import pickle
 
     try:
-        outcome: End = (None, function())
-    except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
-        outcome = (error, None)
-    try:
-        pickle.loads(pickle.dumps(outcome))
+        pickle.loads(pickle.dumps(thing))
     except Exception as problem:
-        what = outcome[1] if outcome[0] is None else outcome[0]
-        told = "result" if outcome[0] is None else f"{type(what).__name__}: {what}"
-        return Untransportable(
-            f"the {type(what).__name__} can not be pickled ({problem}): {told}"
-        ), None
-    return outcome
+        return problem
+    return None
 
 
 class Journey:

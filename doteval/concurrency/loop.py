@@ -24,6 +24,7 @@ from typing import Any
 from .ahead import NotYet
 from .evidence import Outcome
 from .executors import Elsewhere, Threads, off_loop
+from .notes import ATTEMPT, Noted
 from .reading import Reading, read
 from .row import Ending, Row
 from .schedule import FETCH, Schedule
@@ -256,6 +257,7 @@ class Loop:
     def _start(self, row: Row, now: float) -> float:
         """Start an attempt; the moment when that was done."""
         row.error = None
+        row.noted = Noted() if row.noted is None else row.noted.next()
         self._schedule.start(row, now)
         if self._threads is None and not row.inline:
             return self._call(row)
@@ -287,6 +289,7 @@ class Loop:
         needs no task: with one, three turns of the event loop cost more than all the rest.
         """
         context = copy_context()  # as a task would have: what the function sets stays its own
+        context.run(ATTEMPT.set, row.noted)
         value, error = None, None
         self.calling = True
         try:
@@ -309,6 +312,7 @@ class Loop:
             number: of the attempt, for one that was abandoned is followed by others.
             begun: what a plain function has returned.
         """
+        ATTEMPT.set(row.noted)
         try:
             if begun is not None:
                 value = await begun

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from .notes import Noted
+
 
 class Ending(Enum):
     """Who has cancelled an attempt that is running."""
@@ -26,6 +28,7 @@ class Row:
         named: the row by column names. text: as JSON, from before the function could change it.
         replaces: id of the stored record that the row's next one takes the place of.
         attempts: started so far.
+        noted: by the last attempt, see `notes`.
         started, ended: when the last attempt began and ended; seconds on the loop's clock.
         waited: seconds between attempts.
         concurrency: attempts in flight when the last one began, itself included.
@@ -47,6 +50,7 @@ class Row:
         "text",
         "replaces",
         "attempts",
+        "noted",
         "started",
         "ended",
         "waited",
@@ -80,6 +84,7 @@ class Row:
         self.text = text
         self.replaces: int | None = None
         self.attempts = 0
+        self.noted: Noted | None = None
         self.waited = 0.0
         self.tries: Any = None
         self.timer: TimerHandle | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any
 from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import as_config
 from ..quantities import Allowance
-from ..record import Failure, Record, failure_hint
+from ..record import FINAL, Failure, Record, failure_hint
 from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
 from ..reporting.summary import Summary
 from ..running import Flow
@@ -149,7 +150,8 @@ class Call:
     def _verdict_of_rows(self) -> str | None:
         """Why the item fails because of rows that failed, or that its budget has left out."""
         flow = self.flow
-        failed, rows = sum(flow.errors.values()), flow.done + flow.skipped
+        errors = Counter({**flow.errors, FINAL: flow.errors.get(FINAL, 0) + flow.final})
+        failed, rows = errors.total(), flow.done + flow.skipped
         if flow.skipped and not flow.done:
             flow.notes.append(
                 f"nothing to do: {plural(flow.skipped, 'row')} stored before; to run anew: "
@@ -158,15 +160,16 @@ class Call:
         lines = [note for note in flow.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
             lines += [note for note in flow.notes if note.startswith("stopped: ")]
-        if self._first is not None:
+        if failed:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
             allowance = self._options.allowance or Allowance()
             if flow.status != "stalled" and allowance.covers(failed, rows):
                 flow.notes.append(f"{said}, which --eval-max-errors allows")
             else:
-                lines.append(f"{said}: {_counts(flow.errors)}")
-                first = _told(self._first, flow.first_error, flow.evaluation.file)
-                lines.append(f"first: {first}")
+                lines.append(f"{said}: {_counts(+errors)}")
+                if self._first is not None:
+                    first = _told(self._first, flow.first_error, flow.evaluation.file)
+                    lines.append(f"first: {first}")
         return "\n".join([*lines, f"resume: {self.command()}"]) if lines else None
 
     def refusal(self, error: BaseException) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import text
-from ..record import Failure, Record, Result, Run, Score
+from ..record import Failure, Record, Result, Run, Score, Usage
 from ..views.figures import figure
 from ..views.table import Column, Table
 from ..views.terminal import Piece, Terminal, flow, sparkline
@@ -91,9 +91,16 @@ def failure_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     yield from _record_head(record, terminal)
     for line in wrapped(terminal, record.outcome.message, 2):
         yield f"  {terminal.paint(line, 'bad')}"
-    row = ", ".join(f"{name}={as_text(value)[:400]}" for name, value in record.row.items())
+    told = [", ".join(f"{name}={as_text(value)[:400]}" for name, value in record.row.items())]
+    result = record.outcome.result
+    for name, value in (
+        ("prompt", None if result is None else result.prompt),
+        ("answer", None if result is None else result.model_response),
+    ):
+        told += [] if value is None else [f"{name}: {as_text(value)}"]
     room = None if terminal.width is None else terminal.width - 2
-    yield f"  {terminal.paint(_preview(row, room, terminal), 'dim')}"
+    for each in told:
+        yield f"  {terminal.paint(_preview(each, room, terminal), 'dim')}"
 
 
 def _record_head(record: Record, terminal: Terminal) -> list[str]:
@@ -109,8 +116,9 @@ def _record_head(record: Record, terminal: Terminal) -> list[str]:
         pieces.append(Piece(f"{record.attempts} attempts", "warn"))
     if record.waited > 0:
         pieces.append(Piece(f"waiting {text.duration(record.waited)}", "dim"))
-    if isinstance(outcome, Result) and outcome.usage is not None:
-        tokens = (outcome.usage.input_tokens or 0) + (outcome.usage.output_tokens or 0)
+    result = outcome.result if isinstance(outcome, Failure) else outcome
+    if result is not None and result.usage is not None:
+        tokens = (result.usage.input_tokens or 0) + (result.usage.output_tokens or 0)
         pieces += [Piece(f"{text.count(tokens)} tokens", "dim")] if tokens else []
     return flow(pieces, terminal)
 
@@ -184,6 +192,7 @@ def record_dict(record: Record) -> dict[str, Any]:
     """A record as plain data, unrounded; what `doteval show --json --full` prints of it."""
     outcome = record.outcome
     result = outcome.result if isinstance(outcome, Failure) else outcome
+    usage = None if result is None else result.usage
     told: dict[str, Any] = {
         "position": record.position,
         "repeat": record.repeat,
@@ -193,6 +202,7 @@ def record_dict(record: Record) -> dict[str, Any]:
         "prompt": None if result is None else result.prompt,
         "model_response": None if result is None else result.model_response,
         "metadata": None if result is None else result.metadata,
+        "usage": usage._asdict() if isinstance(usage, Usage) else None,
         "attempts": record.attempts,
         "started": record.started,
         "duration": record.duration,

@@ -140,6 +140,11 @@ class Flow:
         """Rows that are stored and do not run again."""
         return self._rows.finished
 
+    @property
+    def final(self) -> int:
+        """Of these, the ones that have failed for good."""
+        return self._rows.final
+
     # ----------------------------------------------------------------------- whole
 
     async def run(self) -> Summary:
@@ -291,6 +296,11 @@ class Flow:
             self.notes.append(
                 f"stalled: nothing succeeded for {policy.patience:g} s, so the run gave up; "
                 "the same command resumes it"
+            )
+        if rows.final:
+            self.notes.append(
+                f"{rows.final} stored {_plural(rows.final, 'row')} failed with final=True: not run "
+                "again; a fresh run runs all rows"
             )
         await self._settle(store, writer)
         if rows.to_the_end and rows.read == 0:

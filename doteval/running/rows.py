@@ -39,6 +39,7 @@ class Rows:
         read: rows read so far. ours: those of them that are the shard's.
         to_run: records that the function is to be called for.
         finished: records (a row times a repeat) that are stored and do not run again.
+        final: those of them that are failures.
         failed: stored failures that run again.
         malformed: rows that do not fit the columns. positions: of the first 100 of them, from 0.
         example: what is wrong with the first one.
@@ -48,7 +49,7 @@ class Rows:
 
     def __init__(self, evaluation: Evaluation, options: Options) -> None:
         self.read = self.ours = self.malformed = 0
-        self.to_run = self.finished = self.failed = self.stored = 0
+        self.to_run = self.finished = self.final = self.failed = self.stored = 0
         self.positions: list[int] = []
         self.example: str | None = None
         self.to_the_end = False
@@ -61,6 +62,7 @@ class Rows:
         self._inline = evaluation.is_async and evaluation.executor is None
         self._failures: dict[int, int] = {}  # ids of stored failures
         self._named: dict[int, int] = {}  # ids of what counts for rows with an id
+        self._final: set[int] = set()  # stored failures that do not run again
         self._function: Callable[..., Any] = _raise
         self._texts = False
         self._opened: Any = None
@@ -70,12 +72,15 @@ class Rows:
     def remember(self, record: Stored) -> None:
         """Note a record of an earlier run, before the first row is read."""
         self.stored += 1
-        if record.failed:
-            self._failures[_number(record.key, record.repeat)] = record.id
+        number, finished = _number(record.key, record.repeat), record.final or not record.failed
+        if record.final:
+            self._final.add(number)
+        if not finished:
+            self._failures[number] = record.id
         elif record.digest is not None and record.state == LIVE:
-            self._named[_number(record.key, record.repeat)] = record.id
-        if record.digest is not None or not record.failed:
-            self._identities.remember(record.key, record.repeat, record.digest, not record.failed)
+            self._named[number] = record.id
+        if record.digest is not None or finished:
+            self._identities.remember(record.key, record.repeat, record.digest, finished)
 
     def open(self, function: Callable[..., Any] | None, wake: Callable[[], object]) -> None:
         """
@@ -141,6 +146,7 @@ class Rows:
         for repeat in range(self._evaluation.repeats):
             if finished >> repeat & 1:
                 self.finished += 1
+                self.final += bool(self._final) and _number(key, repeat) in self._final
                 self._more.append(None)
                 continue
             if not text and self._texts:

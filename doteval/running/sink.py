@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..budget import Budget
+from ..concurrency.notes import Noted
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
-from ..errors import ResultError
+from ..errors import ResultError, RowError
 from ..evaluation import Evaluation, altered, failure_of, outcome_of
-from ..record import NO_USAGE, Attempt, Failure, Record, Usage
+from ..record import NO_USAGE, Attempt, Failure, Outcome, Record, Result, Usage
 from ..redaction import safe_without
 from ..statistics.intervals import as_float
 from ..storage import Writer
@@ -115,17 +117,12 @@ class Sink:
 
     def finished(self, row: Row) -> None:
         """A row has its outcome: hand it to the writer."""
-        usage = NO_USAGE
+        noted, usage = row.noted, NO_USAGE
         try:
             if row.error is not None:
-                outcome: Any = failure_of(row.error, self._secrets)
+                outcome: Outcome = failure_of(row.error, self._secrets)
             else:
                 outcome = outcome_of(row.value, self._evaluation.__name__, self._secrets)
-            result = outcome.result if isinstance(outcome, Failure) else outcome
-            if result is not None and result.usage is not None:
-                usage, problem = read_usage(result.usage)
-                if problem:
-                    self._tell_usage(problem)
         except Exception as raised:  # what a row returns is theirs, and so is what that raises
             error = raised if isinstance(raised, ResultError) else self._unstorable(row, raised)
             row.error = error
@@ -133,6 +130,12 @@ class Sink:
             if getattr(row.value, "scores", None) is not None:  # keep prompt and answer
                 kept = altered(row.value, error=outcome.message)
                 outcome = Failure(outcome.type, outcome.message, "", kept)
+        if noted is not None and (noted or noted.earlier is not None):
+            outcome = completed(outcome, noted, isinstance(row.error, RowError))
+            self._tell_usage(noted.get("problem", ""))
+        result = outcome.result if isinstance(outcome, Failure) else outcome
+        if result is not None and result.usage is not None:
+            usage = self._usage_of(result)
         if self.first_error is None and row.error is not None:
             self.first_error = row.error
         entry = self._entry(row, outcome, usage)
@@ -179,9 +182,17 @@ class Sink:
         if usage.cost is not None:
             self._seen.add("cost")
 
+    def _usage_of(self, result: Result) -> Usage:
+        """What was used. What of it can not be read fails no row; it is told once."""
+        try:
+            usage, problem = read_usage(result.usage)
+        except Exception as error:  # the client's object is theirs, and so is what it raises
+            usage, problem = NO_USAGE, f"usage can not be read: {type(error).__name__}: {error}"
+        self._tell_usage(problem)
+        return usage
+
     def _tell_usage(self, problem: str) -> None:
-        """Usage that can not be read fails no row; it is told once."""
-        if not self._usage_told:
+        if problem and not self._usage_told:
             self._usage_told = True
             self._notes.append(safe_without(self._secrets, problem, 300))
 
@@ -257,3 +268,34 @@ class Sink:
                     "return Result(usage=…), or leave the limit out"
                 )
         return None
+
+
+def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:
+    """
+    What came of a row, and what its attempts have noted where its Result says nothing itself.
+
+    Of a Failure whose last attempt noted nothing, what the latest before it did.
+
+    Args:
+        adds: what the outcome itself has used comes on top of what was noted, in place of telling
+            the same again.
+    """
+    last = noted
+    if isinstance(outcome, Failure):
+        result = outcome.result or Result(error=outcome.message)
+        last = noted or noted.earlier or noted
+    else:
+        result = outcome
+    used = [] if result.usage is None else [result.usage]
+    if adds or not used:
+        used += noted.get("usage", ())
+    used += (each for attempt in noted.before() for each in attempt.get("usage", ()))
+    changes: dict[str, Any] = {"usage": used} if used else {}
+    for name in ("prompt", "model_response"):
+        if getattr(result, name) is None and name in last:
+            changes[name] = last[name]
+    own = result.metadata or {}
+    if "metadata" in last and isinstance(own, Mapping):
+        changes["metadata"] = {**last["metadata"], **own}
+    result = altered(result, **changes)
+    return replace(outcome, result=result) if isinstance(outcome, Failure) else result

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ..errors import StoreError
 from ..keys import described, fields_of, is_missing
-from ..record import DIFFERING, EMPTY, Attempt, Failure, Record, Result, Score, Usage
+from ..record import DIFFERING, EMPTY, FINAL, Attempt, Failure, Record, Result, Score, Usage
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it
@@ -422,6 +422,7 @@ def decode(
         error=body.get("error"),
         metadata=body.get("metadata"),
         usage=usage,
+        final=error == FINAL,
     )
     outcome: Result | Failure = result
     if error is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
-from ..record import LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
+from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
 from ..text import similar
 from .archive import Adopted, Fact, facts, must_be_there
 from .claims import Claim, Claims, lock_of
@@ -265,7 +265,7 @@ class SqliteStore:
         )
         of = (after, evaluation)
         return [
-            Stored(id, key, digest, repeat, error is not None, state)
+            Stored(id, key, digest, repeat, error is not None, state, error == FINAL)
             for id, key, digest, repeat, error, state in self._db.all(
                 f"{one.format(LIVE)} UNION ALL {one.format(STALE)} ORDER BY id LIMIT ?",
                 *of, *of, limit,
