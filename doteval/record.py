@@ -319,6 +319,29 @@ class Attempt(NamedTuple):
     message: str
 
 
+class Call(NamedTuple):
+    """
+    A call that a row has asked to be kept, see `replayable`.
+
+    Attributes:
+        key, repeat: of the row.
+        digest: of what was asked: function, scope and arguments (16 bytes).
+        number: how many calls of this digest its attempt had made before it.
+        started: Unix seconds. duration: seconds.
+        request: JSON: `function`, `scope`, `arguments` by name, and the `digests` of these.
+        response: JSON.
+    """
+
+    key: bytes
+    repeat: int
+    digest: bytes
+    number: int
+    started: float
+    duration: float
+    request: str
+    response: str
+
+
 class Stored(NamedTuple):
     """
     What a store knows of a row, without its texts.

@@ -44,6 +44,7 @@ _ORPHANS = (
     ("score", "of no record", "scores", "record NOT IN (SELECT id FROM records)"),
     ("run", "of no evaluation", "runs", _NO_EVALUATION),
     ("attempt", "of no evaluation", "attempts", _NO_EVALUATION),
+    ("call", "of no evaluation", "calls", _NO_EVALUATION),
     ("name", "of a score of no evaluation", "score_names", _NO_EVALUATION),
 )  # fmt: skip
 # Of several live records of one row, all but the last count for nothing.

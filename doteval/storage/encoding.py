@@ -34,6 +34,7 @@ _PARTS = ("cached_tokens", "reasoning_tokens")  # of the usage, beside the colum
 ATTEMPT_COLUMNS = (  # beside evaluation and run
     "key, repeat, number, started, duration, outcome, error, message"
 )
+CALL_COLUMNS = "key, repeat, digest, number, started, duration, request, response"  # likewise
 
 
 class Entry(NamedTuple):

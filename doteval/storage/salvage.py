@@ -177,7 +177,7 @@ class _Salvage:
         self._evaluations: dict[int, int] = {}  # by numbers of the names of scores
 
     def everything(self) -> Saved:
-        for table in ("experiments", "evaluations", "runs", "score_names", "attempts"):
+        for table in ("experiments", "evaluations", "runs", "score_names", "attempts", "calls"):
             self._copy(table)
         self._evaluations.update(self._new.execute("SELECT id, evaluation FROM score_names"))
         for rows in self._pages("records", self._columns("records")):
@@ -269,7 +269,7 @@ class _Salvage:
         return len(lost)
 
     def _drop_what_belongs_to_nothing(self) -> None:
-        for table in ("runs", "attempts", "score_names"):
+        for table in ("runs", "attempts", "calls", "score_names"):
             self._new.execute(
                 f"DELETE FROM {table} WHERE evaluation NOT IN (SELECT id FROM evaluations)"
             )

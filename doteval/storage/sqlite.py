@@ -12,13 +12,14 @@ from typing import Any
 
 from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
-from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
+from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Call, Record, Run, Stored
 from ..text import similar
-from .archive import Adopted, Fact, facts, must_be_there
+from .archive import Adopted, Fact, calls, facts, must_be_there
 from .claims import Claim, Claims, lock_of
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
+    CALL_COLUMNS,
     RECORD_COLUMNS,
     Entry,
     attempt_columns,
@@ -31,7 +32,7 @@ from .encoding import (
 from .place import make_room
 from .schema import BUSY
 from .tally import Tally, add_scores, added, clear, tally
-from .transfer import transfer
+from .transfer import insert_calls, transfer
 
 _PAGE = 500  # records read at a time
 _PAGE_OF_KEYS = 5_000  # of which only the identity is read
@@ -284,9 +285,9 @@ class SqliteStore:
             after = page[-1].id
             yield from page
 
-    def add(self, number: int, entries: Iterable[Entry | Attempt]) -> None:
+    def add(self, number: int, entries: Iterable[Entry | Attempt | Call]) -> None:
         """
-        Write records and failed attempts of a run: durable when this returns, or not at all.
+        Write records, failed attempts and calls of a run: durable when this returns, or not at all.
 
         Raises:
             StoreError: the disk, the file or another process prevents it.
@@ -294,9 +295,12 @@ class SqliteStore:
         run = self._runs[number]
         records: list[Entry] = []
         attempts: list[tuple[Any, ...]] = []
+        calls: list[Call] = []
         for entry in entries:
             if isinstance(entry, Entry):
                 records.append(entry)
+            elif isinstance(entry, Call):
+                calls.append(entry)
             else:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
         try:
@@ -312,6 +316,7 @@ class SqliteStore:
                 self._db.insert(
                     "attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts)
                 )
+                insert_calls(self._db, run.evaluation, [(number, each) for each in calls])
                 done = db.execute(  # a run of which that is not so must not add to another's rows
                     "UPDATE evaluations SET revision = revision + 1, "
                     "summed = coalesce(summed, 0) + ?, sums = ? WHERE id = ? AND EXISTS "
@@ -561,6 +566,66 @@ class SqliteStore:
             )
         ]
 
+    def calls(
+        self, experiment: str, evaluation: str, key: bytes | None = None
+    ) -> Iterator[tuple[str, Call]]:
+        """
+        The calls that an evaluation has kept, in the order in which they became durable, each with
+        the uid of its run. They are read in pages.
+
+        Args:
+            key: of the only row whose calls to tell; None: of all.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        return calls(self._db, self._evaluation(experiment, evaluation), key)
+
+    def known_call(
+        self, digest: bytes, repeat: int, number: int, key: bytes, experiment: str | None = None
+    ) -> Call | None:
+        """
+        The latest call that was kept of what is asked: one of the same row, else of another.
+
+        Args:
+            digest, repeat, number, key: see Call.
+            experiment: where to look; None: in all.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
+        within, of = "", [digest, repeat, number]
+        if experiment is not None:
+            within = "AND evaluation IN (SELECT id FROM evaluations WHERE experiment = ?)"
+            of.append(self._experiment(experiment))
+        for own in ([key], []):
+            found = self._db.all(
+                f"SELECT {CALL_COLUMNS} FROM calls "
+                f"WHERE digest = ? AND repeat = ? AND number = ? {within} "
+                f"{'AND key = ? ' * len(own)}ORDER BY key DESC, id DESC LIMIT 1",
+                *of, *own,
+            )  # fmt: skip
+            if found:
+                return Call(*found[0])
+        return None
+
+    def late_requests(self, limit: int, experiment: str | None = None) -> list[tuple[bytes, str]]:
+        """
+        Of the latest so many calls the key of the row, and the request.
+
+        Args:
+            experiment: where to look; None: in all.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
+        return self._db.all(
+            "SELECT key, request FROM calls "
+            "WHERE ? IS NULL OR evaluation IN (SELECT id FROM evaluations WHERE experiment = ?) "
+            "ORDER BY id DESC LIMIT ?",
+            *[None if experiment is None else self._experiment(experiment)] * 2, limit,
+        )  # fmt: skip
+
     def tally(self, experiment: str, evaluation: str) -> Tally:
         """
         Aggregates of an evaluation's records.
@@ -654,7 +719,7 @@ class SqliteStore:
             db.execute(f"DELETE FROM bodies WHERE record IN {records}", (number,))
             db.execute(f"DELETE FROM scores WHERE record IN {records}", (number,))
             gone = db.execute(f"DELETE FROM records WHERE evaluation IN {of}", (number,)).rowcount
-            for table in ("score_names", "attempts", "runs"):
+            for table in ("score_names", "attempts", "calls", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE evaluation IN {of}", (number,))
             db.execute("DELETE FROM evaluations WHERE experiment = ?", (number,))
             db.execute("DELETE FROM experiments WHERE id = ?", (number,))
