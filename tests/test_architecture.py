@@ -89,8 +89,8 @@ storage.sqlite           # needs all of the above
 storage.merging          # several stores into one
 storage.memory           # the store without a file
 storage.stores           # the protocol, and which store an address means
-storage.salvage          # what can be read of a damaged file, into a new one
-storage.doctor           # what is the matter with a file, and mending it
+storage.salvage          # what can be read of a damaged file, as facts for a new one
+storage.doctor           # what is the matter with a file, and making it anew
 storage.exchange         # facts to lines and back
 storage                  # the face
 

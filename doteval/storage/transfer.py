@@ -434,9 +434,6 @@ class _Destination:
         calls = [(self._numbers[fact.run], fact.call) for fact in page if isinstance(fact, Asked)]
         with self._db.writing() as connection:
             self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts))
-            calls = [
-                (self._numbers[each.run], each.call) for each in page if isinstance(each, Asked)
-            ]
             insert_calls(self._db, self._number, calls)
             if kept:
                 self._keep(connection, kept)
