@@ -18,8 +18,8 @@ from .archive import Asked, Fact, Kept, Opening, Paid, Ran
 from .claims import Claims
 from .database import Database
 from .encoding import (
-    CALL_COLUMNS,
     ATTEMPT_COLUMNS,
+    CALL_COLUMNS,
     RECORD_COLUMNS,
     check_body,
     check_header,
