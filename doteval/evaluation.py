@@ -16,7 +16,7 @@ from .concurrency.retry import Retry, Wrapper, as_policy
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, RowError, UsageError
-from .record import ATOMS, FINAL, Failure, Outcome, Result, Score
+from .record import ATOMS, FINAL, Failure, Outcome, Result, Score, of_labels
 from .redaction import redact, safe_without
 from .text import safe
 
@@ -525,15 +525,21 @@ def _as_score(score: Any, name: str) -> Score:
     value: Any = score.value
     if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
         value = value.item()
-    if not isinstance(value, (bool, int, float)):
+    if not isinstance(value, (bool, int, float, str)):
         raise ResultError(
             f"the score {score.name!r} of {name}() has a value of type {type(value).__name__}; "
-            "expected a bool or a number"
+            "expected a bool, a number or a label"
         )
-    metrics = _metrics_of(score, name)
-    return Score(
-        str(score.name), value, metrics, score.metadata, score.expected, bool(score.unread)
-    )
+    metrics, expected = _metrics_of(score, name), score.expected
+    if isinstance(value, str):
+        if expected is not None and not isinstance(expected, str):
+            raise ResultError(
+                f"the score {score.name!r} of {name}() is a label, held against {expected!r:.80}; "
+                "expected a text"
+            )
+        value, expected = str(value), None if expected is None else str(expected)
+        metrics = of_labels(metrics, expected is not None)
+    return Score(str(score.name), value, metrics, score.metadata, expected, bool(score.unread))
 
 
 def _metrics_of(score: Score, name: str) -> tuple[str, ...]:

@@ -211,7 +211,7 @@ def _example(
     comparison: Comparison, score: ScoreChange, example: Example, record: Record, terminal: Terminal
 ) -> Iterator[str]:
     name = terminal.shown(score.name, LONGEST_NAME)
-    values = f"{_value(score, example.a)} to {_value(score, example.b)}"
+    values = terminal.shown(_values(score, example))
     yield ""
     yield from flow([Piece(f"row {record.position}"), Piece(f"{name} {values}")], terminal, "  ", 2)
     for label, said in _texts(comparison, example, record):
@@ -237,6 +237,19 @@ def _answer(record: Record | None) -> object:
 
 def _brief(value: object) -> str:
     return text.safe(value, _LONGEST_TEXT)
+
+
+def _values(score: ScoreChange, example: Example) -> str:
+    """ "True to False"; of labels "answer to refusal"."""
+    sides = ((example.before, example.a), (example.after, example.b))
+    return " to ".join(_label(score, each) or _value(score, value) for each, value in sides)
+
+
+def _label(score: ScoreChange, record: Record | None) -> str:
+    """What a record said, where that is a label; of one of several repeats it would mislead."""
+    scores = getattr(record and record.outcome, "scores", ()) if score.boolean else ()
+    labels = [each.value for each in scores if each.name == score.name]
+    return text.safe(labels[0], _LONGEST_TEXT) if labels and isinstance(labels[0], str) else ""
 
 
 def _value(score: ScoreChange, value: float) -> str:
@@ -298,8 +311,7 @@ def _markdown_examples(
     yield f"<details><summary>Examples: {escape(text.safe(title, 200))}</summary>"
     yield ""
     for example, record in shown:
-        values = f"{_value(score, example.a)} to {_value(score, example.b)}"
-        yield f"- row {record.position}: {values}"
+        yield f"- row {record.position}: {code(_values(score, example))}"
         for label, said in _texts(comparison, example, record):
             yield f"  - {code(label)} {code(said)}"
     yield ""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Protocol
 
+from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate
 from ..statistics.power import rows_for_mean, rows_for_share
@@ -206,12 +207,17 @@ def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
     if not by_metric:
         why = "" if summary.scored else ": no row has scores"
         raise NotFound(f"there is no score {gate.subject!r}{why}{there}")
-    if gate.metric is None and len(by_metric) > 1:
+    of_labels = [metric for metric in by_metric if metrics.is_share(metric)]
+    named = [metric for metric in by_metric if metric not in of_labels]
+    if gate.metric is None and (len(named) > 1 or (of_labels and not named)):
         raise NotFound(
             f"{gate.subject!r} has several metrics, say which: "
             + " or ".join(f"{gate.subject}.{metric}" for metric in by_metric)
         )
-    metric = next(iter(by_metric)) if gate.metric is None else gate.metric
+    metric = named[0] if gate.metric is None else gate.metric
+    if metric not in by_metric and of_labels and metrics.is_share(metric):
+        rows = [[("", None)]] * (summary.groups or by_metric[of_labels[0]].n)  # nobody said it
+        return metric, metrics.find(metric).estimate(rows, confidence=summary.confidence)  # type: ignore[arg-type]
     if metric not in by_metric:
         raise NotFound(f"there is no {gate.subject}.{metric}{there}")
     return metric, by_metric[metric]

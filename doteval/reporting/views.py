@@ -89,6 +89,8 @@ def summary_lines(
         ("note", [_words(each, terminal) for each in notes]),
     ):
         lines += _labelled(label, facts, terminal)
+        if label == "scores":
+            lines += _confusions(summary, terminal)
     return lines
 
 
@@ -239,6 +241,36 @@ def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
     if terminal.width is not None and sum(widths) + 2 * len(widths) + _LABEL > terminal.width:
         return [[piece for piece in row if piece.text] for row in rows]
     return [[Piece(_in_columns(row, widths, terminal))] for row in rows]
+
+
+_MOST_LABELS = 10  # of a matrix that can be read; of more the commonest mistakes are told
+
+
+def _confusions(summary: Summary, terminal: Terminal) -> list[str]:
+    """What was said for what was expected: a matrix for each score of labels."""
+    lines = []
+    for name, each in summary.confusion.items():
+        labels, table = each["labels"], each["table"]
+        if len(labels) <= _MOST_LABELS:
+            columns = (Column(f"{name}: expected", foreign=True), *labels)
+            shown = Table(columns, [[said, *row] for said, row in zip(labels, table, strict=True)])
+            lines += ["", *(f"  {line}" for line in shown.text(terminal).split("\n")), ""]
+            continue
+        mistakes = [
+            (count, expected, said)
+            for expected, row in zip(labels, table, strict=True)
+            for said, count in zip(labels, row, strict=True)
+            if count and said != expected
+        ]
+        lines += _labelled(
+            "mistakes",
+            [
+                [Piece(terminal.shown(f"{name}: {said}, not {expected}")), Piece(text.count(count))]
+                for count, expected, said in sorted(mistakes, reverse=True)[:_MOST_ERRORS]
+            ],
+            terminal,
+        )
+    return lines
 
 
 def _in_columns(row: Sequence[Piece], widths: Sequence[int], terminal: Terminal) -> str:

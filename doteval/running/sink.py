@@ -226,14 +226,16 @@ class Sink:
             if isinstance(outcome, Failure):
                 self.errors[outcome.type] = self.errors.get(outcome.type, 0) + 1
             for score in entry.scores:
+                if score.expected is None and isinstance(score.value, str):
+                    continue  # a label that nothing was expected of has no mean
                 mean = means.get(score.name)
                 if mean is None:
                     mean = means[score.name] = [0, 0.0]
                 mean[0] += 1
                 try:
-                    mean[1] += score.value
+                    mean[1] += score.number
                 except OverflowError:
-                    mean[1] += as_float(score.value)
+                    mean[1] += as_float(score.number)
             if self._on_record is not None:
                 self._channel.tell(self._on_record, record)
         self.durable_at = self._now()
