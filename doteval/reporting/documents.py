@@ -55,9 +55,9 @@ def csv_pieces(store: Store, experiment: str) -> Iterator[str]:
     A line for each live record, under a header.
 
     `row.NAME` are the columns of the datasets and `score.NAME` the scores, of all evaluations;
-    `unread` names the scores that could not read the answer, and `other` has what a row holds beside
-    these columns, as JSON. Text that a spreadsheet could take
-    for a formula has an apostrophe before it, and controls are escaped.
+    `unread` names the scores that could not read the answer, and `other` has what a row holds
+    beside these columns, as JSON. Text that a spreadsheet could take for a formula has an
+    apostrophe before it, and controls are escaped.
 
     Raises:
         NotFound: there is no such experiment.
@@ -101,7 +101,7 @@ def _csv_line(
         result, error, message = outcome.result, outcome.type, outcome.message
     else:
         result = outcome
-        made: Sequence[Score] = outcome.scores  # type: ignore[assignment, union-attr]
+        made: Sequence[Score] = outcome.scores  # type: ignore[assignment]
         values = {each.name: each.value for each in made}
         unread = " ".join([each.name for each in made if each.unread])
     row = dict(record.row)
