@@ -454,8 +454,8 @@ def _read_table(
     first, skipped = next(texts, ""), 0
     if first.lower().startswith("sep="):  # what Excel reads and others write for it
         delimiter, first, skipped = first[4:5], next(texts, ""), 1
-    elif ";" in first and delimiter not in first:
-        delimiter = ";"
+    elif delimiter not in first:
+        delimiter = next((each for each in ";\t|" if each in first), delimiter)
     reader = csv.reader(chain([first], texts), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:

@@ -86,7 +86,7 @@ def summary_lines(
         ("reason", [_words(summary.error or "", terminal)]),
         ("unknown", [_words(each, terminal) for each in summary.unknown]),
         ("kept", [_words(each, terminal) for each in summary.kept]),
-        ("note", [_words(each, terminal) for each in notes]),
+        ("note", [_words(each, terminal) for each in (*summary.alike, *notes)]),
     ):
         lines += _labelled(label, facts, terminal)
         if label == "scores":
@@ -151,7 +151,7 @@ _MANY_UNREAD = 0.10  # of the answers: then the figure says little about the mod
 
 
 def _readings(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
-    """How many answers could not be read, and what is wrong in one way with all of them."""
+    """How many answers could not be read, and how many there were not."""
     told = []
     for name, each in summary.readings.items():
         pieces = [Piece(terminal.shown(name, LONGEST_NAME))]
@@ -164,7 +164,7 @@ def _readings(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
                 )
         if len(pieces) > 1:
             told.append(pieces)
-    return told + [_words(sentence, terminal) for sentence in summary.alike]
+    return told
 
 
 def _times(summary: Summary) -> list[Piece]:
@@ -307,9 +307,9 @@ def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
 
 
 def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
-    """The first score with its first metric: (score, metric, estimate)."""
+    """The first score with its first metric: (what to call it, metric, estimate)."""
     heads = (
-        (name, metric, estimate)
+        (score_name(summary, name, metric, estimate), metric, estimate)
         for name, by_metric in summary.scores.items()
         for metric, estimate in by_metric.items()
     )
@@ -459,16 +459,23 @@ def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:
     heads = [head for summary in summaries if (head := headline(summary)) is not None]
     if not heads:
         return [None, None, None]
-    name, metric, estimate = heads[0]
-    said = score_name(name, metric, estimate)
+    said, metric, estimate = heads[0]
     more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
     return [Cell(said, shown=f"{said}{more}"), *estimate_cells(metric, estimate, unicode)]
 
 
-def score_name(name: str, metric: str, estimate: Estimate) -> str:
-    """What to call a figure: its score, its metric where that says something, its origin."""
+def score_name(summary: Summary, name: str, metric: str, estimate: Estimate) -> str:
+    """
+    What to call a figure: its score, its metric where that says something, its origin, and how
+    many of the answers could not be read, where many could not.
+    """
     said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
-    return f"{said} (kept)" if estimate.method.startswith(KEPT) else said
+    read = summary.readings.get(name)
+    unread = read["unread"] / read["of"] if read else 0.0
+    marks = ["kept"] if estimate.method.startswith(KEPT) else []
+    if unread > _MANY_UNREAD:
+        marks.append(f"{text.percent(unread)} unread")
+    return f"{said} ({', '.join(marks)})" if marks else said
 
 
 def estimate_cells(metric: str, estimate: Estimate, unicode: bool = True) -> tuple[Cell, Cell]:
