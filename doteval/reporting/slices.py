@@ -24,7 +24,7 @@ from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
 from .details import as_text
 from .summary import cluster_of, span_of
-from .views import LONGEST_NAME, estimate_cells, score_name, short_name
+from .views import LONGEST_NAME, estimate_cells, short_name
 
 LOWER, HIGHER, TOO_FEW = "lower", "higher", "too few to tell"
 
@@ -243,7 +243,7 @@ def slice_table(found: Mapping[str, Sequence[Slice]]) -> Table:
             *map(_value, each.by.values()),
             each.scored,
             each.failed,
-            score_name(name, metric, part.estimate),
+            name if metric in ("accuracy", "mean") else f"{name} {metric}",
             *estimate_cells(metric, part.estimate),
             Cell(part.p, shown=p_value(part.p)),
             part.verdict,
