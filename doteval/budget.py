@@ -4,7 +4,7 @@ What a run may use up before it stops by itself: time, tokens, money, failures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import quantities
 from .errors import UsageError
@@ -25,6 +25,7 @@ class Budget:
         cost: as `usage` counts it, of the records of this run.
         errors: failed records.
         share: of failed records, in 0..1; judged from 20 records on.
+        said: as it was typed.
     """
 
     time: float | None = None
@@ -32,6 +33,10 @@ class Budget:
     cost: float | None = None
     errors: float | None = None
     share: float | None = None
+    said: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.said
 
     @classmethod
     def parse(cls, text: str) -> Budget:
@@ -55,7 +60,7 @@ class Budget:
             if key in found:
                 raise UsageError(f"{name} is limited twice")
             found[key] = _amount(key, value)
-        return cls(**found)
+        return cls(**found, said=text)
 
     def spent(
         self, elapsed: float, tokens: float, cost: float, failed: int, done: int

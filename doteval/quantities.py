@@ -192,28 +192,56 @@ class Allowance(NamedTuple):
         """Whether so many failures, of so many rows that were done, are allowed."""
         return failed <= self.rows or not exceeds(failed, done, self.share)
 
+    def __str__(self) -> str:
+        return self.said
+
 
 def exceeds(part: int, whole: int, share: float) -> bool:
     """Whether a part is more than a share of the whole; 29 of 100 are not more than 29%."""
     return part > 0 and part / whole > share  # 0.29 * 100 is a little less than 29
 
 
-def parse_param(text: str) -> tuple[str, Any]:
+class Param(NamedTuple):
     """
-    A value for a parameter: "temperature=0.5" is ("temperature", 0.5).
+    A value for a parameter.
 
-    The value is JSON where it can be read as such, else a text: "model=large" is
-    ("model", "large"), and so is 'model="large"'.
-
-    Raises:
-        UsageError: it is no NAME=VALUE.
+    Attributes:
+        name, value: of the parameter.
+        said: as both were typed.
     """
-    import json  # here: an idle pytest plugin needs it not
 
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip().isidentifier():
-        raise UsageError("expected NAME=VALUE, as in model=large")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value
+    name: str
+    value: Any
+    said: str
+
+    @classmethod
+    def parse(cls, text: str) -> Param:
+        """
+        "temperature=0.5" is 0.5 for "temperature".
+
+        The value is JSON where it can be read as such, else a text: "model=large" is "large", and
+        so is 'model="large"'.
+
+        Raises:
+            UsageError: it is no NAME=VALUE.
+        """
+        import json  # here: an idle pytest plugin needs it not
+
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UsageError("expected NAME=VALUE, as in model=large")
+        try:
+            return cls(name.strip(), json.loads(value), text)
+        except ValueError:
+            return cls(name.strip(), value, text)
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def words(option: str, value: object) -> list[str]:
+    """What to type for an option to have this value again; nothing where it was not given."""
+    if isinstance(value, list):
+        return [word for each in value for word in words(option, each)]
+    said = str(value or "")
+    return [option, said] if said else []

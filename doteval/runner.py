@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from .budget import Budget, as_budget
+from .budget import Budget
 from .errors import UsageError
-from .evaluation import BoundEvaluation, Evaluation, as_config
-from .quantities import Shard, read
+from .evaluation import BoundEvaluation, Evaluation
 from .record import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
-from .running import Flow, driver, evaluation_name
+from .running import Flow, Options, driver, evaluation_name
 from .running.version import distributed
 from .storage import locate
 from .text import safe
@@ -49,26 +48,26 @@ async def run_async(
             f"run() takes an evaluation, a function decorated with @foreach(...); got "
             f"{safe(evaluation, 80)}"
         )
-    place = locate(storage)
-    shown = _shown(progress)
-    name = evaluation_name(evaluation, place)
-    declared = as_config(params, "run(params=...)")
-    flow = Flow(
-        evaluation,
-        name=name.name,
-        formerly=name.formerly,
-        experiment=new_name() if experiment is None else _name(experiment),
-        place=place,
-        resources={**distributed(evaluation, declared), **_together(resources, named)},
-        params=declared,
-        keep_config=keep_config,
+    options = Options.read(
         samples=samples,
         fresh=fresh,
+        budget=budget,
+        shard=shard,
+        params=params,
+        keep_config=keep_config,
+    )
+    place = locate(storage)
+    shown = _shown(progress)
+    flow = Flow(
+        evaluation,
+        options,
+        name=evaluation_name(evaluation, place),
+        experiment=new_name() if experiment is None else _name(experiment),
+        place=place,
+        resources={**distributed(evaluation, options.params), **_together(resources, named)},
         listener=shown,
         on_record=_both(on_record, progress if callable(progress) else None),
         on_limit=on_limit,
-        budget=as_budget(budget),
-        shard=None if shard is None else read(Shard.parse, str(shard), "shard"),
     )
     try:
         with printing_above(shown):

@@ -47,9 +47,9 @@ concurrency              # the face
 statistics.distributions # quantiles and tails
 statistics.intervals     # one sample
 statistics.resampling    # any statistic
-statistics.tests         # two samples of the same rows
 statistics.shares        # means of what has a known range
 statistics.clusters      # rows that belong together
+statistics.tests         # two samples of the same rows
 statistics.sequential    # valid at every look
 statistics.power         # how much would be enough
 statistics.labels        # labels against the truth, forecasts against what happened
@@ -118,6 +118,7 @@ reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
 reporting.details        # records to lines, in the words of the views
+reporting.slices         # records to numbers by the values of columns
 reporting.compare        # two experiments: verdicts on all that differs
 reporting.league         # three and more: each against each, and ranks
 reporting.compared       # a comparison to lines, and to Markdown
@@ -136,6 +137,7 @@ running.environment      # names, the commit
 running.version          # what made a record: the code that an evaluation reaches
 running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
+running.options          # what is asked of a run, whichever the door
 running.rows             # the dataset as it comes, for run and plan alike
 running.sink             # records to the writer, and what is durable to who listens
 running.execution        # one run: what is opened, what ends it, and what is said about it

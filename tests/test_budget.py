@@ -8,7 +8,7 @@ from doteval import ForEach, Result, runner
 from doteval.budget import Budget, as_budget
 from doteval.concurrency import SlidingWindow
 from doteval.errors import UsageError
-from doteval.storage import locate
+from doteval.storage import Named, locate
 from tests import virtual
 
 
@@ -64,11 +64,11 @@ def spending(budget, failing=False):
 
     flow = runner.Flow(
         eval_n,
-        name="n",
+        runner.Options.read(budget=budget),
+        name=Named("n"),
         experiment="e",
         place=locate("memory://"),
         resources={},
-        budget=as_budget(budget),
     )
 
     async def main():

@@ -207,7 +207,21 @@ SHAPES = {
     "assigned": "result = await weather(days=2, city='Paris')",
     "thought": "<think>f(1)?</think>\nweather(days=2, city='Paris')",
     "bytes": b"weather(days=2, city='Paris')",
+    "berkeley": {"weather": TEXT},
+    "inspect": {"id": "1", "function": "weather", "arguments": ARGUMENTS, "type": "function"},
+    "pydantic-ai": {"parts": [{"tool_name": "weather", "args": TEXT, "part_kind": "tool-call"}]},
+    "llama-index": {"tool_id": "1", "tool_name": "weather", "tool_kwargs": ARGUMENTS},
+    "vercel": {"toolCalls": [{"type": "tool-call", "toolName": "weather", "input": ARGUMENTS}]},
+    "tool": f'{{"tool": "weather", "tool_input": {TEXT}}}',
+    "json behind words": f'I call {{"name": "weather", "arguments": {TEXT}}} now.',
+    "python behind words": "Sure, this does it:\nweather(days=2, city='Paris')",
+    "printed": "```tool_code\nprint(weather(days=2, city='Paris'))\n```",
+    "mistral label": f"[TOOL_CALLS]weather[ARGS]{TEXT}",
+    "llama label": f"<function=weather>{TEXT}</function>",
+    "react": f"Thought: I look.\nAction: weather\nAction Input: {TEXT}\nObservation: 20",
+    "tags": f'<tool_calls>[{{"name": "weather", "arguments": {TEXT}}}]</tool_calls>',
 }
+BY_NAME = ("ours", "berkeley")  # whose key is the function: no attribute of an object
 
 
 def objects(value):
@@ -220,7 +234,7 @@ def objects(value):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_call_is_read_in_every_shape(shape):
     """As mappings, as objects, or as text."""
-    given = [SHAPES[shape], *([objects(SHAPES[shape])] if shape != "ours" else [])]
+    given = [SHAPES[shape], *([objects(SHAPES[shape])] if shape not in BY_NAME else [])]
     for result in given:
         score = ast_evaluation(result, "weather(city='Paris', days=2)")
 
@@ -238,6 +252,8 @@ def test_several_calls_come_in_any_order():
         '<tool_call>{"name": "f", "arguments": {"a": 3}}</tool_call>'
         '<tool_call>{"name": "g", "arguments": {"b": 2}}</tool_call>',
         [{"g": {"b": 2}}, {"name": "f", "args": {"a": 3}}, {"f": {"a": 1}}],
+        '{"name": "f", "parameters": {"a": 1}}; {"name": "g", "parameters": {"b": 2}}\n'
+        '{"name": "f", "parameters": {"a": 3}}',
     ):
         assert ast_evaluation(result, expected).value is True
         assert ast_evaluation(result, "[f(a=1), g(b=2), f(a=1)]").value is False
@@ -279,6 +295,9 @@ def test_no_call_may_be_right(result, expected):
         ("f(", "code that is no call"),
         ("f(x)", "code that is no call"),
         ("for x in f(1): g(x)\nf(2)", None),
+        ("So:\nf(", "code that is no call"),
+        ('I call {"name": "f", "arguments": {', "JSON that is none"),
+        ("Action: f\nAction Input: a=1", "JSON that is none"),
         ("{'f': 1", "JSON that is none"),
         ({"name": "f", "arguments": "{"}, "arguments that are no JSON"),
         ({"name": "f", "arguments": "[1]"}, "arguments of type list"),

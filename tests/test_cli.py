@@ -129,7 +129,7 @@ def test_every_command_has_a_help_with_an_example(folder, capsys, name):
 VALUES = {  # of options that do not take every word
     "--color": "never", "--samples": "3", "--max-errors": "2%", "--shard": "1/2",
     "-P": "model=m", "--confidence": "90%", "--budget": "time=1h", "--margin": "1%",
-    "--format": "csv", "--keep": "8w",
+    "--format": "csv", "--keep": "8w", "--row": "0", "--sample": "3",
 }  # fmt: skip
 
 
@@ -433,9 +433,9 @@ def test_show_tells_of_each_evaluation(stored, capsys):
     shown = answered(capsys, "show", "first")
 
     assert re.match(r"first · 2 evaluations · 2 runs · just now\n\neval_sums · complete\n", shown)
-    assert "8 of 8 scored · success rate 100%" in shown
+    assert "8 of 8 scored · 100% answered" in shown
     assert "exact  accuracy  87.5%  95% CI 47.3–99.7%  n = 8" in shown
-    assert "10 of 12 scored · 2 failed · success rate 83.3%" in shown
+    assert "10 of 12 scored · 2 failed · 83.3% answered" in shown
     assert re.search(r"time +[\d.]+ m?s · [\d.,]+ rows/s · latency p50 [\d.]+ ms, p95", shown)
     assert "100 in · 20 out · cost 5" in shown
     assert "errors    2 ValueError" in shown

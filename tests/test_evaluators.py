@@ -868,6 +868,12 @@ def test_a_judge_may_give_marks():
         ("Verdict: yes\nVerdict: yes/no", "contradicting verdicts"),
         ("Verdict: not yes", "no clear verdict"),
         ("Verdict: yesterday", "no clear verdict"),
+        ("The verdict is yesterday's.", "no clear verdict"),
+        ("The student's score: yes", "no clear verdict"),
+        ("Answer: yes", "no clear verdict"),
+        ("Verdict: yes\nDecision: no", "no clear verdict"),
+        ("Decision: yes\nConclusion: no", "contradicting verdicts"),
+        ("Verdict:", "no clear verdict"),
         ('{"verdict": "maybe"}', "no clear verdict"),
         ('{"opinion": "yes"}', "no clear verdict"),
         ("<think>Verdict: yes</think>", "no clear verdict"),
@@ -912,6 +918,12 @@ def test_an_unclear_verdict_fails_the_row(answer, problem):
         'Sure:\n```json\n{"score": "yes", "why": "{}"}\n```',
         "<think>Verdict: no</think>Verdict: yes",
         "Verdict: yes\n\nVerdict: yes",
+        "Verdict: yes ✅\n---",
+        "# Verdict\n\nyes",
+        "**Verdict:**\nYes",
+        "| Verdict | yes |",
+        "The verdict is yes.",
+        "Overall decision: yes",
     ],
 )
 def test_a_clear_verdict_may_be_decorated(answer):
@@ -1189,6 +1201,11 @@ def test_the_truth_of_a_score_is_its_value():
         ("Verdict: 11", None),
         ("Verdict: 8.5", None),
         ("Verdict: 7 or 8", None),
+        ("Verdict: 8-9", None),
+        ("Verdict: 8%", None),
+        ("Score: 8/10", 8),
+        ("Final rating: [[8]]", 8),
+        ("Style score: 7\nOverall score: 8", 8),
     ],
 )
 def test_a_judge_may_give_marks_out_of_the_highest(answer, mark):

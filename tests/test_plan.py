@@ -15,9 +15,11 @@ from doteval.budget import Budget
 from doteval.cli import main
 from doteval.concurrency import Sequential, SlidingWindow
 from doteval.errors import StoreError
+from doteval.quantities import Shard
 from doteval.record import Run
+from doteval.running import Options
 from doteval.running.plan import plan
-from doteval.storage import Place, locate, open_store
+from doteval.storage import Named, Place, locate, open_store
 from tests.storage.conftest import unprivileged  # noqa: F401 - a fixture
 from tests.storage.made import a_run, a_store, an_entry
 
@@ -57,9 +59,11 @@ def store(tmp_path):
 
 
 def planned(evaluation, store=None, experiment="e", **options):
-    name = options.pop("name", NAME)
+    name = Named(options.pop("name", NAME))
     place = locate("memory://" if store is None else store)
-    return asyncio.run(plan(evaluation, name=name, experiment=experiment, place=place, **options))
+    return asyncio.run(
+        plan(evaluation, Options.read(**options), name=name, experiment=experiment, place=place)
+    )
 
 
 def ran(evaluation, store, experiment="e", **options):
@@ -69,11 +73,11 @@ def ran(evaluation, store, experiment="e", **options):
     return asyncio.run(
         Flow(
             evaluation,
-            name=NAME,
+            Options.read(**options),
+            name=Named(NAME),
             experiment=experiment,
             place=locate(store),
             resources={},
-            **options,
         ).run()
     )
 
@@ -111,10 +115,10 @@ def test_a_plan_counts_what_a_run_then_does(store):
     assert found.to_run == len(calls) == 21
 
 
-@pytest.mark.parametrize("shard", [(0, 3), (2, 3)])
+@pytest.mark.parametrize("shard", [Shard(0, 3), Shard(2, 3)])
 def test_a_plan_of_a_shard_counts_its_own_rows(store, shard):
     calls = Calls()
-    ran(evaluation(letters(30), calls), store, shard=(1, 3))
+    ran(evaluation(letters(30), calls), store, shard=Shard(1, 3))
     ran(evaluation(letters(40), calls), store, shard=shard, samples=20)
     rows = [*letters(40)[1:], ("much", "too", "long")]
     calls.clear()
@@ -122,7 +126,7 @@ def test_a_plan_of_a_shard_counts_its_own_rows(store, shard):
     found = planned(evaluation(rows, calls), store, shard=shard)
     ran(evaluation(rows, calls), store, shard=shard)
 
-    assert found.shard == f"{shard[0] + 1}/3"
+    assert found.shard == str(shard)
     assert found.read == 40
     assert found.rows < 30
     assert found.to_run == len(calls)
@@ -258,7 +262,9 @@ def test_a_store_that_can_not_be_read_ends_the_plan(unprivileged):  # noqa: F811
     with pytest.raises(StoreError, match="not a database"):
         planned(evaluation(["a"]), unprivileged / "x.db")
     with pytest.raises(StoreError, match="can not be read: Permission denied"):
-        asyncio.run(plan(evaluation(["a"]), name=NAME, experiment="e", place=hidden))
+        asyncio.run(
+            plan(evaluation(["a"]), Options(), name=Named(NAME), experiment="e", place=hidden)
+        )
 
 
 def test_an_empty_file_is_no_store_yet(store):

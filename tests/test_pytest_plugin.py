@@ -1234,7 +1234,7 @@ async def eval_adaptive(a):
             "experiment x in .doteval*results.db",
             "",
             "eval_adaptive * complete",
-            "  rows      30 of 30 scored * success rate 100%",
+            "  rows      30 of 30 scored * 100% answered",
             "  scores    eval_adaptive  accuracy  50.0%  95% CI 31.3*68.7%  n = 30",
             "  time      * rows/s * latency p50 *, p95 *",
             "  strategy  Adaptive(initial_concurrency=2,*",
@@ -1541,7 +1541,7 @@ def test_an_evaluation_that_has_not_reported_is_looked_up(project: Project) -> N
 
     assert lines[2:5] == [
         "eval_sums · complete",
-        "  rows      3 of 3 scored · success rate 100%",
+        "  rows      3 of 3 scored · 100% answered",
         "  scores    eval_sums  accuracy  66.7%  95% CI 9.4–99.2%  n = 3",
     ]
     assert lines[-3] == "eval_never · interrupted"

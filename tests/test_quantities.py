@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from doteval.budget import Budget
 from doteval.errors import UsageError
 from doteval.quantities import (
     Allowance,
+    Param,
     Shard,
     count,
     exceeds,
     parse_age,
-    parse_param,
     parse_rate,
     parse_rows,
     read,
     seconds,
     share,
+    words,
 )
 
 
@@ -68,10 +70,10 @@ from doteval.quantities import (
         (Allowance.parse, "5", (5, 0.0, "5")),
         (Allowance.parse, " 2% ", (0, 0.02, "2%")),
         (Allowance.parse, "100%", (0, 1.0, "100%")),
-        (parse_param, "temperature=0.5", ("temperature", 0.5)),
-        (parse_param, "model=large", ("model", "large")),
-        (parse_param, 'model="5"', ("model", "5")),
-        (parse_param, " stop = a=b", ("stop", " a=b")),
+        (Param.parse, "temperature=0.5", ("temperature", 0.5, "temperature=0.5")),
+        (Param.parse, "model=large", ("model", "large", "model=large")),
+        (Param.parse, 'model="5"', ("model", "5", 'model="5"')),
+        (Param.parse, " stop = a=b", ("stop", " a=b", " stop = a=b")),
     ],
 )
 def test_quantities_are_read_as_people_write_them(parse, text, value):
@@ -91,8 +93,8 @@ def test_quantities_are_read_as_people_write_them(parse, text, value):
         (Shard.parse, "0/4", "expected i/n"),
         (Allowance.parse, "101%", "expected a number of rows such as 5, or a share of them"),
         (Allowance.parse, "2.5", "expected a number of rows such as 5"),
-        (parse_param, "model", "expected NAME=VALUE, as in model=large"),
-        (parse_param, "1=2", "expected NAME=VALUE"),
+        (Param.parse, "model", "expected NAME=VALUE, as in model=large"),
+        (Param.parse, "1=2", "expected NAME=VALUE"),
     ],
 )
 def test_what_can_not_be_read_is_told_with_what_was_expected(parse, text, message):
@@ -126,3 +128,21 @@ def test_a_share_is_exceeded_by_more_than_it():
     for percent in range(1, 100):
         assert not exceeds(percent, 100, share(f"{percent}%"))
         assert exceeds(percent * 10 + 1, 1000, share(f"{percent}%"))
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [
+        (None, []),
+        (20, ["--x", "20"]),
+        (Shard(1, 4), ["--x", "2/4"]),
+        (Allowance(), []),
+        (Allowance.parse("2%"), ["--x", "2%"]),
+        ([Param.parse("a=1"), Param.parse("b=[2]")], ["--x", "a=1", "--x", "b=[2]"]),
+        (Budget.parse("time=30m"), ["--x", "time=30m"]),
+        (Budget(time=60), []),
+    ],
+)
+def test_what_was_given_can_be_typed_again(value, typed):
+    """A command that resumes a run repeats its options as they were typed."""
+    assert words("--x", value) == typed

@@ -121,8 +121,8 @@ def test_a_generator_that_was_given_is_closed_and_an_iterator_of_its_owner_is_no
 
 
 def test_what_closing_a_dataset_raises_is_told(tmp_path):
-    from doteval.running import Flow
-    from doteval.storage import locate
+    from doteval.running import Flow, Options
+    from doteval.storage import Named, locate
 
     def rows():
         try:
@@ -131,8 +131,8 @@ def test_what_closing_a_dataset_raises_is_told(tmp_path):
             raise OSError("gone")
 
     flow = Flow(
-        foreach("n", rows)(lambda n: True), name="n", experiment="e", place=locate("memory://"),
-        resources={}, samples=2,
+        foreach("n", rows)(lambda n: True), Options(samples=2), name=Named("n"), experiment="e",
+        place=locate("memory://"), resources={},
     )  # fmt: skip
     summary = asyncio.run(flow.run())
 

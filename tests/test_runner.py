@@ -20,10 +20,10 @@ from doteval import ForEach, Result, Score, __version__, foreach, run, run_async
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.record import STALE, SUPERSEDED, Failure
-from doteval.running import sink
+from doteval.running import Options, sink
 from doteval.running.environment import commit_of
 from doteval.running.rows import Rows
-from doteval.storage import locate, open_store, stores
+from doteval.storage import Named, locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
 from tests import virtual
 
@@ -492,11 +492,11 @@ def test_a_snapshot_tells_the_state_of_the_run():
     async def main():
         flow = runner.Flow(
             eval_n,
-            name="eval_n",
+            Options(samples=3),
+            name=Named("eval_n"),
             experiment="e",
             place=locate("memory://"),
             resources={},
-            samples=3,
             listener=taken.append,
         )
         return await flow.run()
@@ -540,7 +540,8 @@ def test_the_total_is_unknown_until_an_iterator_has_ended():
 
     async def main():
         flow = runner.Flow(
-            eval_n, name="n", experiment="e", place=locate("memory://"), resources={},
+            eval_n, Options(), name=Named("n"), experiment="e", place=locate("memory://"),
+            resources={},
             listener=taken.append,
         )  # fmt: skip
         await flow.run()
@@ -566,7 +567,12 @@ def test_a_changed_function_is_told(store):
         exec(compile(source, str(path), "exec"), namespace)
         function = foreach("n", [1])(namespace["eval_n"])
         return runner.Flow(
-            function, name="eval_n", experiment="e", place=locate(store), resources={}
+            function,
+            Options(),
+            name=Named("eval_n"),
+            experiment="e",
+            place=locate(store),
+            resources={},
         )
 
     first = flow_of(1)
@@ -595,11 +601,11 @@ def flow_for(evaluation, store, **options):
     place = locate(store)
     return runner.Flow(
         evaluation,
-        name=runner.evaluation_name(evaluation, place).name,
+        Options(**options),
+        name=runner.evaluation_name(evaluation, place),
         experiment="e",
         place=place,
         resources={"model": Model()},
-        **options,
     )
 
 
@@ -612,7 +618,9 @@ def test_a_slow_step_of_the_dataset_is_told():
     async def eval_n(n):
         return True
 
-    flow = runner.Flow(eval_n, name="n", experiment="e", place=locate("memory://"), resources={})
+    flow = runner.Flow(
+        eval_n, Options(), name=Named("n"), experiment="e", place=locate("memory://"), resources={}
+    )
     with virtual.virtual_loop() as loop:
         loop.run_until_complete(flow.run())
 
@@ -697,7 +705,7 @@ def test_what_ends_the_run_may_come_from_opening_the_dataset(store):
         raise EOFError("the session ends")
 
     flow = runner.Flow(
-        evaluation(rows), name="v", experiment="e", place=locate(store),
+        evaluation(rows), Options(), name=Named("v"), experiment="e", place=locate(store),
         resources={"model": Model()}, fatal=(EOFError,),
     )  # fmt: skip
     with pytest.raises(EOFError):
@@ -861,7 +869,9 @@ def test_a_run_in_an_outage_ends_as_stalled_and_says_so():
         await asyncio.sleep(0.1)
         raise ServerError("down")
 
-    flow = runner.Flow(eval_n, name="n", experiment="e", place=locate("memory://"), resources={})
+    flow = runner.Flow(
+        eval_n, Options(), name=Named("n"), experiment="e", place=locate("memory://"), resources={}
+    )
     summary = virtual.run(flow.run())
 
     assert summary.status == "stalled"
@@ -1589,7 +1599,7 @@ def test_a_row_that_raises_what_ends_an_iterator_is_not_the_end_of_the_dataset()
             raise StopIteration
 
     work = foreach("n", [1, Odd(), 3])(lambda n: True)
-    rows = Rows(work, None, None)
+    rows = Rows(work, Options())
     rows.open(None, print)
 
     with pytest.raises(RuntimeError, match="row 1 raised StopIteration"):

@@ -17,6 +17,7 @@ from doteval.statistics import (
     power,
     sequential,
     shares,
+    tests,
 )
 
 
@@ -364,3 +365,43 @@ def test_repeats_pay_where_rows_are_dear():
     assert found.best_repeats(row=20, call=1) > 1
     assert found.half_width(400, 1) == pytest.approx(found.half_width(100, 1) / 2)
     assert noise.noise([[1, 0]] * 5).best_repeats(row=1) == 100
+
+
+# --- two samples of different rows --------------------------------------------------------------
+
+
+def test_shares_of_different_rows_are_tested_exactly():
+    """Fisher's lady and the tea, and two samples that say the same."""
+    tea = tests.unpaired([1, 1, 1, 0], [0, 0, 0, 1], seed=0)
+
+    assert tea == tests.Test(pytest.approx(34 / 70), "Fisher exact")
+    assert tests.unpaired([1, 1], [1, 1], seed=0).p == 1.0
+    assert tests.unpaired([0.0] * 200_000, [1.0] * 200_000, seed=0) == tests.Test(0.0, "t")
+
+
+def test_numbers_of_a_small_sample_are_tested_by_drawing():
+    """3 of the 20 ways to draw three of six bring so much, on either side 2: p is near 0.1."""
+    found = tests.unpaired([7.0, 8.0, 9.0], [1.0, 2.0, 3.0], seed=1)
+
+    assert found.method == "permutation, 1,999 drawn"
+    assert found.p == pytest.approx(2 / 20, abs=0.02)
+    assert tests.unpaired([2.0, 2.0], [2.0, 2.0], seed=1) == tests.Test(1.0, "no differences")
+
+
+def test_numbers_of_two_large_samples_are_tested_by_students():
+    found = tests.unpaired([0.0, 2.0] * 30, [1.0, 3.0] * 40, seed=0)
+
+    assert found == tests.Test(pytest.approx(4.05689e-08), "t")  # scipy.stats.ttest_ind
+
+
+def test_groups_of_different_rows_are_tested_by_their_spread():
+    """Equal rows of a group are one; of one group nothing can be told."""
+    xs, ys = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0], [5.0, 5.0, 6.0, 6.0, 7.0, 7.0]
+    groups = [0, 0, 1, 1, 2, 2]
+
+    found = tests.unpaired(xs, ys, (groups, groups), seed=0)
+
+    assert found.method == "Welch, by groups"
+    # Student's of 1, 2, 3 and 5, 6, 7: t = 4 / sqrt(1/3 + 1/3), 4 degrees of freedom
+    assert found.p == pytest.approx(0.00805, rel=0.01)
+    assert tests.unpaired(xs, ys, ([0] * 6, groups), seed=0).p is None

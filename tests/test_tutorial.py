@@ -199,7 +199,7 @@ def test_show_tells_timing_and_success(
         r"\d s",
         r"\d rows/s",
         r"latency p50 \d+ ms, p95 \d+ ms",
-        r"success rate 100%",
+        r"100% answered",
         r"exact_match +accuracy +100%",
         r"strategy +\w+\(",
     ):

@@ -10,13 +10,12 @@ from types import SimpleNamespace
 import pytest
 
 from doteval import Result, foreach, run
-from doteval.budget import as_budget
 from doteval.concurrency import SlidingWindow
 from doteval.concurrency.pace import RateLimit
 from doteval.evaluation import ForEach
 from doteval.record import Usage
-from doteval.runner import Flow
-from doteval.storage import locate, open_store
+from doteval.running import Flow, Options
+from doteval.storage import Named, locate, open_store
 from doteval.usage import read_usage, usage_of
 from tests import virtual
 
@@ -207,11 +206,11 @@ def flown(evaluation, budget=None):
     """The summary and the notes of a run."""
     flow = Flow(
         evaluation,
-        name="n",
+        Options.read(budget=budget),
+        name=Named("n"),
         experiment="e",
         place=locate("memory://"),
         resources={},
-        budget=as_budget(budget),
     )
     return virtual.run(flow.run()), flow.notes
 

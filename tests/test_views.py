@@ -59,7 +59,7 @@ def test_a_block_of_an_evaluation():
     """What came out of it, in a few aligned lines."""
     assert summary_lines(summary(), WIDE) == [
         "eval_x · complete",
-        "  rows      4 of 4 scored · success rate 100%",
+        "  rows      4 of 4 scored · 100% answered",
         "  scores    exact  accuracy  75.0%  95% CI 30.0–95.0%  n = 4",
         "  time      2.00 s · 2.0 rows/s · latency p50 350 ms, p95 0.50 s",
         "  strategy  Sequential()",
@@ -83,7 +83,7 @@ def test_a_block_tells_of_everything_unusual():
 
     assert lines == [
         "tests/eval_x.py::eval_x · stalled",
-        "  rows      4 of 10 scored · 3 failed · 3 missing · 2 stale · success rate 57.1%"
+        "  rows      4 of 10 scored · 3 failed · 3 missing · 2 stale · 57.1% answered"
         " · 2 repeats · 1 cluster",
         "  scores    exact  accuracy  75.0%  90% CI 30.0–95.0%  n = 4",
         "  bounds    exact accuracy · 25.0–87.5% · failures all wrong, or all right",
@@ -110,7 +110,7 @@ def test_a_block_of_nothing():
 
     assert summary_lines(nothing, WIDE) == [
         "eval_x · failed",
-        "  rows      0 scored · success rate -",
+        "  rows      0 scored",
         "  time      0 s",
     ]
 
@@ -159,7 +159,7 @@ def test_scores_give_up_their_columns_in_a_narrow_terminal():
     """Rather than to run over the edge."""
     lines = summary_lines(summary(), Terminal(width=44))
 
-    assert lines[3:5] == [
+    assert lines[2:4] == [
         "  scores    exact · accuracy · 75.0%",
         "            95% CI 30.0–95.0% · n = 4",
     ]

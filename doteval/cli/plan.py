@@ -13,6 +13,7 @@ from .call import FAILED, OK, Answer, Call
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
+    from ..running import Options
     from ..running.plan import Plan
     from ..storage import Named, Place
     from ..views.terminal import Piece
@@ -25,38 +26,23 @@ def planned(
     call: Call,
     place: Place,
     chosen: Sequence[tuple[Named, Evaluation]],
-    params: Mapping[str, Any],
+    options: Options,
 ) -> Answer:
     """
-    Plan a run of evaluations, given with their names in the store, with these parameters.
+    Plan a run of evaluations, given with their names in the store.
 
     The exit code of the answer is 1 where the run would surely fail, else 0.
     """
     from ..running.driver import drive
     from ..running.plan import plan
 
-    options = call.options
+    experiment = call.options.experiment
     plans = [
-        drive(
-            partial(
-                plan,
-                evaluation,
-                name=name.name,
-                formerly=name.formerly,
-                experiment=options.experiment,
-                place=place,
-                samples=options.samples,
-                fresh=options.fresh,
-                shard=options.shard,
-                budget=options.budget[0],
-                params=params,
-                keep_config=options.keep_config,
-            )
-        )
+        drive(partial(plan, evaluation, options, name=name, experiment=experiment, place=place))
         for name, evaluation in chosen
     ]
     data = {
-        "experiment": options.experiment,
+        "experiment": experiment,
         "store": str(place),
         "plans": [each.to_dict() for each in plans],
     }

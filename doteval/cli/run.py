@@ -7,14 +7,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
-from ..quantities import Allowance, Shard, parse_param, parse_rows
+from ..quantities import Allowance, Param, Shard, parse_rows, words
 from ..record import FINAL, Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..evaluation import Evaluation
     from ..reporting.progress import Snapshot
     from ..reporting.summary import Summary
-    from ..running import Flow
+    from ..running import Flow, Options
     from ..storage import Named, Place
 
     Listener = Callable[[Snapshot], object]
@@ -52,27 +52,28 @@ class Chosen:
     evaluation: Evaluation
 
 
-def _budget(said: str) -> tuple[Budget, str]:
-    """Read `--budget`, and keep it as typed."""
+# What a command that resumes repeats: options, and where the parser keeps them.
+_REPEATED = {
+    "--samples": "samples",
+    "--max-errors": "max_errors",
+    "--shard": "shard",
+    "-P": "params",
+    "--budget": "budget",
+}
+
+
+def _budget(said: str) -> Budget:
     from ..budget import Budget
 
-    return Budget.parse(said), said
+    return Budget.parse(said)
 
 
-class Param(NamedTuple):
-    """A value for a parameter, and both as typed."""
+def _options(call: Call) -> Options:
+    """What is asked of each run: the parser keeps it under the names of `Options`."""
+    from ..running import Options
 
-    name: str
-    value: Any
-    said: str
-
-
-def _param(said: str) -> Param:
-    return Param(*parse_param(said), said)
-
-
-def _params(call: Call) -> dict[str, Any]:
-    return {each.name: each.value for each in call.options.params}
+    given = {name: getattr(call.options, name) for name in Options.__slots__}
+    return Options.read(**{**given, "params": {each.name: each.value for each in given["params"]}})
 
 
 def _experiment(said: str) -> str:
@@ -123,7 +124,6 @@ def _experiment(said: str) -> str:
         "--budget",
         metavar="LIMITS",
         type=typed(_budget),
-        default=(None, ""),
         help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%: then "
         "nothing new starts, and the same command resumes",
     ),
@@ -131,7 +131,7 @@ def _experiment(said: str) -> str:
         "-P",
         dest="params",
         metavar="NAME=VALUE",
-        type=typed(_param),
+        type=typed(Param.parse),
         action="append",
         default=[],
         help="a value for the parameter NAME of the evaluations, or in a mapping for their "
@@ -165,11 +165,12 @@ def run(call: Call) -> Answer:
     place = call.place()
     with ExitStack() as stack:
         chosen = _chosen(call.options.files, place, stack)
-        _refuse_resources(chosen, _params(call))
+        options = _options(call)
+        _refuse_resources(chosen, options)
         if call.options.plan:
             each_named = [(each.name, each.evaluation) for each in chosen]
-            return planned(call, place, each_named, _params(call))
-        return Answer(code=_Round(call, place).run(chosen))
+            return planned(call, place, each_named, options)
+        return Answer(code=_Round(call, place, options).run(chosen))
 
 
 # --- choosing ---------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
     return list(chosen.values())
 
 
-def _refuse_resources(chosen: Sequence[Chosen], params: Mapping[str, Any]) -> None:
+def _refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
     """
     Fixtures are pytest's: say so before the first row costs anything.
 
@@ -218,7 +219,7 @@ def _refuse_resources(chosen: Sequence[Chosen], params: Mapping[str, Any]) -> No
     needed = {
         each.target: [name for name in each.evaluation.resources if name not in given]
         for each in chosen
-        for given in [distributed(each.evaluation, params)]
+        for given in [distributed(each.evaluation, options.params)]
     }
     first = next((each for each in chosen if needed[each.target]), None)
     if first is None:
@@ -242,14 +243,15 @@ class _Round:
     Args:
         call: the command.
         place: of the store.
+        options: what is asked of each run.
     """
 
-    def __init__(self, call: Call, place: Place) -> None:
-        options = call.options
+    def __init__(self, call: Call, place: Place, options: Options) -> None:
         self._call = call
         self._place = place
-        self._experiment: str = options.experiment or new_name()
-        self._shows = options.quiet < 2
+        self._options = options
+        self._experiment: str = call.options.experiment or new_name()
+        self._shows = call.options.quiet < 2
         self._failed = 0  # rows
         self._final = 0  # of them, those that do not run again
         self._heals = False  # whether trying again may be all that is needed
@@ -299,23 +301,16 @@ class _Round:
         from ..running import Flow
         from ..running.version import distributed
 
-        options, params = self._call.options, _params(self._call)
         self._first = None
         return Flow(
             chosen.evaluation,
-            name=chosen.name.name,
-            formerly=chosen.name.formerly,
+            self._options,
+            name=chosen.name,
             experiment=self._experiment,
             place=self._place,
-            resources=distributed(chosen.evaluation, params),
-            samples=options.samples,
-            fresh=options.fresh,
+            resources=distributed(chosen.evaluation, self._options.params),
             listener=listener,
             on_record=self._meet,
-            budget=options.budget[0],
-            shard=options.shard,
-            params=params,
-            keep_config=options.keep_config,
         )
 
     def _meet(self, record: Record) -> None:
@@ -350,9 +345,9 @@ class _Round:
                 f"nothing to do: {plural(flow.skipped, 'row')} stored before; to run anew: "
                 f"{self._again('--fresh')}"
             )
-        if self._call.options.shard is not None:
+        if self._options.shard is not None:
             notes.append(
-                f"shard {self._call.options.shard}: the other rows are left to the other shards"
+                f"shard {self._options.shard}: the other rows are left to the other shards"
             )
         self._say("", *summary_lines(summary, self._call.terminal, notes=notes))
 
@@ -400,18 +395,10 @@ class _Round:
     def _again(self, *more: str) -> str:
         """This command with the experiment's name: it resumes, unless `--fresh` is added."""
         options = self._call.options
-        words = ["run", *options.files, "--experiment", self._experiment]
-        if options.samples is not None:
-            words += ["--samples", str(options.samples)]
-        if options.max_errors.said:
-            words += ["--max-errors", options.max_errors.said]
-        if options.shard is not None:
-            words += ["--shard", str(options.shard)]
-        for param in options.params:
-            words += ["-P", param.said]
-        if options.budget[1]:
-            words += ["--budget", options.budget[1]]
-        return f"{program()} {quoted(*words, *more, *self._storage())}"
+        typed = ["run", *options.files, "--experiment", self._experiment]
+        for name, kept in _REPEATED.items():
+            typed += words(name, getattr(options, kept))
+        return f"{program()} {quoted(*typed, *more, *self._storage())}"
 
     def _see(self) -> str:
         return f"{program()} {quoted('show', self._experiment, '--errors', *self._storage())}"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .call import EVALUATION, TABLE, Answer, Call, command, option, program, quoted
+from ..errors import UsageError
+from .call import EVALUATION, TABLE, Answer, Call, command, option, program, quoted, typed
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -17,11 +18,34 @@ if TYPE_CHECKING:
     from ..storage import Store
 
 
+def _position(said: str) -> int:
+    from ..quantities import count
+
+    found = count(said)
+    if isinstance(found, int):
+        return found
+    raise UsageError("expected the number of a row, from 0, as `show --full` tells it")
+
+
+def _amount(said: str) -> int:
+    from ..quantities import parse_rows
+
+    return parse_rows(said)
+
+
+def _columns(said: str) -> list[str]:
+    names = [name.strip() for name in said.split(",")]
+    if all(names) and len(set(names)) == len(names):
+        return names
+    raise UsageError("expected names of columns, as in difficulty or language,difficulty")
+
+
 @command(
     "show what came out of an experiment",
     "doteval show baseline\n"
     "doteval show baseline --errors            # the rows that failed, and why\n"
-    "doteval show baseline --unread            # whose answer could not be read\n"
+    "doteval show baseline --wrong --sample 5  # five wrong rows, drawn at random\n"
+    "doteval show baseline --by difficulty     # where is it wrong?\n"
     "doteval show baseline --full | less -R    # every record with its texts\n"
     "doteval show baseline --watch             # while it runs in another terminal\n"
     "doteval show baseline --evaluation eval_sums --concurrency\n"
@@ -30,7 +54,16 @@ if TYPE_CHECKING:
     EVALUATION,
     option("--full", action="store_true", help="every record: row, prompt, answer, scores, error"),
     option("--errors", action="store_true", help="the failed records, with what they said"),
+    option("--wrong", action="store_true", help="the records with a wrong answer"),
     option("--unread", action="store_true", help="the records whose answer could not be read"),
+    option("--row", metavar="N", type=typed(_position), help="the records of this row"),
+    option("--sample", metavar="N", type=typed(_amount), help="so many records, drawn at random"),
+    option(
+        "--by",
+        metavar="COLUMN[,COLUMN]",
+        type=typed(_columns),
+        help="the scores for each value of these columns, and which differ from the others",
+    ),
     option(
         "--concurrency",
         action="store_true",
@@ -45,9 +78,14 @@ def run(call: Call) -> Answer:
 
     options = call.options
     if options.watch:
-        refuse(call, "full", "errors", "unread", "concurrency")
+        refuse(call, *_VIEWS, *_CHOICES)
         return watch(call, _blocks)
-    wants_records = options.full or options.errors or options.unread
+    chosen = [name for name in _CHOICES if _is_asked(getattr(options, name))]
+    if options.by:
+        if beside := [name for name in _VIEWS[:-1] if getattr(options, name)] + chosen:
+            raise UsageError(f"--by shows figures of all rows; it does not go with --{beside[0]}")
+        return _by(call)
+    wants_records = options.full or bool(chosen)
     if options.form != "json" and not (wants_records or options.concurrency):
         return _blocks(call)[0]
     store = call.store()
@@ -56,6 +94,36 @@ def run(call: Call) -> Answer:
     data = document(store, options.experiment, list(names), read)
     lines = _concurrency if options.concurrency else _records
     return Answer(lines(call, store, names), data=data)
+
+
+_VIEWS = ("full", "concurrency", "by")
+_CHOICES = ("errors", "wrong", "unread", "row", "sample")  # of records
+
+
+def _is_asked(value: object) -> bool:
+    return value is not None and value is not False  # row 0 is asked for
+
+
+def _by(call: Call) -> Answer:
+    """The figures of each evaluation by the values of columns."""
+    from ..reporting.slices import slice_lines, slice_table, slices
+
+    store, experiment, by = call.store(), call.options.experiment, call.options.by
+    names = _selected(store, experiment, call.options.evaluation)
+    found = {name: slices(store, experiment, name, by) for name in names}
+    lines = [""]
+    for name, called in names.items():
+        lines += ["", call.terminal.paint(call.terminal.shown(called), "strong")]
+        lines += slice_lines(found[name], call.terminal)
+    data = {
+        "experiment": experiment,
+        "by": by,
+        "evaluations": [
+            {"evaluation": name, "slices": [each.to_dict() for each in found[name]]}
+            for name in names
+        ],
+    }
+    return Answer(lines[2:], data=data, table=slice_table(found))
 
 
 def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, str]:
@@ -143,15 +211,35 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:
 
 
 def _read(call: Call, store: Store, name: str) -> Iterator[Record]:
-    failed = True if call.options.errors else None
-    records = store.records(call.options.experiment, name, failed=failed)
-    return filter(_is_unread, records) if call.options.unread else records
+    """The records that are asked for, in their order; those drawn are the same at each call."""
+    options = call.options
+    failed = True if options.errors else False if options.wrong or options.unread else None
+    records = store.records(options.experiment, name, failed=failed)
+    if options.wrong:
+        from ..reporting.details import WRONG, verdict
+
+        records = (record for record in records if verdict(record) == WRONG)
+    if options.unread:
+        records = filter(_is_unread, records)
+    if options.row is not None:
+        records = (record for record in records if record.position == options.row)
+    if options.sample is None:
+        return records
+    from heapq import nsmallest
+
+    drawn = nsmallest(options.sample, records, key=lambda each: (each.key[::-1], each.repeat))
+    return iter(sorted(drawn, key=lambda each: (each.position, each.repeat)))
 
 
 def _none(call: Call) -> str:
-    if call.options.unread:
+    options = call.options
+    if options.wrong:
+        return "  no answer is wrong"
+    if options.unread:
         return "  every answer could be read"
-    return "  no row failed" if call.options.errors else "  no records"
+    if options.errors:
+        return "  no row failed"
+    return "  no records" if options.row is None else f"  there is no row {options.row}"
 
 
 def _is_unread(record: Record) -> bool:

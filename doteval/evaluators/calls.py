@@ -39,10 +39,12 @@ def ast_evaluation(
 
     Args:
         result: the calls as an API gives them, objects or mappings, whole messages and responses
-            too (OpenAI chat and responses, Anthropic, Gemini, Bedrock, Mistral, LangChain, Ollama),
-            or mappings `{"f": {"a": 1}}`, one or a list of them; or text: `f(a=1, b=[2, 3])`, one
-            or several on lines or in a list, JSON of any of these shapes, `<tool_call>`,
-            `[TOOL_CALLS]`, a fence. What has none of these shapes is unread; prose calls nothing.
+            too (OpenAI chat and responses, Anthropic, Gemini, Bedrock, Mistral, LangChain, Ollama,
+            pydantic-ai), or mappings `{"f": {"a": 1}}`, one or a list of them; or text:
+            `f(a=1, b=[2, 3])`, one or several on lines or in a list, JSON of any of these shapes,
+            also behind words, `<tool_call>`, `[TOOL_CALLS]`, `<function=f>{"a": 1}`, `Action:` with
+            its `Action Input:`, a fence. What has none of these shapes is unread; prose calls
+            nothing.
         expected: the same; None or an empty list where no call is right. In a mapping a list holds
             the values that are accepted for an argument, and "" among them that it may be left out
             (the form of the Berkeley leaderboard); so do the lists in mappings within such a list.
@@ -120,9 +122,12 @@ class _Unreadable(Exception):
     """A shape that is not understood; the message says which."""
 
 
-_ARGUMENTS = ("arguments", "args", "input", "parameters")
+_NAMES = ("name", "tool_name", "toolName", "function", "tool")
+_ARGUMENTS = (
+    "arguments", "args", "input", "parameters", "tool_args", "tool_kwargs", "tool_input",
+)  # fmt: skip
 _HOLDERS = (  # where responses, messages and blocks keep calls, from the innermost on
-    "function", "functionCall", "function_call", "toolUse", "tool_use", "tool_calls",
+    "function", "functionCall", "function_call", "toolUse", "tool_use", "tool_calls", "toolCalls",
     "function_calls", "choices", "candidates", "output", "message", "content", "parts",
 )  # fmt: skip
 _SILENT = ("text", "thinking", "redacted_thinking", "reasoning", "reasoning_content", "refusal")
@@ -144,8 +149,8 @@ def _calls(given: Any) -> list[Call]:
     get: Callable[[str], Any] = (
         given.get if isinstance(given, Mapping) else lambda key: getattr(given, key, None)
     )
-    called = get("name")
-    if isinstance(called, str):
+    called = next((each for each in map(get, _NAMES) if isinstance(each, str)), None)
+    if called is not None:
         for key in _ARGUMENTS:
             arguments = get(key)
             if arguments is not None:
@@ -155,6 +160,8 @@ def _calls(given: Any) -> list[Call]:
         ((function, named),) = given.items()
         if isinstance(named, Mapping):
             return [(str(function), (), _Alternatives(named))]
+        if isinstance(named, str) and named.lstrip().startswith("{"):
+            return [(str(function), (), _arguments(named))]
     for inner in held:
         if not isinstance(inner, (int, float)):
             calls = _calls(inner)
@@ -162,7 +169,7 @@ def _calls(given: Any) -> list[Call]:
                 return calls
     if get("type") in _SILENT or get("role") or any(isinstance(get(key), str) for key in _SILENT):
         return []
-    if isinstance(called, str):
+    if called is not None:
         return [(called, (), {})]
     raise _Unreadable(f"a {type(given).__name__} is no call in a shape that is known")
 
@@ -194,12 +201,22 @@ def _arguments(given: Any) -> dict[str, Any]:
 
 _MOST_CODE = 20_000  # characters; a parser's stack is finite
 _CODE_ESCAPE = re.compile(r"\\(?![\\'\"abfnrtvxNuU0-7\n])|\\(.)", re.DOTALL)
+_JSON = json.JSONDecoder()
+_BLANKS = re.compile(r"\s*")
 _JSON_NAMES = {"true": True, "false": False, "null": None}
-_TOOL_TAG = re.compile(r"<(/?)(?:tool_call|function_call|functioncall)>", re.IGNORECASE)
+_TOOL_TAG = re.compile(r"<(/?)(?:tool_calls?|function_calls?|functioncall)>", re.IGNORECASE)
 _XML_CALL = re.compile(r"<(?:function|invoke|tool)[ =]", re.IGNORECASE)
+_LABELLED = re.compile(  # Llama's functions, ReAct's actions, Mistral's arguments
+    r"<function=([\w.-]{1,100})>(?=\s*\{)"
+    r"|^[ \t]*Action:[ \t]*([\w.-]{1,100})[ \t]*\n[ \t]*Action Input:"
+    r"|\[TOOL_CALLS\]\s?([\w.-]{1,100})(?:\[CALL_ID\]\w{1,40})?\[ARGS\]",
+    re.MULTILINE,
+)
+_JSON_CALL = re.compile(r"""[\[{]\s*(?:\{\s*)?"(?:name|function|tool|tool_name|arguments)"\s*:""")
 _LOOKS_LIKE_CALL = re.compile(
     r"^[ \t]*(?:\w{1,60} ?= ?)?(?:await )?\[?[A-Za-z_][\w.]{0,100}\(", re.MULTILINE
 )
+_PRINTED = re.compile(r"^[ \t]*print\((.*)\)[ \t]*$", re.MULTILINE)  # as Gemini's code does
 
 
 def _calls_in(text: str) -> list[Call]:
@@ -207,6 +224,9 @@ def _calls_in(text: str) -> list[Call]:
     tagged = list(_between_tags(text))
     if tagged:
         return [call for each in tagged for call in _calls_in(each)]
+    labelled = list(_LABELLED.finditer(text))
+    if labelled:
+        return [_labelled(each, text) for each in labelled]
     for mark in ("[TOOL_CALLS]", "<|python_tag|>"):
         if text.startswith(mark):
             text = text.removeprefix(mark).strip()
@@ -219,15 +239,43 @@ def _calls_in(text: str) -> list[Call]:
         try:
             parsed = json.loads(text)
         except (ValueError, RecursionError) as error:
-            if text[0] == "{":
+            if text[0] == "{" and len(_JSON_CALL.findall(text)) < 2:
                 raise _Unreadable(f"JSON that is none: {error}") from error
         else:
             return [] if parsed == [] else _calls(parsed)
     if _XML_CALL.search(text):
         raise _Unreadable("a call in XML")
+    within = _JSON_CALL.search(text)
+    if within:  # behind words, or several
+        return _calls_in_json(text, within.start())
     if text != "[]" and not _LOOKS_LIKE_CALL.search(text):
         return []
-    return _calls_in_code(text)
+    return _calls_in_code(_PRINTED.sub(r"\1", text))
+
+
+def _labelled(found: re.Match[str], text: str) -> Call:
+    """The call whose name stands in a label, and its arguments as JSON behind it."""
+    name = next(filter(None, found.groups()))
+    return str(name), (), _arguments(_json_at(text, found.end())[0])
+
+
+def _calls_in_json(text: str, at: int) -> list[Call]:
+    """The calls of every JSON document from there on, whatever stands between them."""
+    calls: list[Call] = []
+    found: re.Match[str] | None
+    while found := _JSON_CALL.search(text, at):
+        document, at = _json_at(text, found.start())
+        calls += _calls(document)
+    return calls
+
+
+def _json_at(text: str, at: int) -> tuple[Any, int]:
+    """The JSON document that begins there, and where it ends."""
+    try:
+        document, end = _JSON.raw_decode(text, _BLANKS.match(text, at).end())  # type: ignore[union-attr]
+    except (ValueError, RecursionError) as error:
+        raise _Unreadable(f"JSON that is none: {error}") from error
+    return document, end
 
 
 def _between_tags(text: str) -> Iterator[str]:
@@ -250,7 +298,7 @@ def _calls_in_code(text: str) -> list[Call]:
     text = _CODE_ESCAPE.sub(lambda found: found[0] if found[1] else "\\\\", text)
     try:
         nodes: list[ast.expr] = []
-        for statement in ast.parse(text).body:
+        for statement in _parsed(text).body:
             if not isinstance(statement, (ast.Expr, ast.Assign)):
                 raise ValueError(f"{type(statement).__name__} is no call")
             value = statement.value
@@ -258,6 +306,19 @@ def _calls_in_code(text: str) -> list[Call]:
         return [_call(node) for node in nodes]
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise _Unreadable(f"code that is no call: {one_line(error, 80)}") from error
+
+
+def _parsed(text: str) -> ast.Module:
+    """The code of a text, which may begin with words."""
+    import ast
+
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        code = _LOOKS_LIKE_CALL.search(text)
+        if code is None or not code.start():
+            raise
+        return ast.parse(text[code.start() :])
 
 
 def _call(node: ast.expr) -> Call:

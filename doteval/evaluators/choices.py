@@ -11,8 +11,8 @@ wait: C") does not count.
 2. What is stated: "the answer is B", "I choose B", "option B is correct", "it's B", "so, B.";
    of "A: no. B: yes." the one that is affirmed.
 3. What is named: "answer B", "option B", and a label that begins the answer, "B. Paris".
-4. The text of an option, where options have texts: as the answer, as what is stated, or as the
-   only one that occurs.
+4. The text of an option, where options have texts: as the answer, as what is stated ("the answer
+   is Paris"), or as the only one that occurs.
 
 Neither a letter within prose (*I*, *A*) is a choice, nor one that is denied ("not B", "B is
 wrong"), supposed ("if the answer is A", "could be B", "B?") or listed ("A, B, C or D").
@@ -35,9 +35,9 @@ from .making import ACCURACY, brief
 # How the most used languages call an answer, and what may stand between that word and the letter.
 # In scripts without Latin letters anything may, as a Latin letter there is no word.
 _ANSWER = (
-    "answers?|ans|choice|pick|selection|respuesta|réponse|reponse|antwort|lösung|resposta|gabarito"
+    "answers?|ans\\.?|choice|pick|selection|respuesta|réponse|reponse|antwort|lösung|resposta|gabarito"
     "|risposta|jawaban(?:nya)?|cevap|cevab[iı]|yan[iı]t|đáp án|câu trả lời|odpowiedź|odpowiedz"
-    "|antwoord|svaret?|vastaus|válasz|odpověď|răspuns(?:ul)?|jibu|sagot|solution|solución|solução"
+    "|antwoord|svar(?:et)?|vastaus|odgovor|válasz|odpověď|răspuns(?:ul)?|jibu|sagot|solution|solución|solução"
 )
 _OPTION = (
     "option|choice|letter|opción|opcion|opção|opcao|alternativa|letra|lettre|opzione|lettera|opsi"
@@ -52,11 +52,11 @@ _LINK = (
     "|den|richtige|korrekte|also|somit"
     "|es|sería|la|el|las?|correcta|correcto|est|serait|le|bonne|é|e|seria|o|os?|correta|certa|è"
     "|sarebbe|corretta|giusta|adalah|yaitu|ialah|yang|benar|là|đúng|to|jest|prawidłowa|poprawna"
-    f"|juiste|correcte|är|er|on|je|doğru|ni|option|a(?=\\s+(?:{_OPTION}))"
+    f"|juiste|correcte|är|er|on|je|doğru|ni|sahihi|option|a(?=\\s+(?:{_OPTION}|(?-i:[A-Z])\\b))"
 )
 _FAR_ANSWER = (  # Chinese, Japanese, Korean, Hindi, Bengali, Arabic, Urdu, Persian, Russian, ...
     "答案|选项|選項|正解|答え|答|回答|解答|選択肢|정답|답|उत्तर|जवाब|विकल्प|উত্তর|জবাব|বিকল্প|الإجابة|الاجابة"
-    "|إجابة|الجواب|الخيار|جواب|پاسخ|گزینه|ответ\\w{0,2}|вариант\\w{0,2}|відповід\\w{1,2}|відповідь"
+    "|إجابة|الجواب|الخيار|جواب|پاسخ|گزینه|ответ\\w{0,2}|отговор\\w{0,2}|вариант\\w{0,2}|відповід\\w{1,2}|відповідь"
     "|απάντηση|תשובה|คำตอบ|ตอบ|பதில்|సమాధానం|ഉത്തരം|જવાબ|ਜਵਾਬ"
 )
 _FAR_CHOOSE = "故?[选選](?:择|擇|项|項)?|选为|選ぶ|выбираю|выбрал\\w?|обираю|أختار|اختار|선택"
@@ -78,7 +78,7 @@ _CHOOSE = (
     "|tôi chọn|chọn|wybieram|ik kies"
 )
 _THINK = (
-    "(?:it|this|that)(?:'s| is| must be| has to be| should be| would be)"
+    "(?:(?:it|this|that)(?:'s| is| would be)|(?:(?:it|this|that) )?(?:must|has to|should) be)"
     "|i (?:think|believe|guess|would say|am going with)(?: that)?"
     "(?: (?:it|this|the answer)(?:'s| is)| the answer is)?"
     "|i'd say|my (?:guess|bet|best guess) is|c'est|es ist|es la|é a|è la"
@@ -137,6 +137,11 @@ _BACK = re.compile(  # what takes back what was stated before it
     r"|不对|不對|等等|更正|いや|待って|아니",
     re.IGNORECASE,
 )
+_BACK_FOR_CERTAIN = re.compile(  # what takes back even an answer that was marked as one
+    r"\b(?:wait|scratch that|correction|on second thoughts?|my mistake|i was wrong|oops"
+    r"|let me re\w{2,10}|reconsider\w{0,3})\b|不对|不對|等等|更正|待って",
+    re.IGNORECASE,
+)
 _DENIED_BEFORE = re.compile(
     rf"(?:{_DENIED}\s+(?:the|that|an?|my|it'?s|it is|be|die|der|la|le)?\s*(?:correct|right|best"
     rf"|final)?"
@@ -147,6 +152,10 @@ _DENIED_AFTER = re.compile(
     rf"[)\]]?['\s]{{0,3}}(?:{_WRONG}|(?:would|could|might|may) (?:only )?be [^.\n]{{0,40}}\bif\b)"
     rf"|[)\]]?\s?\?|[^\nA-Za-z.。,，]{{0,3}}(?:{_FAR_NOT})",
     re.IGNORECASE,
+)
+_SURELY = (
+    "definitely|probably|likely|most likely|clearly|certainly|surely|obviously|it|must be|i guess"
+    "|i'd guess"
 )
 _VERDICT_YES = re.compile(r"(?:yes|correct|true|right|✓|✔|✅)", re.IGNORECASE)
 
@@ -162,6 +171,7 @@ class _Patterns(NamedTuple):
     verdicts: re.Pattern[str]
     named: re.Pattern[str]
     label: re.Pattern[str]
+    introduced: re.Pattern[str]
     more: re.Pattern[str]
     and_more: re.Pattern[str]
 
@@ -172,8 +182,8 @@ def _patterns(letters: str) -> _Patterns:
     lower = "".join(re.escape(letter) for letter in letters.lower() if letter not in letters)
     latin = letters.isascii()
     word = "A-Za-z0-9À-ɏ" if latin else r"\w"  # what makes one word with a letter
-    begin = rf"(?<![{word}'’])(?<![{word}]-)(?:[(\[<]{{1,2}}\s?)?"
-    end = rf"(?!['’](?!d[iıuü]r|t[iıuü]r)|-?[{word}]|\.[{word}]|[+#])"
+    begin = rf"(?<![{word}'’])(?<![{word}]-)(?:[(\[<'‘]{{1,2}}\s?)?"
+    end = rf"(?!['’](?!d[iıuü]r|t[iıuü]r)[{word}]|-?[{word}]|\.[{word}]|[+#])"
     goes_on = rf"(?![ \t]+(?!(?:{_FOLLOWING})\b)[a-zà-ɏ])"
     i = r"(?![ \t]+(?!(?:because|since|as|is)\b)[a-z])"
     # Capitals, but neither article nor pronoun; small letters, in brackets or at an end.
@@ -183,7 +193,7 @@ def _patterns(letters: str) -> _Patterns:
             rf"[{plainly}]{end}",
             *([rf"A{end}{goes_on}"] if "A" in letters else []),
             *([rf"I{end}{i}"] if "I" in letters else []),
-            *([rf"[{lower}](?=\s?[)\]])", rf"[{lower}]{end}(?![ \t]+[a-zà-ɏ])"] if lower else []),
+            *([rf"[{lower}](?=\s?[)\]])", rf"[{lower}]{end}(?![ \t]+\w)"] if lower else []),
         ]
     )
     pick = rf"{begin}(?-i:(?P<pick>{pick}))"
@@ -197,7 +207,8 @@ def _patterns(letters: str) -> _Patterns:
 
     return _Patterns(
         alone=of(
-            rf"\W{{0,6}}{option}\s?{begin}(?-i:(?P<pick>[{upper}{lower}]))[)\]>.:,;!。]{{0,3}}\s*"
+            rf"\W{{0,6}}(?:(?:{_SURELY})[\s,:]{{1,2}})?{option}\s?{begin}"
+            rf"(?-i:(?P<pick>[{upper}{lower}]))[)\]>.:,;!。'’]{{0,3}}(?:\sit\sis)?[.!]?\s*"
         ),
         marked=of(
             rf"\[\[\s?(?P<pick>[{upper}{lower}])\s?\]\]|####\s*{begin}(?-i:([{upper}{lower}])){end}"
@@ -210,12 +221,16 @@ def _patterns(letters: str) -> _Patterns:
             rf"|(?:最终|最終|최종)(?:的|の)?(?:{_FAR_ANSWER}){far}{pick.replace('?P<pick>', '')}"
         ),
         colon=of(
-            rf"(?:(?:{_ANSWER})(?:\s(?:{_OPTION}|is|ist|est|es|é|è))?\s?[:=：]"
+            rf"(?:(?:{_ANSWER}|\bresponse|\bcorrect)"
+            rf"(?:\s(?:{_OPTION}|finale?|correct[ea]|is|ist|est|es|é|è))?\s?[:=：]"
             rf"|(?:{_FAR_ANSWER})[^\nA-Za-z0-9:：.。]{{0,6}}[:：]|^\W{{0,6}}(?:{_ANSWER})\s?\n)"
             rf"\s{{0,4}}{option}{pick}"
         ),
         stated=(
-            of(rf"\b(?:{_ANSWER}|{_OPTION})['’]?s?{gap}(?:{linked}{gap}?){{1,5}}{pick}"),
+            of(
+                rf"\b(?:{_ANSWER}|{_OPTION}|the (?:best|correct|right|only)(?: one)?)['’]?s?{gap}"
+                rf"(?:{linked}{gap}?){{1,5}}{pick}"
+            ),
             of(rf"(?:{_FAR_ANSWER}){far}{pick}"),
             of(rf"(?:{_FAR_CHOOSE}){far}{pick}"),
             of(
@@ -241,10 +256,13 @@ def _patterns(letters: str) -> _Patterns:
             rf"|incorrect|true"
             rf"|false|right|wrong|✓|✔|✅|✗|✘|❌)(?![{word}])"
         ),
-        named=of(rf"\b(?:{_OPTION}|{_ANSWER}){gap}{pick}"),
+        named=of(rf"\b(?:{_OPTION}|{_ANSWER}|only){gap}{pick}"),
         label=of(
-            rf"^[ \t]*[(\[]?(?-i:(?P<pick>[{upper}{lower}]))"
-            rf"(?:[)\].:](?![{word}])|,(?=\s)|\s+(?:[-–—]|{_BECAUSE})\s)"
+            rf"^[ \t✓✔✅☑➡→\ufe0f]*[(\[]?(?-i:(?P<pick>[{upper}{lower}]))"
+            rf"(?:[)\].:](?![{word}])|,(?=\s)|\s+(?:[-–—|]|{_BECAUSE})\s)"
+        ),
+        introduced=of(
+            rf"(?:\b(?:{_ANSWER})(?:{gap}(?:{linked})){{0,5}}{gap}|(?:{_FAR_ANSWER}){far})['‘]?\Z"
         ),
         more=of(
             rf"[)\]]?(?:\s?[,/&+、]\s?(?:{_AND})?\s?|\s+(?:{_AND})\s+)"
@@ -295,6 +313,8 @@ class _Reader:
         """The letter, or None and why there is none."""
         for level in (self._told, self._stated, self._named, self._by_text):
             picks = self._not_taken_back(sorted(level()))
+            if level == self._told and picks:
+                picks = self._instead(picks[-1].end) or picks
             letters = {pick.letter for pick in picks}
             if len(letters) > 1:
                 letters = {pick.letter for pick in picks if pick.final} or letters
@@ -313,11 +333,19 @@ class _Reader:
             kept.append(pick)
         return kept
 
+    def _instead(self, end: int) -> list[_Pick]:
+        """What is stated after the answer that was marked was taken back."""
+        return [
+            pick
+            for pick in sorted(self._stated())
+            if _BACK_FOR_CERTAIN.search(self._text, end, pick.start)
+        ]
+
     def _told(self) -> Iterator[_Pick]:
         text, patterns = self._text, self._patterns
         for mark in re.finditer(f"{MARK}([^{MARK}{END_MARK}]*){END_MARK}", text):
             letter = self._marked(mark[1])
-            if letter:
+            if letter and not self._denied(*mark.span()):
                 yield _Pick(*mark.span(), letter)
         for final in patterns.final.finditer(text):
             yield from self._picks(final, final=True)
@@ -370,7 +398,9 @@ class _Reader:
             return
         for found in _any_of(tuple(self._options)).finditer(text):
             if not self._denied(found.start(), found.end()):
-                yield _Pick(*found.span(), self._options[found[0]])
+                before = max(found.start() - 60, 0)
+                said = self._patterns.introduced.search(self._text, before, found.start())
+                yield _Pick(*found.span(), self._options[found[0]], said is not None)
 
     def _verdicts(self) -> list[re.Match[str]]:
         return list(self._patterns.verdicts.finditer(self._text))

@@ -25,10 +25,20 @@ Scale = Mapping[str, "bool | int | float"]
 YES_OR_NO: Scale = {"yes": True, "no": False}
 
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_VERDICT = re.compile(  # the line that says it
-    r"\W{0,8}(?:[0-9]{1,2}[.)]\s)?(?:[\w']{1,12}\s){0,3}?verdict"
-    r"(?:\s(?:is|on this))?\s?[:=\u2013\u2014-]\s?(.*)",
-    re.IGNORECASE,
+
+
+def _line_of(word: str, before: str, link: str) -> re.Pattern[str]:
+    """The line that says it; what it says may stand on the next one."""
+    return re.compile(
+        rf"\W{{0,8}}(?:[0-9]{{1,2}}[.)]\s)?(?:{before}\s){{0,3}}?(?:{word})"
+        rf"(?:\s?(?:is\s?)?[:=|\u2013\u2014-]\s?|\s?\Z{link})(.*)",
+        re.IGNORECASE,
+    )
+
+
+_VERDICT = _line_of("verdict(?: on this)?", r"[\w']{1,12}", r"|\sis\s")
+_OTHERWISE = _line_of(  # as judges call it that were told otherwise; "Answer:" may be another's
+    "judge?ment|decision|conclusion|score|rating|grade", "(?:my|the|final|overall|total)", ""
 )
 _OUT_OF = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s?(?:/|out of)\s?([0-9]+(?:\.[0-9]+)?)")
 _KEYS = ("verdict", "final_verdict", "score", "rating", "grade", "answer", "result")
@@ -46,9 +56,10 @@ class Judge:
 
     The judge is told to end with a line such as `Verdict: yes`. A verdict is that line, whatever
     it wears ("**Final verdict:** yes (fully)", "8/10" on a scale to 10), as the last one of the
-    answer, or `{"verdict": "yes"}`, or an answer that consists of nothing else; reasoning in
-    blocks is left out. Any other answer, and one with contradicting verdicts, raises, so the row
-    fails: it is never counted as a wrong answer. What the judge wrote and used is kept either way.
+    answer; where no line is one, "Score: 8" and "Decision: no" are; or `{"verdict": "yes"}`, or an
+    answer that consists of nothing else. Reasoning in blocks is left out. Any other answer, and one
+    with contradicting verdicts, raises, so the row fails: it is never counted as a wrong answer.
+    What the judge wrote and used is kept either way.
 
     Calling it takes the fields of the template, `judged(result, expected, other=…, name=…)`, and
     gives a Score, or something to await where `ask` does. With `label=`, one of the verdicts that
@@ -167,15 +178,21 @@ class Judge:
         for whole in (text, plain(text)):
             if _bare(whole) in self._values:
                 return _bare(whole), ""
-        lines = [line for line in plain(_in_json(text)).splitlines() if _bare(line)]
-        given = [found[1] for line in lines if (found := _VERDICT.fullmatch(line))]
+        lines = [line for line in plain(_in_json(text)).splitlines() if re.search(r"\w", line)]
+        is_told = _VERDICT if any(map(_VERDICT.fullmatch, lines)) else _OTHERWISE
+        given, ends = [], False
+        for at, line in enumerate(lines):
+            found = is_told.fullmatch(line)
+            if found:
+                below = not _bare(found[1])
+                given.append("".join(lines[at + 1 : at + 2]) if below else found[1])
+                ends = at + 1 + below >= len(lines)
         named = [self._named(each) for each in given]
         if len({each for each in named if each}) > 1 or any(each == "" for each in named):
             return None, "contradicting verdicts"
-        ends = bool(lines) and (len(lines) == 1 or _VERDICT.fullmatch(lines[-1]) is not None)
         alone = self._named(lines[0]) if len(lines) == 1 and _OUT_OF.search(lines[0]) else None
-        verdict = named[-1] if named else alone
-        return (verdict, "") if verdict and ends else (None, "no clear verdict")
+        verdict = (named[-1] if ends else None) if named else alone
+        return verdict, "" if verdict else "no clear verdict"
 
     def _named(self, text: str) -> str | None:
         """The verdict at the beginning of a text; "" where several are in it, None without one."""
@@ -215,17 +232,16 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", text) is not None
 
 
-_REMARK = re.compile(r"\s?(?:[(\[,;:!\u2013\u2014-]|\.(?![0-9]))|\s(?:because|since|as)\b")
+_REMARK = re.compile(  # and not the rest of a word, a number, a range or a share
+    r"\s?(?:[^\w\s.%/'\u2019\u2013\u2014-]|\.(?![0-9])|[\u2013\u2014-](?!\s?[0-9]))"
+    r"|\s(?:because|since|as)\b"
+)
 
 
 def _begins(text: str, verdict: str) -> bool:
     """Whether a text is the verdict, or goes on after it with a remark."""
     rest = text[len(verdict) :]
-    return text.startswith(verdict) and (
-        not rest
-        or re.match(r"\s?(?:[(\[,;:!\u2013\u2014-]|\.(?![0-9]))|\s(?:because|since|as)\b", rest)
-        is not None
-    )
+    return text.startswith(verdict) and (not rest or _REMARK.match(rest) is not None)
 
 
 def _in_json(text: str) -> str:

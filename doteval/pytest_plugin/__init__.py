@@ -401,7 +401,7 @@ def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseExcept
         options=setting.options,
         experiment=setting.experiment,
         place=setting.place,
-        fresh=setting.options.fresh and item.nodeid not in setting.begun,
+        again=item.nodeid in setting.begun,
         screen=setting.screen,
         fatal=(KeyboardInterrupt, pytest.exit.Exception, _Alarm),
         config=setting.config_for(item),
@@ -427,7 +427,7 @@ def _functions_of_fixtures(item: pytest.Function) -> list[Any]:
 @pytest.fixture(scope="session")
 def eval_params(pytestconfig: pytest.Config) -> Mapping[str, Any]:
     """What `--eval-param NAME=VALUE` gave, by name."""
-    return dict(pytestconfig.stash[_SETTING].options.params)
+    return dict(pytestconfig.stash[_SETTING].options.asked.get("params", {}))
 
 
 @pytest.fixture(scope="session")

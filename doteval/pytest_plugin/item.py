@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..record import FINAL, Failure, Record, failure_hint
 from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
 from ..reporting.summary import Summary
 from ..running import Flow
+from ..running import Options as Asked
 from ..storage import Named, Place, named, open_store
 from ..text import one_line, safe
 from ..views.figures import plural
@@ -37,7 +38,7 @@ class Call:
         options: of the session.
         experiment: name to store the results under.
         place: of the store.
-        fresh: whether to supersede what is stored.
+        again: whether this session has run it before; what that has stored is not superseded.
         screen: where progress is shown.
         fatal: exceptions that end the run wherever they are raised.
         config: what fixtures have put into `eval_config`.
@@ -56,7 +57,7 @@ class Call:
         options: Options,
         experiment: str,
         place: Place,
-        fresh: bool,
+        again: bool,
         screen: Screen,
         fatal: tuple[type[BaseException], ...],
         config: Mapping[str, Any],
@@ -67,12 +68,14 @@ class Call:
         self._screen = screen
         self._first: Record | None = None
         self.summary: Summary | None = None
-        name = name_of(item, place)
-        params = options.params if "eval_params" in item.fixturenames else {}
+        asked = Asked(**options.asked)
+        params = asked.params if "eval_params" in item.fixturenames else {}
+        params = {**params, **as_config(config, "the fixture eval_config")}
+        self._shard = asked.shard
         self.flow = Flow(
             evaluation,
-            name=name.name,
-            formerly=name.formerly,
+            replace(asked, fresh=asked.fresh and not again, params=params),
+            name=name_of(item, place),
             experiment=experiment,
             place=place,
             resources={
@@ -80,15 +83,9 @@ class Call:
                 for parameter in evaluation.__signature__.parameters
                 if parameter in item.funcargs
             },
-            samples=options.samples,
-            fresh=fresh,
             listener=screen.listener,
             on_record=self._meet,
             fatal=fatal,
-            budget=options.budget,
-            shard=options.shard,
-            params={**params, **as_config(config, "the fixture eval_config")},
-            keep_config=options.keep_config,
             reached=fixtures,
         )
 
@@ -126,7 +123,7 @@ class Call:
         if not gates:
             return None
         summary = self.summary
-        if self._options.shard is not None and summary is not None and summary.missing != 0:
+        if self._shard is not None and summary is not None and summary.missing != 0:
             flow.notes.append("gates are about all shards: merge them, then `doteval gate`")
             return None
         failed = []
@@ -190,17 +187,7 @@ class Call:
         file = os.path.relpath(self._item.path, self._item.config.invocation_params.dir)
         arguments = ["::".join([file, *_below_file(self._item)])]
         arguments += ["--experiment", self.flow.experiment]
-        if self._options.said:
-            arguments += ["--storage", str(self._options.storage)]
-        if self._options.samples is not None:
-            arguments += ["--samples", str(self._options.samples)]
-        if self._options.shard is not None:
-            arguments += ["--eval-shard", str(self._options.shard)]
-        for each in self._options.params_said:
-            arguments += ["--eval-param", each]
-        if self._options.budget_said:
-            arguments += ["--eval-budget", self._options.budget_said]
-        return command([*arguments, *more])
+        return command([*arguments, *self._options.repeated, *more])
 
     # --------------------------------------------------------------------- telling
 

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import pytest
 
     from ..budget import Budget
-    from ..quantities import Allowance, Shard
+    from ..quantities import Allowance
     from ..reporting.grammar import Gate
 
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
+_REPEATED = ("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget")
 
 
 class Options(NamedTuple):
@@ -32,34 +33,23 @@ class Options(NamedTuple):
     Attributes:
         experiment: name to store results under; "" for one that is made when it is needed.
         named: whether somebody chose that name.
-        samples: only the first so many rows of each dataset; None: all.
         storage: address of the store; None: the default.
         said: whether the address stands on the command line.
-        fresh: whether stored results are superseded.
         allowance: of failing rows; None: none may fail.
         gates: that an evaluation must fulfil.
-        shard: the part of the rows that is run; None: all.
-        budget: what each evaluation may use up; None: anything. budget_said: as it was given on
-            the command line; "" for a budget of the configuration file.
-        params: plain values by name, for the fixture `eval_params`; kept with the runs.
-            params_said: as they were given.
-        keep_config: whether a run goes on where the last one had another config.
+        asked: of each run, by the names of `running.Options`; its `params` are for the fixture
+            `eval_params`.
+        repeated: what the command that resumes a run says again.
     """
 
     experiment: str = ""
     named: bool = False
-    samples: int | None = None
     storage: str | None = None
     said: bool = False
-    fresh: bool = False
     allowance: Allowance | None = None
     gates: tuple[Gate, ...] = ()
-    shard: Shard | None = None
-    budget: Budget | None = None
-    budget_said: str = ""
-    params: Mapping[str, Any] = {}
-    params_said: tuple[str, ...] = ()
-    keep_config: bool = False
+    asked: Mapping[str, Any] = {}
+    repeated: tuple[str, ...] = ()
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -152,7 +142,7 @@ def read_options(config: pytest.Config) -> Options:
         map(config.getini, _KEYS)
     ):
         return Options()  # as most sessions have it: there is nothing to read
-    from ..quantities import Allowance, Shard, parse_param, parse_rows, read
+    from ..quantities import Allowance, Param, Shard, parse_rows, read, words
 
     def value(parse: Callable[[str], Value], option: str, key: str = "") -> Value | None:
         text = config.getoption(option)
@@ -163,25 +153,26 @@ def read_options(config: pytest.Config) -> Options:
 
     folder = config.rootpath if config.inipath is None else config.inipath.parent
     name, storage = given["doteval_experiment"], given["doteval_storage"]
-    params = given["doteval_params"] or ()
+    params = [read(Param.parse, each, "--eval-param") for each in given["doteval_params"] or ()]
     if name is not None and not name.strip():
         raise UsageError("--experiment is empty; give it a name, as in --experiment baseline")
     name = name or config.getini("experiment").strip()
     return Options(
         experiment=name,
         named=bool(name),
-        samples=value(parse_rows, "--samples"),
         storage=_beside(folder, config.getini("storage").strip()) if storage is None else storage,
         said=storage is not None,
-        fresh=given["doteval_fresh"],
         allowance=value(Allowance.parse, "--eval-max-errors", "eval_max_errors"),
         gates=_gates(given["doteval_gates"] or config.getini("eval_gate")),
-        shard=value(Shard.parse, "--eval-shard"),
-        budget=value(_budget, "--eval-budget", "eval_budget"),
-        budget_said=given["doteval_budget"] or "",
-        params=dict(read(parse_param, each, "--eval-param") for each in params),
-        params_said=tuple(params),
-        keep_config=given["doteval_keep_config"],
+        asked={
+            "samples": value(parse_rows, "--samples"),
+            "fresh": given["doteval_fresh"],
+            "shard": value(Shard.parse, "--eval-shard"),
+            "budget": value(_budget, "--eval-budget", "eval_budget"),
+            "params": {each.name: each.value for each in params},
+            "keep_config": given["doteval_keep_config"],
+        },
+        repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from .. import text
@@ -245,13 +244,8 @@ def limit_lines(run: Run, terminal: Terminal) -> list[str]:
         Column("throughput", "right", drop=1),
         Column("reason", least=10),
     )
-    narrower = terminal if terminal.width is None else _narrowed(terminal, 2)
-    listed = Table(columns, rows).text(narrower).split("\n")
+    listed = Table(columns, rows).text(terminal.narrowed(2)).split("\n")
     return [*_chart(changes, end, terminal), "", *(f"  {line}" for line in listed)]
-
-
-def _narrowed(terminal: Terminal, columns: int) -> Terminal:
-    return replace(terminal, width=max((terminal.width or 0) - columns, 1))
 
 
 def _chart(changes: Sequence[Mapping[str, Any]], end: float, terminal: Terminal) -> list[str]:

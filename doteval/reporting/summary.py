@@ -14,7 +14,7 @@ from .. import metrics, text
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
 from ..plugins import is_ours
-from ..record import Run
+from ..record import Run, Score
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
@@ -444,10 +444,7 @@ class Values:
     def __init__(self, store: Store, experiment: str, evaluation: str, runs: list[Run]) -> None:
         self._of = (experiment, evaluation)
         self._store = store
-        header = runs[-1].header if runs else {}
-        self._cluster = header.get("cluster")
-        if "cluster" not in header and _GROUP in (header.get("columns") or ()):
-            self._cluster = _GROUP
+        self._cluster = cluster_of(runs)
         self._groups: dict[bytes, int] | None = None
         self._failures: dict[bytes, int] | None = None
 
@@ -467,8 +464,7 @@ class Values:
         rows: dict[bytes, list[tuple[str, str]]] = {}
         for record in self._store.records(*self._of, failed=False):
             for each in getattr(record.outcome, "scores", ()):
-                if each.name == score and each.metadata and "label" in each.metadata:
-                    pair = str(each.metadata["label"]), str(each.metadata.get("expected"))
+                if each.name == score and (pair := label_of(each)) is not None:
                     rows.setdefault(record.key, []).append(pair)
         return rows
 
@@ -500,6 +496,21 @@ class Values:
 
 
 _GROUP = "group"  # the column that clustered the rows of runs before there was `cluster=`
+
+
+def cluster_of(runs: Sequence[Run]) -> str | None:
+    """The column whose equal values are one cluster, as the last run's header knows; None: none."""
+    header = runs[-1].header if runs else {}
+    if "cluster" not in header and _GROUP in (header.get("columns") or ()):
+        return _GROUP
+    return header.get("cluster")
+
+
+def label_of(score: Score) -> tuple[str, str] | None:
+    """What was said and what was expected, of a score of `classify`; None of any other."""
+    if not score.metadata or "label" not in score.metadata:
+        return None
+    return str(score.metadata["label"]), str(score.metadata.get("expected"))
 
 
 # --- estimates --------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ def _rows(summary: Summary) -> list[Piece]:
         pieces.append(Piece(f"{text.count(summary.missing)} missing", "warn"))
     if summary.stale:
         pieces.append(Piece(f"{text.count(summary.stale)} stale", "warn"))
-    pieces.append(Piece(f"success rate {text.percent(summary.success)}"))
+    if summary.success is not None:
+        pieces.append(Piece(f"{text.percent(summary.success)} answered"))
     if summary.repeats > 1:
         pieces.append(Piece(f"{text.count(summary.repeats)} repeats"))
     if summary.groups is not None:

@@ -3,5 +3,6 @@
 from .driver import drive
 from .environment import evaluation_name
 from .execution import Flow
+from .options import Options
 
-__all__ = ["Flow", "drive", "evaluation_name"]
+__all__ = ["Flow", "Options", "drive", "evaluation_name"]

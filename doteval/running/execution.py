@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ..budget import Budget
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import GRACE, Loop
 from ..concurrency.schedule import Schedule
@@ -30,11 +29,12 @@ from ..redaction import safe_without, secrets_of
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, own_figures, summarise
-from ..storage import NAMING, Grouped, Inline, Place, Store, Writer, open_store
+from ..storage import NAMING, Grouped, Inline, Named, Place, Store, Writer, open_store
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
 from .driver import if_abandoned
 from .environment import commit_of, version
+from .options import Options
 from .rows import Rows
 from .sink import Channel, Sink
 from .version import version_of
@@ -56,19 +56,16 @@ class Flow:
 
     Args:
         evaluation: what to run.
+        options: what is asked of the run.
         name: of the evaluation in the store.
         experiment: name to store it under.
         place: of the store.
         resources: values of the function's other parameters.
-        samples: only the first so many rows of the dataset; None: all.
-        fresh: supersede what earlier runs recorded.
         listener: called with a Snapshot about ten times a second.
         on_record: called with each Record, once it is durable.
         on_limit: called with each change of the adaptive limit, as plain data.
         fatal: exceptions that end the run wherever they are raised.
-        budget: what the run may use up; None: anything.
-        shard: (i, n): only the rows whose key falls into part i of n, from 0; None: all.
-        formerly: names that an earlier version may have stored the evaluation under.
+        reached: functions that it depends on beside its own, such as fixtures.
 
     Attributes:
         done, skipped: records made durable by this run; rows it found finished.
@@ -81,47 +78,36 @@ class Flow:
     def __init__(
         self,
         evaluation: Evaluation | BoundEvaluation,
+        options: Options,
         *,
-        name: str,
+        name: Named,
         experiment: str,
         place: Place,
         resources: Mapping[str, Any],
-        samples: int | None = None,
-        fresh: bool = False,
         listener: Callable[[Snapshot], object] | None = None,
         on_record: Callable[[Record], object] | None = None,
         on_limit: Callable[[Mapping[str, Any]], object] | None = None,
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
-        budget: Budget | None = None,
-        shard: tuple[int, int] | None = None,
-        formerly: tuple[str, ...] = (),
-        params: Mapping[str, Any] | None = None,
-        keep_config: bool = False,
         reached: Iterable[Callable[..., Any]] = (),
     ) -> None:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
-        self.name = name
-        self._formerly = formerly
+        self._options = options
+        self.name, self._formerly = name
         self.experiment = experiment
         self.place = place
         self._resources = _checked(self.evaluation, resources)
-        self._samples = _sample_size(samples)
-        self._fresh = fresh
         self._listener = listener
         self._on_limit = on_limit
         self._fatal = fatal
-        self._budget = budget
-        self._version = version_of(evaluation, params or {}, reached)
-        self._keep_config = keep_config
-        self._part = "" if shard is None else f"{shard[0] + 1}/{shard[1]}"
+        self._version = version_of(evaluation, options.params, reached)
         self._secrets = secrets_of(os.environ)
 
-        self._rows = Rows(self.evaluation, self._samples, shard)
+        self._rows = Rows(self.evaluation, options)
         self.notes: list[str] = []
         self._channel = Channel(self._fail)
         self._sink = Sink(
-            self.evaluation, budget, on_record, self._channel, self.notes, self._secrets
+            self.evaluation, options.budget, on_record, self._channel, self.notes, self._secrets
         )
         self.status = "failed"  # should it never begin
         self._limits_told = 0
@@ -236,7 +222,8 @@ class Flow:
         store: Store = self._store
         former, before = await writer.call(self._before, store)
         run = self._header(store, before)
-        begin = partial(store.begin, run, fresh=self._fresh, part=self._part)
+        part = "" if self._options.shard is None else str(self._options.shard)
+        begin = partial(store.begin, run, fresh=self._options.fresh, part=part)
         if former is not None:
             begin = partial(begin, formerly=former)
             self.notes.append(f"what an earlier version stored as {former} goes on")
@@ -274,8 +261,9 @@ class Flow:
             on_slow=self._slow,
         )
         self._tick()
-        if self._budget is not None and self._budget.time is not None:
-            self._deadline = self._clock.call_later(self._budget.time, self._check_budget)
+        budget = self._options.budget
+        if budget is not None and budget.time is not None:
+            self._deadline = self._clock.call_later(budget.time, self._check_budget)
         self.status = "interrupted"
         try:
             with evaluation.strategy.watching(loop, schedule):
@@ -493,8 +481,8 @@ class Flow:
         length = self.evaluation.source.length()
         if self._rows.to_the_end:
             length = self._rows.read
-        elif self._samples is not None:
-            length = self._samples if length is None else min(length, self._samples)
+        elif (samples := self._options.samples) is not None:
+            length = samples if length is None else min(length, samples)
         return Snapshot(
             evaluation=self.evaluation.__name__,
             done=self.done,
@@ -549,7 +537,7 @@ class Flow:
 
     def _header(self, store: Store, before: list[Run]) -> Run:
         """What is worth knowing later about the environment of this run."""
-        evaluation = self.evaluation
+        evaluation, options = self.evaluation, self._options
         source, length = evaluation.digest(), evaluation.source.length()
         header = {
             "doteval": version(),
@@ -560,17 +548,17 @@ class Flow:
             "columns": list(evaluation.columns),
             "repeats": evaluation.repeats,
             "cluster": evaluation.cluster,
-            "samples": self._samples,
+            "samples": options.samples,
             "total": None if length is None else length * evaluation.repeats,
-            "fresh": self._fresh,
-            "shard": self._part or None,
+            "fresh": options.fresh,
+            "shard": None if options.shard is None else str(options.shard),
             "source": source,
             "code": dict(self._version.code),
             "config": dict(self._version.config),
             NAMING: "project",
         }
-        if before and not self._fresh:
-            changed = self._version.since(before[-1].header, source, self._keep_config)
+        if before and not options.fresh:
+            changed = self._version.since(before[-1].header, source, options.keep_config)
             if changed is not None:
                 self.notes.append(changed)
         known = bool(before) and "cluster" in before[-1].header
@@ -603,24 +591,16 @@ def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, 
     return dict(resources)
 
 
-_OPTIONS = frozenset(  # of run(), which can not be passed to the function by themselves
+_ARGUMENTS = frozenset(  # of run(), which can not be passed to the function by themselves
     {
-        *("evaluation", "experiment", "storage", "samples", "progress", "fresh", "budget"),
-        *("shard", "on_record", "on_limit", "on_finish", "resources"),
+        *("evaluation", "experiment", "storage", "progress", "on_record", "on_limit", "on_finish"),
+        *("resources", *Options.__slots__),
     }
 )
 
 
 def _as_argument(name: str) -> str:
-    return f"resources={{{name!r}: ...}}" if name in _OPTIONS else f"{name}=..."
-
-
-def _sample_size(samples: int | None) -> int | None:
-    if samples is None:
-        return None
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise UsageError(f"samples={samples!r}: expected a whole number of rows, 1 or more")
-    return samples
+    return f"resources={{{name!r}: ...}}" if name in _ARGUMENTS else f"{name}=..."
 
 
 def _plural(n: int, noun: str) -> str:

@@ -21,9 +21,10 @@ from ..errors import DotevalError, NotFound, StoreError, UsageError
 from ..evaluation import Evaluation
 from ..record import STALE, Run, Stored
 from ..redaction import safe_error
-from ..storage import NAMING, Place
+from ..storage import NAMING, Named, Place
 from ..storage.history import Earlier, runs_before
 from ..storage.sqlite import SqliteStore
+from .options import Options
 from .rows import Rows
 from .version import version_of
 
@@ -114,17 +115,11 @@ class Plan:
 
 async def plan(
     evaluation: Evaluation,
+    options: Options,
     *,
-    name: str,
+    name: Named,
     experiment: str | None,
     place: Place,
-    samples: int | None = None,
-    fresh: bool = False,
-    shard: tuple[int, int] | None = None,
-    budget: Budget | None = None,
-    formerly: tuple[str, ...] = (),
-    params: Mapping[str, Any] | None = None,
-    keep_config: bool = False,
 ) -> Plan:
     """
     Tell what `Flow` would do with the same arguments.
@@ -142,17 +137,16 @@ async def plan(
     notes: list[str] = []
     problem = _unwritable(place)
     try:
-        rows = Rows(evaluation, samples, shard)
+        rows = Rows(evaluation, options)
         stored: Callable[[], Iterator[Stored]] = partial(iter, ())
         if history is None:
             if place.scheme not in ("sqlite", "memory"):
                 notes.append(f"what is stored in {place} is not looked at: all rows are counted")
         elif experiment is not None:
-            names = name, *formerly
-            version = version_of(evaluation, params or {})
-            since = partial(version.since, source=evaluation.digest(), keep=keep_config)
+            version = version_of(evaluation, options.params)
+            since = partial(version.since, source=evaluation.digest(), keep=options.keep_config)
             try:
-                header, stored = _look_at(history, experiment, names, fresh, notes)
+                header, stored = _look_at(history, experiment, name, options.fresh, notes)
                 for record in stored():
                     rows.remember(record)
                 changed = None if header is None else since(header)
@@ -164,19 +158,19 @@ async def plan(
         stale = 0
         if rows.to_the_end and wrong is None:
             stale = sum(rows.verdict(record) == STALE for record in stored())
-        basis, estimates = _estimates(history, name, evaluation, rows.to_run, budget)
+        basis, estimates = _estimates(history, name.name, evaluation, rows.to_run, options.budget)
     finally:
         if history is not None:
             history.close()
     return Plan(
-        evaluation=name,
+        evaluation=name.name,
         experiment=experiment,
         store=str(place),
         exists=history is not None,
         columns=evaluation.columns,
         repeats=evaluation.repeats,
         strategy=dict(summary_of(evaluation.strategy)),
-        shard=None if shard is None else f"{shard[0] + 1}/{shard[1]}",
+        shard=None if options.shard is None else str(options.shard),
         rows=rows.ours,
         read=rows.read,
         malformed=rows.malformed,
@@ -236,7 +230,7 @@ def _runs(history: SqliteStore, experiment: str, name: str) -> list[Run]:
 def _look_at(
     history: SqliteStore,
     experiment: str,
-    names: tuple[str, ...],
+    named: Named,
     fresh: bool,
     notes: list[str],
 ) -> tuple[Mapping[str, Any] | None, Callable[[], Iterator[Stored]]]:
@@ -244,9 +238,10 @@ def _look_at(
     What the experiment that would be resumed has, under today's name or an earlier one: the header
     of its last run, and its records. Nothing of either where the run would begin anew.
     """
-    runs = {name: _runs(history, experiment, name) for name in names}
-    name, header = names[0], runs[names[0]][-1].header if runs[names[0]] else None
-    for former in names[1:] if header is None else ():
+    name, formerly = named
+    runs = {each: _runs(history, experiment, each) for each in (name, *formerly)}
+    header = runs[name][-1].header if runs[name] else None
+    for former in formerly if header is None else ():
         if runs[former] and NAMING not in runs[former][-1].header:  # as an earlier version named it
             name, header = former, runs[former][-1].header
             break

@@ -21,6 +21,7 @@ from ..keys import Identities, shard_of
 from ..record import ATOMS, LIVE, STALE, Stored
 from ..storage.encoding import dump, row_dumper
 from .copies import on_copies
+from .options import Options
 
 _MOST = 100  # positions of malformed rows that are kept
 
@@ -32,8 +33,7 @@ class Rows:
 
     Args:
         evaluation: whose dataset is read.
-        samples: only the first so many rows; None: all.
-        shard: (i, n): only the rows whose key falls into part i of n, from 0; None: all.
+        options: which of its rows.
 
     Attributes:
         read: rows read so far. ours: those of them that are the shard's.
@@ -47,17 +47,15 @@ class Rows:
         stored: records that are known from earlier runs.
     """
 
-    def __init__(
-        self, evaluation: Evaluation, samples: int | None, shard: tuple[int, int] | None
-    ) -> None:
+    def __init__(self, evaluation: Evaluation, options: Options) -> None:
         self.read = self.ours = self.malformed = 0
         self.to_run = self.finished = self.final = self.failed = self.stored = 0
         self.positions: list[int] = []
         self.example: str | None = None
         self.to_the_end = False
         self._evaluation = evaluation
-        self._samples = samples
-        self._shard = shard
+        self._samples = options.samples
+        self._shard = options.shard
         self._identities = Identities(evaluation.columns)
         self._bind = binder(evaluation.columns)
         self._dump = row_dumper(evaluation.columns)
@@ -177,7 +175,7 @@ class Rows:
             row.replaces = self._named.pop(number, None)
 
     def _is_ours(self, key: bytes) -> bool:
-        return self._shard is None or shard_of(key, self._shard[1]) == self._shard[0]
+        return self._shard is None or shard_of(key, self._shard.of) == self._shard.at
 
     def verdict(self, record: Stored) -> int | None:
         """

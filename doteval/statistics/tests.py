@@ -1,5 +1,5 @@
 """
-Two samples of the same rows: do they differ, and by how much?
+Two samples, of the same rows or of different ones: do they differ, and by how much?
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from .distributions import binomial_half, normal_tail, quantile_for
-from .intervals import group_totals, total_of
+from .clusters import clustered
+from .distributions import binomial_half, normal_tail, quantile_for, t_tail
+from .intervals import group_totals, mean_of, squares, total_of
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -146,6 +147,88 @@ def _signed_sums(sizes: Sequence[float]) -> list[float]:
     for size in sizes:
         sums = [value + sign for value in sums for sign in (size, -size)]
     return sums
+
+
+def unpaired(
+    xs: Sequence[float],
+    ys: Sequence[float],
+    groups: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None,
+    *,
+    seed: int,
+    resamples: int = 1_999,
+) -> Test:
+    """
+    Do the means of two samples of different rows differ?
+
+    Of true and false the exact test counts every way to share out the true ones. Of numbers, where
+    the smaller sample has at most 50, samples of its size are drawn from both together; beyond that
+    Student's test is as good. Where rows belong together: Welch's, from the spread between groups.
+
+    Args:
+        xs, ys: one value a row, NaN-free, at least two rows each.
+        groups: one for each row of xs, and of ys.
+        seed: of the drawing; resamples: how many samples are drawn.
+
+    Source: Fisher (1935), The Design of Experiments, §21; Phipson & Smyth (2010), Stat. Appl.
+    Genet. Mol. Biol. 9, art. 39; Welch (1947), Biometrika 34, p. 28.
+    """
+    if groups is not None:
+        return _welch(xs, ys, groups)
+    values, n, few = [*xs, *ys], len(xs) + len(ys), min(len(xs), len(ys))
+    if n <= _EXACT_SHARES and set(values) <= {0.0, 1.0}:
+        p = _fisher(round(sum(xs)), len(xs), round(sum(values)), n)
+        return Test(p, "Fisher exact")
+    centre = mean_of(values)
+    whole, between = squares(values, centre), (mean_of(xs) - mean_of(ys)) ** 2
+    within = whole - between * len(xs) * len(ys) / n
+    if not whole:
+        return Test(1.0, "no differences")
+    if few > _DRAWN:
+        if within <= 1e-14 * whole:
+            return Test(0.0, "t")
+        t = math.sqrt(between * len(xs) * len(ys) / n * (n - 2) / within)
+        return Test(2 * t_tail(t, n - 2), "t")
+    from random import Random
+
+    smaller = min(xs, ys, key=len)
+    observed = abs(total_of(smaller) - few * centre) * (1 - 1e-12)
+    draw = Random(seed).sample
+    hits = sum(abs(sum(draw(values, few)) - few * centre) >= observed for _ in range(resamples))
+    return Test((1 + hits) / (1 + resamples), f"permutation, {resamples:,} drawn")
+
+
+_EXACT_SHARES = 100_000  # rows; counting further takes long and says the same as Student's test
+_DRAWN = 50  # values of the smaller sample; of more, the mean is near enough to normal
+
+
+def _fisher(hits: int, n: int, all_hits: int, rows: int) -> float:
+    """Two-sided: how often chance brings what is at most as probable as these hits among n rows."""
+
+    def log_ways(k: int) -> float:
+        return _log_choose(all_hits, k) + _log_choose(rows - all_hits, n - k)
+
+    least, most = max(0, n - (rows - all_hits)), min(n, all_hits)
+    bound, whole = log_ways(hits) + 1e-7, _log_choose(rows, n)
+    ways = map(log_ways, range(least, most + 1))
+    return min(1.0, math.fsum(math.exp(each - whole) for each in ways if each <= bound))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _welch(
+    xs: Sequence[float],
+    ys: Sequence[float],
+    groups: tuple[Sequence[Hashable], Sequence[Hashable]],
+) -> Test:
+    sides = [clustered(values, of) for values, of in zip((xs, ys), groups, strict=True)]
+    spread = [(side.stderr**2, side.df) for side in sides if side is not None]
+    if len(spread) < 2 or not (variance := sum(each for each, _ in spread)):
+        return Test(None, "too few groups")
+    df = variance**2 / sum(each**2 / free for each, free in spread if each)
+    t = abs(mean_of(xs) - mean_of(ys)) / math.sqrt(variance)
+    return Test(2 * t_tail(t, df), "Welch, by groups")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TextIO
 
 from .. import text
@@ -49,6 +49,10 @@ class Terminal:
     def mark(self) -> str:
         """What stands where something was cut."""
         return text.ELLIPSIS if self.unicode else "..."
+
+    def narrowed(self, columns: int) -> Terminal:
+        """The same with so many columns taken, for what stands beside something else."""
+        return self if self.width is None else replace(self, width=max(self.width - columns, 1))
 
     def shown(self, value: object, limit: int | None = None) -> str:
         """The value made harmless, cut to so many characters, in what the encoding can carry."""

@@ -30,6 +30,7 @@ def tables() -> Iterator[simulations.Table]:
     yield simulations.looks(EFFORT)
     yield simulations.corrected_judges(EFFORT)
     yield simulations.half_widths(EFFORT)
+    yield simulations.false_slices(EFFORT)
 
 
 def main() -> None:

@@ -362,5 +362,27 @@ def half_widths(effort: int) -> Table:
     return Table("half-widths", ("data", "said", "measured"), tuple(found))
 
 
+def false_slices(effort: int) -> Table:
+    """How often a slice is called different where none is; slices of 12 to 60 rows."""
+    kinds: dict[str, tuple[Draw, int]] = {
+        "20 slices, true or false, 80 %": (lambda r: float(r.random() < 0.8), 20),
+        "8 slices, lognormal, σ = 1": (lambda r: r.lognormvariate(0, 1), 8),
+    }
+    found = []
+    for name, (draw, amount) in kinds.items():
+        r, count, wrong = Random(name), max(30, effort * 10), 0
+        for _ in range(count):
+            parts = [[draw(r) for _ in range(r.randint(12, 60))] for _ in range(amount)]
+            p_values = [
+                tests.unpaired(
+                    part, [x for each in parts if each is not part for x in each], seed=at
+                ).p
+                for at, part in enumerate(parts)
+            ]
+            wrong += min(tests.holm([p for p in p_values if p is not None])) < 0.05
+        found.append((name, (wrong / count,)))
+    return Table("slices", ("data", "a slice is called different"), tuple(found))
+
+
 def _rates(r: Random, n: int) -> list[float]:
     return [r.betavariate(2, 1) for _ in range(n)]

@@ -115,3 +115,23 @@ def test_rows_of_a_group(draw):
     means = [sum(values[at : at + 4]) / 4 for at in range(0, 80, 4)]
 
     assert clusters.clustered(values, groups).stderr == pytest.approx(stats.sem(means))
+
+
+def test_two_samples_of_different_rows(draw):
+    """Fisher's exact test, Student's, and Welch's where each row is a group."""
+    for _ in range(100):
+        n, m = draw.randint(2, 200), draw.randint(2, 200)
+        xs = [float(draw.random() < 0.7) for _ in range(n)]
+        ys = [float(draw.random() < 0.5) for _ in range(m)]
+        table = [[sum(xs), n - sum(xs)], [sum(ys), m - sum(ys)]]
+
+        exact = tests.unpaired(xs, ys, seed=0).p
+        assert exact == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-9)
+
+        xs, ys = (
+            [draw.gauss(0, 1) for _ in range(n + 60)],
+            [draw.gauss(0, 2) for _ in range(m + 60)],
+        )
+        assert tests.unpaired(xs, ys, seed=0).p == pytest.approx(stats.ttest_ind(xs, ys).pvalue)
+        welch = tests.unpaired(xs, ys, (range(n + 60), range(m + 60)), seed=0).p
+        assert welch == pytest.approx(stats.ttest_ind(xs, ys, equal_var=False).pvalue)

@@ -96,3 +96,10 @@ def test_what_repeats_buy_is_what_is_said():
     """Within 5 %, and the noise of so few draws."""
     for _, (said, measured) in simulations.half_widths(EFFORT).rows:
         assert said == pytest.approx(measured, rel=0.05 + 3 / math.sqrt(2 * 200))
+
+
+def test_slices_that_do_not_differ_are_seldom_called_different():
+    """Of shares and of skewed numbers: at most 5 of 100 evaluations name one."""
+    table = simulations.false_slices(EFFORT)
+
+    assert max(table.cells()) <= 0.05 + noise_of(0.05, 10 * EFFORT)

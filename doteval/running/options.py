@@ -1,0 +1,77 @@
+"""
+What is asked of a run, as one value: each door makes it, and nothing between the door and the place
+that uses an option knows the option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..budget import Budget, as_budget
+from ..errors import UsageError
+from ..evaluation import as_config
+from ..quantities import Shard, read
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    What is asked of a run; without any of them, all rows that have no Result yet are run.
+
+    Attributes:
+        samples: only the first so many rows of the dataset; None: all.
+        fresh: supersede what earlier runs recorded.
+        budget: what the run may use up; None: anything.
+        shard: only the rows whose key falls into this part; None: all.
+        params: plain values by name that decide over the answers; kept with the run.
+        keep_config: resume although the last run had another config.
+    """
+
+    samples: int | None = None
+    fresh: bool = False
+    budget: Budget | None = None
+    shard: Shard | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    keep_config: bool = False
+
+    @classmethod
+    def read(cls, **given: Any) -> Options:
+        """
+        Understand what somebody gave: a budget and a shard may be texts.
+
+        Raises:
+            UsageError: one of them makes no sense; the message names it.
+        """
+        return cls(**{name: _READERS.get(name, _as_it_is)(each) for name, each in given.items()})
+
+
+def _samples(given: Any) -> int | None:
+    if given is None or (type(given) is int and given >= 1):
+        return given
+    raise UsageError(f"samples={given!r:.80}: expected a whole number of rows, 1 or more")
+
+
+def _shard(given: Any) -> Shard | None:
+    return given if given is None or isinstance(given, Shard) else read(_parsed, given, "shard")
+
+
+def _parsed(given: Any) -> Shard:
+    return Shard.parse(str(given))
+
+
+def _params(given: Any) -> dict[str, Any]:
+    return as_config(given, "run(params=...)")
+
+
+def _as_it_is(given: Any) -> Any:
+    return given
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "samples": _samples,
+    "budget": as_budget,
+    "shard": _shard,
+    "params": _params,
+}

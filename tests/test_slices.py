@@ -1,0 +1,324 @@
+"""Where an evaluation is wrong: its figures by the values of columns."""
+
+from __future__ import annotations
+
+import json
+import random
+from math import comb
+
+import pytest
+
+from doteval.cli import main
+from doteval.errors import NotFound, UsageError
+from doteval.evaluators import classify
+from doteval.record import Score
+from doteval.reporting.slices import slice_lines, slices
+from doteval.storage import open_store
+from doteval.views.terminal import Terminal
+from tests.stocked import EVALUATION, recorded, right, stock, wrong
+
+
+@pytest.fixture
+def store(tmp_path):
+    with_rows = open_store(str(tmp_path / "results.db"))
+    yield with_rows
+    with_rows.close()
+
+
+def row(position, **columns):
+    return {"row": {"question": f"question {position}", **columns}}
+
+
+def hard_and_easy(hard_wrong=30):
+    """40 hard rows, of which 30 are wrong, and 80 easy ones, of which 8 are; one failed."""
+    for at in range(40):
+        kind = wrong if at < hard_wrong else right
+        yield kind(at, **row(at, difficulty="hard"))
+    for at in range(40, 120):
+        yield (wrong if at < 48 else right)(at, **row(at, difficulty="easy"))
+    yield recorded(120, **row(120, difficulty="easy"))
+
+
+def test_each_slice_has_its_rows_its_failures_and_its_figures(store):
+    stock(store, "base", hard_and_easy())
+
+    hard, easy = slices(store, "base", EVALUATION, ["difficulty"])
+
+    assert (hard.by, hard.scored, hard.failed) == ({"difficulty": "hard"}, 40, 0)
+    assert (easy.by, easy.scored, easy.failed) == ({"difficulty": "easy"}, 80, 1)
+    assert hard.scores["exact"]["accuracy"].estimate.value == 0.25
+    assert easy.scores["exact"]["accuracy"].estimate.value == 0.9
+
+
+def test_slices_that_differ_are_called_lower_and_higher(store):
+    """Of two slices both tests are one, so nothing is corrected: this is Fisher's p-value."""
+    stock(store, "base", hard_and_easy())
+
+    hard, easy = (each.scores["exact"]["accuracy"] for each in slices(
+        store, "base", EVALUATION, ["difficulty"]))  # fmt: skip
+
+    assert (hard.verdict, easy.verdict) == ("lower", "higher")
+    ways = [comb(82, k) * comb(38, 40 - k) for k in range(2, 41)]  # 82 of the 120 are right
+    exact = sum(each for each in ways if each <= ways[10 - 2]) / comb(120, 40)
+    assert hard.p == pytest.approx(exact, rel=1e-9) == pytest.approx(easy.p, rel=1e-9)
+
+
+def test_a_slice_of_few_rows_is_too_small_to_tell(store):
+    """Also where nearly all rows are of one slice, so that few stand beside it."""
+    records = [right(at, **row(at, source="web" if at < 50 else "mail")) for at in range(55)]
+    stock(store, "base", records)
+
+    web, mail = slices(store, "base", EVALUATION, ["source"])
+
+    assert web.scores["exact"]["accuracy"].verdict == "too few to tell"
+    assert mail.scores["exact"]["accuracy"].verdict == "too few to tell"
+
+
+def test_rows_are_sliced_by_the_values_of_several_columns(store):
+    """A row that lacks the column is of the slice None; values of two types are two slices."""
+    stock(
+        store,
+        "base",
+        [
+            right(0, **row(0, language="en", year=2024)),
+            right(1, **row(1, language="en", year="2024")),
+            wrong(2, **row(2, language="de")),
+        ],
+    )
+
+    found = slices(store, "base", EVALUATION, ["language", "year"])
+
+    assert [tuple(each.by.values()) for each in found] == [
+        ("en", 2024),
+        ("en", "2024"),
+        ("de", None),
+    ]
+
+
+def test_the_intervals_of_many_slices_hold_together(store):
+    """Each is as wide as one of a higher confidence."""
+    stock(store, "base", [right(at, **row(at, topic=at % 10)) for at in range(100)])
+
+    found = slices(store, "base", EVALUATION, ["topic"])
+
+    low = found[0].scores["exact"]["accuracy"].estimate.low
+    assert low == pytest.approx((0.05 / 10 / 2) ** (1 / 10))  # Clopper and Pearson's of 10 of 10
+    assert {each.scores["exact"]["accuracy"].verdict for each in found} == {""}
+
+
+def test_one_slice_is_compared_with_nothing(store):
+    stock(store, "base", [right(at, **row(at, topic="all")) for at in range(20)])
+
+    (only,) = found = slices(store, "base", EVALUATION, ["topic"])
+
+    assert slice_lines(found, Terminal())[-1].split() == ["all", "20", "100%", "83.2–100%"]
+    assert (only.scores["exact"]["accuracy"].p, only.scores["exact"]["accuracy"].verdict) == (
+        None,
+        "",
+    )
+
+
+def test_numbers_of_slices_are_tested_by_drawing(store):
+    """NaN can not be tested; a metric that is no mean, or that nobody knows, is not either."""
+    draw = random.Random(1)
+
+    def scored(at):
+        topic = "ab"[at % 2]
+        length = draw.gauss(10 if topic == "a" else 14, 2)
+        odd = float("nan") if at == 3 else length
+        return recorded(
+            at,
+            Score("length", length, ("mean", "max", "gone")),
+            Score("odd", odd, ("mean",)),
+            **row(at, topic=topic),
+        )
+
+    stock(store, "base", [scored(at) for at in range(60)])
+
+    a, b = slices(store, "base", EVALUATION, ["topic"])
+
+    assert (a.scores["length"]["mean"].verdict, b.scores["length"]["mean"].verdict) == (
+        "lower",
+        "higher",
+    )
+    assert a.scores["length"]["mean"].p == pytest.approx(1 / 2_000)
+    assert a.scores["length"]["max"].to_dict()["verdict"] == ""
+    assert set(a.scores["length"]) == {"mean", "max"}
+    assert a.scores["odd"]["mean"].verdict == "too few to tell"
+
+
+def test_clusters_of_a_slice_are_what_is_independent(store):
+    """All rows of a document say the same, so 60 rows are six documents: nothing to be seen."""
+    records = [
+        (wrong if at // 10 in (0, 1, 3) else right)(
+            at, **row(at, doc=at // 10, half="first" if at < 30 else "second")
+        )
+        for at in range(60)
+    ]
+    stock(store, "base", records)
+    stock(store, "clustered", records, header={"cluster": "doc"})
+    flat = slices(store, "base", EVALUATION, ["half"])
+    clustered = slices(store, "clustered", EVALUATION, ["half"])
+
+    plain, honest = (each[0].scores["exact"]["accuracy"] for each in (flat, clustered))
+
+    assert plain.verdict == "lower"
+    assert honest.verdict == ""
+    assert honest.p > 0.3
+
+
+def test_a_score_that_a_slice_lacks_is_not_shown_there(store):
+    other = Score("other", 1.0, ("mean",))
+    records = [right(0, **row(0, topic="a")), recorded(1, other, **row(1, topic="b"))]
+    stock(store, "base", records)
+
+    a, b = slices(store, "base", EVALUATION, ["topic"])
+
+    assert (set(a.scores), set(b.scores)) == ({"exact"}, {"other"})
+
+
+def test_slices_of_one_cluster_can_not_be_compared(store):
+    records = [right(at, **row(at, doc=at // 20, half=at // 20)) for at in range(40)]
+    stock(store, "base", records, header={"cluster": "doc"})
+
+    first, _ = slices(store, "base", EVALUATION, ["half"])
+
+    assert first.scores["exact"]["accuracy"].verdict == "too few to tell"
+
+
+def test_labels_are_sliced_with_their_own_figures(store):
+    said = [("cat", "cat"), ("dog", "cat"), ("dog", "dog"), ("cat", "cat")]
+    records = [
+        recorded(
+            at,
+            classify(*said[at % 4], labels=["cat", "dog"], metrics=["accuracy", "f1_macro"]),
+            **row(at, source="ab"[at % 2]),
+        )
+        for at in range(40)
+    ]
+    stock(store, "base", records)
+
+    a, _ = slices(store, "base", EVALUATION, ["source"])
+
+    (of_labels,) = a.scores.values()
+    assert of_labels["accuracy"].estimate.value == 1.0
+    assert of_labels["f1_macro"].estimate.value == 1.0
+
+
+def test_a_column_that_no_row_has_is_named_with_those_there_are(store):
+    stock(store, "base", [right(0, **row(0, topic="x"))])
+
+    with pytest.raises(NotFound, match="no row has 'tpoic'; the rows have 'question', 'topic'"):
+        slices(store, "base", EVALUATION, ["tpoic"])
+
+
+def test_a_column_with_a_value_for_each_row_makes_no_slices(store):
+    stock(store, "base", [right(at) for at in range(1_001)])
+
+    with pytest.raises(UsageError, match="more than 1,000 slices: choose columns with few"):
+        slices(store, "base", EVALUATION, ["question"])
+
+
+def test_an_evaluation_of_failures_has_slices_without_scores(store):
+    stock(store, "base", [recorded(0, **row(0, topic="x"))])
+
+    found = slices(store, "base", EVALUATION, ["topic"])
+
+    assert (found[0].failed, found[0].scores) == (1, {})
+    assert slice_lines(found, Terminal()) == ["  no scores"]
+
+
+# --- on the command line ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def show(store, tmp_path, capsys):
+    """`doteval show base` with options: what it prints, and the exit code."""
+    stock(store, "base", hard_and_easy())
+
+    def run(*options, code=0):
+        assert main(["--storage", str(tmp_path / "results.db"), "show", "base", *options]) == code
+        return capsys.readouterr()
+
+    return run
+
+
+def test_show_by_a_column_has_the_lowest_slice_first(show):
+    assert show("--by", "difficulty").out.splitlines() == [
+        "eval_x",
+        "  exact accuracy",
+        "  difficulty  rows  failed  value      95% CI  beside the others",
+        "  ──────────  ────  ──────  ─────  ──────────  ─────────────────",
+        "  hard          40       0  25.0%  11.4–43.4%  lower, p < 0.001",
+        "  easy          80       1  90.0%  79.9–96.1%  higher, p < 0.001",
+        "  both intervals hold together",
+    ]
+
+
+def test_show_by_a_column_answers_in_every_form(show):
+    told = json.loads(show("--by", "difficulty", "--json").out)
+    csv = show("--by", "difficulty", "--csv").out.splitlines()
+    markdown = show("--by", "difficulty", "--markdown").out.splitlines()
+
+    first = told["evaluations"][0]["slices"][0]
+    assert (first["by"], first["scored"]) == ({"difficulty": "hard"}, 40)
+    assert first["scores"]["exact"]["accuracy"]["verdict"] == "lower"
+    assert csv[0] == (
+        "evaluation,difficulty,scored,failed,score,value,interval low,interval high,p,"
+        "beside the others"
+    )
+    assert csv[1].startswith("eval_x,hard,40,0,exact,0.25,")
+    assert markdown[2].startswith("| `eval_x` | `hard` | 40 | 0 | `exact` | 25.0% |")
+
+
+def test_show_wrong_has_the_wrong_records_alone(show):
+    shown = show("--wrong").out
+
+    assert shown.count("exact False") == 38
+    assert "exact True" not in shown
+
+
+def test_many_slices_say_what_they_are_corrected_for(store, show):
+    records = [right(at, **row(at, topic=at % 3)) for at in range(90)]
+    stock(store, "base", records, fresh=True)
+
+    assert show("--by", "topic").out.splitlines()[-1] == (
+        "  all 3 intervals hold together, and p is corrected for all 3 slices"
+    )
+
+
+def test_a_sample_is_drawn_at_random_and_is_the_same_each_time(show):
+    once = show("--wrong", "--sample", "3").out
+
+    assert once.count("exact False") == 3
+    assert once == show("--wrong", "--sample", "3").out
+    assert [line.split()[1] for line in once.splitlines() if line.startswith("row ")] != [
+        "0",
+        "1",
+        "2",
+    ]
+
+
+def test_show_a_row_has_it_whole(show):
+    assert "question 47" in show("--row", "47").out
+    assert "there is no row 9999" in show("--row", "9999").out
+
+
+def test_where_no_answer_is_wrong_a_sentence_says_so(show):
+    assert "no answer is wrong" in show("--evaluation", "eval_x", "--wrong", "--row", "119").out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--by", "difficulty", "--full"), "figures of all rows; it does not go with --full"),
+        (("--by", "difficulty", "--row", "0"), "it does not go with --row"),
+        (("--by", "a,,b"), "expected names of columns, as in difficulty"),
+        (("--by", "a,a"), "expected names of columns, as in difficulty"),
+        (("--row", "first"), "expected the number of a row, from 0"),
+        (("--sample", "0"), "expected a number of rows, 1 or more"),
+        (("--watch", "--by", "difficulty"), "--watch shows figures as they change"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_refused(show, options, said):
+    assert said in show(*options, code=2).err
