@@ -22,7 +22,7 @@ from types import SimpleNamespace
 import pytest
 
 from doteval.concurrency.evidence import Outcome
-from doteval.concurrency.reading import LONGEST_RETRY_AFTER, Reading, read
+from doteval.concurrency.reading import ACCOUNT, LONGEST_RETRY_AFTER, SETTINGS, Reading, read
 from doteval.concurrency.retry import Retry, as_policy
 from doteval.errors import Congested, RowError, StoreError
 
@@ -595,6 +595,46 @@ BaseExceptionGroup310.__name__ = "BaseExceptionGroup"
 GROUPS = [BaseExceptionGroup310]
 if sys.version_info >= (3, 11):
     GROUPS.append(ExceptionGroup)  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("error", "blocks"),
+    [
+        (Says(status_code=401), ACCOUNT),
+        (Says(status_code=402), ACCOUNT),
+        (Says(status_code=429, body={"error": {"code": "insufficient_quota"}}), ACCOUNT),
+        (Says(body={"type": "error", "error": {"type": "authentication_error"}}), ACCOUNT),
+        (named("AuthenticationError"), ACCOUNT),
+        (named("LMBillingError"), ACCOUNT),
+        (raised(RuntimeError("no answer"), Says(status_code=401)), ACCOUNT),
+        (Says(status_code=407), SETTINGS),
+        (raised(named("APIConnectionError"), proxy("407 Proxy Authentication Required")), SETTINGS),
+        (raised(named("ConnectError", ConnectionError), plain_port("HTTP_REQUEST")), SETTINGS),
+        (Says(status_code=400), ""),
+        (Says(status_code=403), ""),
+        (Says(status_code=429), ""),
+        (named("UnsupportedProtocol", ConnectionError), ""),
+        (KeyError("answer"), ""),
+    ],
+)
+def test_what_blocks_every_row_is_told_from_what_is_a_rows(error, blocks):
+    """An account, or settings of this machine: until somebody mends them no row gets through."""
+    assert read(error, NOW).blocks == blocks
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_blocks_where_a_member_does(group):
+    unknown, day = Says(status_code=401), Says(status_code=429, retry_after=86_400)
+
+    assert read(group("", [KeyError(), unknown]), NOW).blocks == ACCOUNT
+    assert read(group("", [Says(status_code=429), day, TimeoutError()]), NOW).asked == 86_400
+
+
+def test_a_pause_is_known_as_it_was_asked_for():
+    """What is obeyed of it is cut, what is told is not."""
+    reading = read(Says(status_code=429, headers={"Retry-After": "86400"}), NOW)
+
+    assert (reading.status, reading.asked, reading.retry_after) == (429, 86_400, 3_600)
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -19,8 +19,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Congested
 from .evidence import Outcome
@@ -31,6 +32,7 @@ Seconds; a longer Retry-After is cut to this. A daily quota may well say "tomorr
 that recovers earlier, or a header that is wrong, costs one refused call an hour this way.
 """
 
+_LATEST = 366 * 86_400.0  # seconds; whoever asks for more time than a year means no time at all
 _LOST = 599  # stands for "no answer came": the number that some proxies and Tornado use for it
 _NO_MONEY = 402  # stands for "until somebody pays", whatever the status line says
 _TOO_LARGE = 413  # stands for "this one call exceeds the whole limit": waiting makes no room for it
@@ -51,6 +53,11 @@ _WORDS = {
     "1113": _NO_MONEY,  # Zhipu, see _NUMBERS
     "arrearage": _NO_MONEY,  # Alibaba
     "accountoverdueerror": _NO_MONEY,  # Volcengine
+    # Nobody that the service knows.
+    "unauthenticated": 401,
+    "unauthorized": 401,
+    "authenticationerror": 401,
+    "invalidapikey": 401,
     # Too many calls, also where the status line says 400 (AWS), 403 (Google) or, in the middle
     # of a stream, 200.
     "ratelimitexceeded": 429,
@@ -145,6 +152,10 @@ _REFUSED = re.compile(r"(Tunnel connection failed: )?4(?!08|29)\d\d\b")
 # Names of classes that speak of money, such as dspy's LMBillingError.
 _BILLING = re.compile(r"billing|payment|outofcredit|insufficient(balance|credit|fund|quota)", re.I)
 
+_UNKNOWN_NAMES = frozenset(  # of classes, where no status stands beside it
+    {"AuthenticationError", "Unauthenticated", "UnauthorizedError", "InvalidAPIKeyError"}
+)
+
 _GROUP_NAMES = frozenset({"BaseExceptionGroup"})  # a builtin only from 3.11 on
 
 # EMFILE, ENFILE, ENOBUFS, EADDRNOTAVAIL: this machine has run out of sockets, which passes as
@@ -181,20 +192,31 @@ _EMPTY = re.compile(  # in an answer's message: what only money, or another day,
 _GAVE_UP = re.compile(r"too many (\d{3}) error responses")  # urllib3, after retries of its own
 
 
-class Reading(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reading:
     """
-    What an exception says about the endpoint.
+    What an exception says about the endpoint. Two are equal where they say the same of capacity.
 
     Attributes:
         outcome: CONGESTION (too many calls), TROUBLE (5xx, no answer) or IGNORED (nothing).
         retry_after: seconds that the endpoint wants to be left alone, from 0 to
             `LONGEST_RETRY_AFTER`; None where it did not say.
         again: it says nothing about the endpoint, and the next attempt may succeed all the same.
+        status: the HTTP status that stands for it; None: it says nothing that has one.
+        blocks: ACCOUNT or SETTINGS, where every row meets it until somebody mends that; else "".
+        asked: `retry_after` as it was said, up to a year.
     """
 
     outcome: Outcome
     retry_after: float | None
     again: bool = False
+    status: int | None = field(default=None, compare=False)
+    blocks: str = field(default="", compare=False)
+    asked: float | None = field(default=None, compare=False)
+
+
+ACCOUNT = "account"  # an unknown key, no credit, a quota that is used up
+SETTINGS = "settings"  # a proxy that refuses, TLS with a port that speaks none
 
 
 def read(error: BaseException, now: float) -> Reading:
@@ -242,7 +264,8 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
             continue
         rest = chain[place:]
         if status == _LOST and any(map(_hopeless, rest)):
-            break
+            blocks = SETTINGS if any(map(_misset, rest)) else ""
+            return Reading(Outcome.IGNORED, None, blocks=blocks)
         # A wrapper that lost the headers still holds the answer as its cause.
         hints = (_hint(other, now) for other in rest if _status(other) == status)
         return _judged(status, next((hint for hint in hints if hint is not None), None))
@@ -252,12 +275,19 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
 _SAYS_NOTHING = Reading(Outcome.IGNORED, None)
 
 
-def _judged(status: int, retry_after: float | None) -> Reading:
-    if status in (429, 529) or (status == 503 and retry_after is not None):
-        return Reading(Outcome.CONGESTION, retry_after)
-    if status == 408 or status >= 500:
-        return Reading(Outcome.TROUBLE, retry_after)
-    return _SAYS_NOTHING
+_BLOCKING = {401: ACCOUNT, _NO_MONEY: ACCOUNT, 407: SETTINGS}
+
+
+def _judged(status: int, asked: float | None) -> Reading:
+    outcome = Outcome.IGNORED
+    if status in (429, 529) or (status == 503 and asked is not None):
+        outcome = Outcome.CONGESTION
+    elif status == 408 or status >= 500:
+        outcome = Outcome.TROUBLE
+    if outcome is Outcome.IGNORED:
+        return Reading(outcome, None, status=status, blocks=_BLOCKING.get(status, ""))
+    cut = None if asked is None else min(asked, LONGEST_RETRY_AFTER)
+    return Reading(outcome, cut, status=status, asked=asked)
 
 
 _CLOSED = re.compile("Event loop is closed")
@@ -309,21 +339,27 @@ def _together(members: Iterable[BaseException], now: float, budget: Iterator[int
         if next(budget, None) is None:
             break
         readings.append(_read(member, now, budget))
-    outcomes = {reading.outcome for reading in readings}
-    if not outcomes or Outcome.IGNORED in outcomes:
-        return _SAYS_NOTHING
-    congested = Outcome.CONGESTION in outcomes
-    hints = [reading.retry_after for reading in readings if reading.retry_after is not None]
-    return Reading(
-        Outcome.CONGESTION if congested else Outcome.TROUBLE, max(hints) if hints else None
-    )
+    for worst in (Outcome.IGNORED, Outcome.CONGESTION, Outcome.TROUBLE):
+        alike = [reading for reading in readings if reading.outcome is worst]
+        if alike and worst is Outcome.IGNORED:
+            return next((each for each in alike if each.blocks), alike[0])
+        if alike:
+            longest = max(readings, key=lambda each: each.asked or -1.0)
+            return replace(alike[0], retry_after=longest.retry_after, asked=longest.asked)
+    return _SAYS_NOTHING
 
 
 def _hopeless(link: Exception) -> bool:
     """Whether a lost connection goes back to something that the next attempt meets again."""
-    cause, names = _get(link, "__cause__"), _names(link)
-    if names & _HOPELESS_NAMES or isinstance(cause, (*_MISTAKES, UnicodeError)):
+    cause = _get(link, "__cause__")
+    if _names(link) & _HOPELESS_NAMES or isinstance(cause, (*_MISTAKES, UnicodeError)):
         return True
+    return _misset(link)
+
+
+def _misset(link: Exception) -> bool:
+    """Whether it goes back to an address or a proxy that was set wrong, and no row can change."""
+    names = _names(link)
     for argument in _get(link, "args") or ():
         said = argument[:_LONGEST_BODY] if isinstance(argument, str) else ""
         if _NO_TLS.search(said) or (names & {"ProxyError", "OSError"} and _REFUSED.match(said)):
@@ -350,6 +386,8 @@ def _status(link: Exception) -> int | None:
             return status
     if names & _LOST_NAMES:
         return _LOST
+    if names & _UNKNOWN_NAMES:
+        return 401
     if isinstance(link, OSError) and _get(link, "errno") in _LOST_ERRNOS:
         return _LOST
     if "ResponseError" in names:
@@ -505,7 +543,7 @@ def _headers(headers: Any) -> dict[str, str]:
 
 
 def _seconds(value: Any, unit: float = 1.0) -> float | None:
-    """A number, or a text with one, as seconds within the bound; None where it makes no sense."""
+    """A number, or a text with one, as seconds of a year at most; None where it makes no sense."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -515,7 +553,7 @@ def _seconds(value: Any, unit: float = 1.0) -> float | None:
         return None
     if not 0 <= value < math.inf:  # NaN is neither
         return None
-    return min(value, LONGEST_RETRY_AFTER * unit) / unit
+    return min(value, _LATEST * unit) / unit
 
 
 def _date(text: str) -> float | None:
