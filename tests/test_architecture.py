@@ -119,6 +119,7 @@ reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
 reporting.details        # records to lines, in the words of the views
 reporting.slices         # records to numbers by the values of columns
+reporting.noise          # what repeats tell
 reporting.compare        # two experiments: verdicts on all that differs
 reporting.league         # three and more: each against each, and ranks
 reporting.compared       # a comparison to lines, and to Markdown

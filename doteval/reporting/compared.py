@@ -76,7 +76,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
             inside = replace(terminal, width=max(terminal.width - 2, 1))
         lines += [f"  {line}" for line in own.text(inside).splitlines()]
     for score in contrast.scores:
-        lines += _notes(score, terminal)
+        lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:
         lines += _sentence(note, terminal)
     shown: set[bytes] = set()
@@ -185,7 +185,7 @@ def _side(each: Difference, value: float | None) -> Cell:
     return Cell(value, shown=score_figure(each.metric, value, width))
 
 
-def _notes(score: ScoreChange, terminal: Terminal) -> Iterator[str]:
+def _notes(score: ScoreChange, confidence: float, terminal: Terminal) -> Iterator[str]:
     pieces = [
         Piece(terminal.shown(score.name, LONGEST_NAME)),
         Piece(f"{plural(score.worse, 'row')} worse", "bad" if score.worse else ""),
@@ -197,6 +197,14 @@ def _notes(score: ScoreChange, terminal: Terminal) -> Iterator[str]:
             which = f"{each.metric} " if len(score.differences) > 1 else ""
             pieces.append(Piece(f"{which}could see a change of {seen}", "dim"))
     yield from flow(pieces, terminal, "  ", 2)
+    if score.flips is not None:
+        beyond = score.flips.p < 1 - confidence
+        said = (
+            f"asked once, {score.flips.between:.1f} of {text.count(score.flips.rows)} rows would "
+            f"flip; {score.flips.within:.1f} flip by themselves: "
+            f"{'more than noise' if beyond else 'no more than noise'} (p {p_value(score.flips.p)})"
+        )
+        yield from flow([Piece(word) for word in said.split()], terminal, "  ", 2, " ")
     for each in score.differences:
         if each.reason:
             yield from _sentence(each.reason, terminal)

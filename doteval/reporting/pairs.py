@@ -20,6 +20,7 @@ from ..metrics import Metric, Span
 from ..record import Record
 from ..statistics import distributions, intervals, tests
 from ..statistics.clusters import clustered
+from ..statistics.noise import Flips, flips
 from ..statistics.power import detectable_flips, detectable_mean
 from ..statistics.sequential import anytime
 from ..statistics.shares import bounded
@@ -274,6 +275,14 @@ class Pairs:
         keys = [key for key in after if key in before]
         both = [(tuple(before[key]), tuple(after[key])) for key in keys]
         return both, None if self._groups is None else [self._groups.get(key, key) for key in keys]
+
+    def flips(self, seed: int) -> Flips | None:
+        """How many rows flip, and how many by themselves; None where none was asked twice."""
+        if self.rows_a is None or self.rows_b is None:
+            return None
+        rows = zip(self.rows_a, self.rows_b, strict=True)
+        known = [(a, b) for a, b in rows if not any(value != value for value in (*a, *b))]
+        return flips([a for a, _ in known], [b for _, b in known], seed=seed)
 
     @property
     def seen(self) -> tuple[float, float]:
