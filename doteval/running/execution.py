@@ -546,6 +546,7 @@ class Flow:
             "commit": commit_of(store.anchor),
             "strategy": summary_of(evaluation.strategy),
             "columns": list(evaluation.columns),
+            "tags": list(evaluation.tags),
             "repeats": evaluation.repeats,
             "cluster": evaluation.cluster,
             "samples": options.samples,
