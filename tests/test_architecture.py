@@ -66,7 +66,7 @@ evaluators.numbers
 evaluators.choices
 evaluators.structure     # JSON
 evaluators.calls         # of functions
-evaluators.judge
+evaluators.judges
 evaluators               # the face, with those of plugins
 
 datasets
@@ -330,6 +330,24 @@ def test_importing_doteval_loads_nothing_of_it(tmp_path: Path) -> None:
 
     assert after - before == {"doteval"}
     assert not HEAVY & after
+
+
+def test_writing_an_evaluation_loads_nothing_of_a_run(tmp_path: Path) -> None:
+    """Of the evaluators their own room, of a strategy its parameters: the rest is for a run."""
+    held = loaded(
+        "from doteval import ForEach, Result\n"
+        "from doteval.concurrency import Adaptive\n"
+        "from doteval.evaluators import exact_match\n"
+        "@ForEach(concurrency=Adaptive())('text', ['a'])\n"
+        "async def eval_a(text): return Result(exact_match(text, 'a'))\n",
+        cwd=tmp_path,
+    )
+    rooms = {name.partition(".")[2] for name in held if name.startswith("doteval.")}
+
+    assert {room for room in rooms if room.startswith("evaluators.")} == {
+        "evaluators.answers", "evaluators.making", "evaluators.texts"
+    }  # fmt: skip
+    assert not rooms & {"concurrency.adaptive", "concurrency.loop", "metrics", "storage", "running"}
 
 
 def test_every_public_name_is_there(tmp_path: Path) -> None:
