@@ -16,7 +16,7 @@ from .evaluation import BoundEvaluation, Evaluation
 from .record import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
-from .running import Flow, Options, driver, evaluation_name
+from .running import Execution, Options, driver, evaluation_name
 from .running.version import distributed
 from .storage import locate
 from .text import safe
@@ -58,7 +58,7 @@ async def run_async(
     )
     place = locate(storage)
     shown = _shown(progress)
-    flow = Flow(
+    execution = Execution(
         evaluation,
         options,
         name=evaluation_name(evaluation, place),
@@ -71,7 +71,7 @@ async def run_async(
     )
     try:
         with printing_above(shown):
-            summary = await driver.in_order(flow.run())
+            summary = await driver.in_order(execution.run())
     finally:
         if shown is not None:
             shown.close()

@@ -134,14 +134,16 @@ views.excerpts           # records to plain data of a bounded size
 views.page               # what is stored, as plain data in page.html
 views                    # the face
 
-running.environment      # names, the commit
+running.environment      # names, the time, the commit
 running.version          # what made a record: the code that an evaluation reaches
 running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.options          # what is asked of a run, whichever the door
 running.rows             # the dataset as it comes, for run and plan alike
+running.channel          # the one way to who listens
 running.sink             # records to the writer, and what is durable to who listens
-running.execution        # one run: what is opened, what ends it, and what is said about it
+running.ledger           # a run in its store: what it begins with, what counts, how it ended
+running.execution        # one run: what ends it, and what is said about it
 running.plan             # what it would do
 running                  # the face
 runner                   # run and run_async

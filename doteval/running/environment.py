@@ -1,14 +1,35 @@
 """
-What is worth knowing about where a run happens: names and the state of the code.
+Where and when a run happens: names, the time, and the state of the code.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from ..evaluation import BoundEvaluation, Evaluation
 from ..storage import Named, Place, named
+
+
+class Clock(NamedTuple):
+    """
+    The time of a run.
+
+    Attributes:
+        now: tells the moment, in seconds on the event loop's clock.
+        began: the moment when the run began.
+        epoch: turns a moment into Unix seconds.
+    """
+
+    now: Callable[[], float]
+    began: float
+    epoch: float
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return self.now() - self.began
 
 
 def evaluation_name(evaluation: Evaluation | BoundEvaluation, place: Place) -> Named:
