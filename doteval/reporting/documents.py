@@ -25,7 +25,7 @@ from ..views.json import together
 from ..views.table import Cell, Column, Table, code, csv_cell
 from .details import WRONG, as_text, record_dict, row_label, verdict
 from .summary import Summary, summarise
-from .views import estimate_cells, score_name, short_name
+from .views import estimate_cells, score_name, share_unread, short_name
 
 # --- CSV --------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ def _summary_rows(summary: Summary, most: int | None) -> Iterator[list[object]]:
     if not metrics:
         yield [*first, "", "", "", last]
     for name, metric, estimate in metrics[:most]:
-        said = score_name(summary, name, metric, estimate)
+        said = score_name(name, metric, estimate, share_unread(summary, name))
         value, span = estimate_cells(metric, estimate)
         yield [*first, said, replace(value, style="strong"), span, last]
         first, last = [replace(each, shown="") for each in first], replace(last, shown="")

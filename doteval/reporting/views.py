@@ -309,7 +309,7 @@ def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
 def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
     """The first score with its first metric: (what to call it, metric, estimate)."""
     heads = (
-        (score_name(summary, name, metric, estimate), metric, estimate)
+        (score_name(name, metric, estimate, share_unread(summary, name)), metric, estimate)
         for name, by_metric in summary.scores.items()
         for metric, estimate in by_metric.items()
     )
@@ -464,18 +464,22 @@ def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:
     return [Cell(said, shown=f"{said}{more}"), *estimate_cells(metric, estimate, unicode)]
 
 
-def score_name(summary: Summary, name: str, metric: str, estimate: Estimate) -> str:
+def score_name(name: str, metric: str, estimate: Estimate, unread: float = 0.0) -> str:
     """
-    What to call a figure: its score, its metric where that says something, its origin, and how
-    many of the answers could not be read, where many could not.
+    What to call a figure: its score, its metric where that says something, its origin, and which
+    share of the answers could not be read, where that is many.
     """
     said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
-    read = summary.readings.get(name)
-    unread = read["unread"] / read["of"] if read else 0.0
     marks = ["kept"] if estimate.method.startswith(KEPT) else []
     if unread > _MANY_UNREAD:
         marks.append(f"{text.percent(unread)} unread")
     return f"{said} ({', '.join(marks)})" if marks else said
+
+
+def share_unread(summary: Summary, name: str) -> float:
+    """Of the answers that a score judged."""
+    read = summary.readings.get(name)
+    return read["unread"] / read["of"] if read else 0.0
 
 
 def estimate_cells(metric: str, estimate: Estimate, unicode: bool = True) -> tuple[Cell, Cell]:
