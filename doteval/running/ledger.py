@@ -25,7 +25,7 @@ from ..reporting.figures import HEADER as FIGURES
 from ..reporting.summary import Summary, own_figures, summarise
 from ..storage import NAMING, Grouped, Inline, Named, Place, Writer, open_store
 from .driver import if_abandoned
-from .environment import commit_of, version
+from .environment import checkout_of, version
 from .options import Options
 from .rows import Rows
 from .version import Version
@@ -133,7 +133,7 @@ class Ledger:
         await self._writer.call(self._open)
         former, before = await self._writer.call(self._before)
         header = _header(evaluation, options, made_by)
-        header["commit"] = commit_of(self._store.anchor)
+        header |= checkout_of(self._store.anchor)
         notes = []
         if before and not options.fresh:
             last = before[-1].header
@@ -262,5 +262,7 @@ def _header(evaluation: Evaluation, options: Options, made_by: Version) -> dict[
         "source": evaluation.digest(),
         "code": dict(made_by.code),
         "config": dict(made_by.config),
+        "tags": dict(options.tags),
+        "note": options.note,
         NAMING: "project",
     }
