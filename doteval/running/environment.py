@@ -57,7 +57,7 @@ def checkout_of(folder: Path) -> dict[str, Any]:
 
 
 def _is_clean(folder: Path) -> bool | None:
-    """As git says; nothing of it runs a program that the repository names."""
+    """As git says; whoever only looks starts no monitor of files."""
     asked = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no"]
     try:
         told = subprocess.run(
