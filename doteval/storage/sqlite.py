@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlie
 VANISHED = "its process ended without a word"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     """
     What is being run through this object.
@@ -48,12 +49,19 @@ class _Running:
     Attributes:
         uid: of the run.
         evaluation: its number.
+        revision: of the evaluation, as the run has left it; where it is `unsure`, whether its last
+            commit was written or not, it may be one more.
+        first, added: the number of its first record, and how many it has.
         scores: the numbers of the names of its scores.
     """
 
     uid: str
     evaluation: int
     claim: Claim
+    revision: int
+    unsure: bool = False
+    first: int = 0
+    added: int = 0
     scores: dict[str, int] = field(default_factory=dict)
 
 
@@ -166,12 +174,90 @@ class SqliteStore:
                     (run.uid, part, evaluation, run.started, run.status, run.pid,
                      dump(dict(run.header))),
                 ).lastrowid  # fmt: skip
+                revision = self._db.all("SELECT revision FROM evaluations WHERE id = ?", evaluation)
         except BaseException:
             self._claims.give_back(claim)
             raise
         assert number is not None
-        self._runs[number] = _Running(run.uid, evaluation, claim)
+        self._runs[number] = _Running(run.uid, evaluation, claim, revision[0][0])
         return number
+
+    @contextmanager
+    def _writing(
+        self, number: int, revisions: int = 0
+    ) -> Iterator[tuple[sqlite3.Connection, _Running, int, str | None]]:
+        """
+        A transaction of a run: the connection, the run, and what `_own` has found.
+
+        Args:
+            revisions: by how many it changes that of the evaluation.
+        """
+        run = self._runs[number]
+        try:
+            with self._db.writing() as db:
+                yield db, run, *self._own(number, run)
+        except BaseException:
+            run.unsure = True
+            raise
+        run.revision += revisions
+
+    def _own(self, number: int, run: _Running) -> tuple[int, str | None]:
+        """
+        Asked in each transaction of a run: whether it is still the one that works on its
+        evaluation, and the store still the one that it has written. No lock can promise that: the
+        lock file may be deleted, the database have two names, or a backup be copied over it.
+
+        Returns:
+            the last number of a record, and the sums of the evaluation.
+
+        Raises:
+            StoreError: it is not; says what happened.
+        """
+        found = self._db.all(
+            "SELECT (SELECT coalesce(max(id), 0) FROM records), sums, revision, uid, status "
+            "FROM runs JOIN evaluations ON evaluations.id = evaluation WHERE runs.id = ?",
+            number,
+        )
+        last, sums, revision, uid, status = found[0] if found else (0, None, -1, "", "")
+        if uid != run.uid or revision < run.revision:
+            happened = (
+                "an earlier state of it, such as a backup or a snapshot, or another store was put "
+                "in its place"
+            )
+        elif status != "running" or (revision > run.revision + run.unsure and not run.claim.part):
+            other = self._db.all(
+                "SELECT pid FROM runs WHERE evaluation = ? AND id <> ? ORDER BY id DESC LIMIT 1",
+                run.evaluation, number,
+            )  # fmt: skip
+            happened = (
+                f"{f'process {other[0][0]}' if other else 'another process'} has taken this "
+                "evaluation over (was the lock file deleted, or has the database two names?)"
+            )
+        elif not self._claims.holds(run.claim) and not self._db.is_moved():  # which tells itself
+            happened = "its lock file was deleted or replaced, so that two runs could work on one"
+        else:
+            return last, sums
+        raise self._ended_by(happened)
+
+    def _count_own(self, number: int, run: _Running) -> None:
+        """
+        Whether all records of a run are there at its end: what is copied over a database in the
+        midst of a commit can leave a mixture, of which each page is whole.
+        """
+        found = self._db.all(
+            "SELECT count(*) FROM records WHERE id >= ? AND run = ?", run.first, number
+        )[0][0]
+        if found < run.added:
+            raise self._ended_by(
+                f"of {run.added:,} records that this run has stored there are {found:,}; something "
+                "was copied over it, or wrote it past its locks"
+            )
+
+    def _ended_by(self, happened: str) -> StoreError:
+        return StoreError(
+            f"the store {self}: {happened}; this run stops, and writes nothing more. The same "
+            "command goes on from what is there"
+        )
 
     def _rename_evaluation(self, db: sqlite3.Connection, run: Run, old: str) -> None:
         """Give an evaluation a run's name, unless another run has just done so."""
@@ -304,12 +390,7 @@ class SqliteStore:
             else:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
         try:
-            with self._db.writing() as db:
-                last, sums = self._db.all(
-                    "SELECT coalesce(max(records.id), 0), (SELECT sums FROM evaluations "
-                    "WHERE id = ?) FROM records",
-                    run.evaluation,
-                )[0]
+            with self._writing(number, 1) as (db, _, last, sums):
                 is_summed = True
                 if records:
                     sums, is_summed = self._add_records(db, number, run, records, last, sums)
@@ -317,19 +398,14 @@ class SqliteStore:
                     "attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts)
                 )
                 insert_calls(self._db, run.evaluation, [(number, each) for each in calls])
-                done = db.execute(  # a run of which that is not so must not add to another's rows
+                db.execute(
                     "UPDATE evaluations SET revision = revision + 1, "
-                    "summed = coalesce(summed, 0) + ?, sums = ? WHERE id = ? AND EXISTS "
-                    "(SELECT 1 FROM runs WHERE id = ? AND uid = ? AND status = 'running')",
-                    (int(is_summed), sums or "", run.evaluation, number, run.uid),
+                    "summed = coalesce(summed, 0) + ?, sums = ? WHERE id = ?",
+                    (int(is_summed), sums or "", run.evaluation),
                 )
-                if not done.rowcount:
-                    raise StoreError(
-                        f"the store {self}: this run is no longer the one that is running there; "
-                        "another has begun in its place (was the lock file deleted?), or the store "
-                        "was replaced. What was stored before is kept"
-                    )
                 self.on_prepared()
+            run.first = run.first or (last + 1 if records else 0)
+            run.added += len(records)
         except BaseException:
             run.scores.clear()  # some may be names that were undone with the rest
             raise
@@ -394,28 +470,25 @@ class SqliteStore:
 
     def mark(self, number: int, ids: Iterable[int], state: int) -> None:
         """Say of stored records whether the dataset still has their rows (LIVE, STALE)."""
-        with self._db.writing() as db:
+        with self._writing(number, 1) as (db, run, *_):
             self._db.update(f"UPDATE records SET state = {int(state)} WHERE id IN", list(ids))
-            touch(db, self._runs[number].evaluation)
+            touch(db, run.evaluation)
 
     def total(self, number: int, total: int) -> None:
         """Note how many records the evaluation has when it is complete."""
-        with self._db.writing() as db:
-            db.execute(
-                "UPDATE evaluations SET total = ? WHERE id = ?",
-                (total, self._runs[number].evaluation),
-            )
+        with self._writing(number) as (db, run, *_):
+            db.execute("UPDATE evaluations SET total = ? WHERE id = ?", (total, run.evaluation))
 
     def end(self, number: int, run: Run) -> None:
         """
         Close a run: its last status, times and history, and what has come to its header. Gives its
         lock back.
         """
-        running = self._runs.pop(number)
+        running = self._runs[number]
         try:
-            with self._db.writing() as db:
-                found = db.execute("SELECT header FROM runs WHERE id = ?", (number,)).fetchone()
-                begun = found[0] if found else "{}"
+            with self._writing(number) as (db, *_):
+                self._count_own(number, running)
+                begun = self._db.all("SELECT header FROM runs WHERE id = ?", number)[0][0]
                 db.execute(
                     "UPDATE runs SET finished = ?, duration = ?, status = ?, header = ?, "
                     "history = ?, error = ? WHERE id = ?",
@@ -425,6 +498,7 @@ class SqliteStore:
                 )  # fmt: skip
             tally(self._db, running.evaluation, keeping=0)  # now, and not at a look
         finally:
+            del self._runs[number]
             self._claims.give_back(running.claim)
 
     # -------------------------------------------------------------------- reading
