@@ -38,6 +38,8 @@ async def run_async(
     resources: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     keep_config: bool = False,
+    tags: Mapping[str, object] | None = None,
+    note: str | None = None,
     **named: Any,
 ) -> Summary:
     """
@@ -55,6 +57,8 @@ async def run_async(
         shard=shard,
         params=params,
         keep_config=keep_config,
+        tags=tags,
+        note=note,
     )
     place = locate(storage)
     shown = _shown(progress)
@@ -113,6 +117,9 @@ def run(
             each goes to the function's parameter of its name, those that have none together to
             its parameter `params`. They are kept with the run, as `ForEach(config=...)` is.
         keep_config: True: resume although the last run had another config.
+        tags: of the experiment, such as `{"prompt": "v2"}`; those of a later run are added, and a
+            name that is there gets the new value.
+        note: a text about the experiment; a later one takes its place.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

@@ -21,7 +21,7 @@ from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, S
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.record import STALE, SUPERSEDED, Failure
 from doteval.running import Options, sink
-from doteval.running.environment import commit_of
+from doteval.running.environment import checkout_of
 from doteval.running.rows import Rows
 from doteval.storage import Named, locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
@@ -1377,14 +1377,14 @@ def test_a_commit_is_read_from_files(tmp_path):
     inside.mkdir(parents=True)
 
     (git / "HEAD").write_text("b" * 40)
-    detached = commit_of(inside)
+    detached = checkout_of(inside)["commit"]
     (git / "HEAD").write_text("ref: refs/heads/dev\n")
     (git / "packed-refs").write_text(f"# pack-refs\n{'c' * 40} refs/heads/dev\n")
-    packed = commit_of(inside)
+    packed = checkout_of(inside)["commit"]
     (git / "packed-refs").write_text("")
-    unborn = commit_of(inside)
+    unborn = checkout_of(inside)["commit"]
     (git / "packed-refs").unlink()
-    missing = commit_of(inside)
+    missing = checkout_of(inside)["commit"]
 
     assert (detached, packed, unborn, missing) == ("b" * 40, "c" * 40, None, None)
 
@@ -1400,11 +1400,11 @@ def test_the_commit_of_a_worktree_is_found(tmp_path):
     (main / "refs" / "heads").mkdir(parents=True)
     (main / "refs" / "heads" / "dev").write_text("d" * 40)
 
-    assert commit_of(tree) == "d" * 40
+    assert checkout_of(tree)["commit"] == "d" * 40
 
 
 def test_outside_a_repository_there_is_no_commit(tmp_path):
-    assert commit_of(tmp_path) is None
+    assert checkout_of(tmp_path) == {"commit": None, "branch": None, "clean": None}
 
 
 def test_an_experiment_that_is_not_there_is_named(store):

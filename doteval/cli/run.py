@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
-from ..quantities import Allowance, Param, Shard, parse_rows, words
+from ..quantities import Allowance, Param, Shard, parse_rows, tag, words
 from ..record import FINAL, Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import (
@@ -73,7 +73,8 @@ def _options(call: Call) -> Options:
     from ..running import Options
 
     given = {name: getattr(call.options, name) for name in Options.__slots__}
-    return Options.read(**{**given, "params": {each.name: each.value for each in given["params"]}})
+    params = {each.name: each.value for each in given["params"]}
+    return Options.read(**{**given, "params": params, "tags": dict(given["tags"])})
 
 
 def _experiment(said: str) -> str:
@@ -88,6 +89,7 @@ def _experiment(said: str) -> str:
     "doteval run eval_sums.py::eval_addition --samples 20\n"
     "doteval run eval_sums.py --experiment baseline --fresh      # all rows anew\n"
     "doteval run eval_sums.py --max-errors 2%\n"
+    "doteval run eval_sums.py --experiment v2 --tag prompt=v2 --note 'shorter prompt'\n"
     "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
     "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
     "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines",
@@ -143,6 +145,16 @@ def _experiment(said: str) -> str:
         help="resume although the last run had another config; its rows and new ones then stand "
         "in one figure, which says so",
     ),
+    option(
+        "--tag",
+        dest="tags",
+        metavar="NAME=VALUE",
+        type=typed(tag),
+        action="append",
+        default=[],
+        help="a tag of the experiment, which `list` shows and finds; can be given several times",
+    ),
+    option("--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"),
     option(
         "--plan",
         action="store_true",

@@ -157,21 +157,13 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     """A block for each evaluation, below a line about the experiment; whether one is running."""
     from ..reporting.documents import summary_table
     from ..reporting.summary import summarise
-    from ..reporting.views import Experiment, summary_lines
-    from ..text import count, when
-    from ..views.figures import plural
-    from ..views.terminal import Piece, flow
+    from ..reporting.views import Experiment, experiment_lines, summary_lines
+    from ..text import count
 
     experiment, terminal, store = call.options.experiment, call.terminal, call.store()
     names = _selected(store, experiment, call.options.evaluation)
     summaries = [summarise(store, experiment, name) for name in names]
-    facts = [
-        Piece(terminal.shown(experiment), "strong"),
-        Piece(plural(len(summaries), "evaluation")),
-        Piece(plural(sum(each.runs for each in summaries), "run")),
-        Piece(when(Experiment(experiment, summaries, 0.0).when, time.time())),
-    ]
-    lines = flow(facts, terminal)
+    lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
     for summary, name in zip(summaries, names.values(), strict=True):
         lines += ["", *summary_lines(summary, terminal, name)]
     failed = sum(summary.failed for summary in summaries)

@@ -123,6 +123,20 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="resume although the last run had another config",
     )
+    group.addoption(
+        "--eval-tag",
+        dest="doteval_tags",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a tag of the experiment, which `doteval list` shows and finds; can be given several "
+        "times",
+    )
+    group.addoption(
+        "--eval-note",
+        dest="doteval_note",
+        metavar="TEXT",
+        help="a sentence about the experiment, for `doteval list` and `doteval show`",
+    )
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
     parser.addini("eval_max_errors", "default for --eval-max-errors")
@@ -142,7 +156,7 @@ def read_options(config: pytest.Config) -> Options:
         map(config.getini, _KEYS)
     ):
         return Options()  # as most sessions have it: there is nothing to read
-    from ..quantities import Allowance, Param, Shard, parse_rows, read, words
+    from ..quantities import Allowance, Param, Shard, parse_rows, read, tag, words
 
     def value(parse: Callable[[str], Value], option: str, key: str = "") -> Value | None:
         text = config.getoption(option)
@@ -171,6 +185,8 @@ def read_options(config: pytest.Config) -> Options:
             "budget": value(_budget, "--eval-budget", "eval_budget"),
             "params": {each.name: each.value for each in params},
             "keep_config": given["doteval_keep_config"],
+            "tags": dict(read(tag, each, "--eval-tag") for each in given["doteval_tags"] or ()),
+            "note": given["doteval_note"],
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )

@@ -73,6 +73,10 @@ class Summary:
             that was said.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
+        tags: of its runs, a later one's value for an earlier one's.
+        note: the last one that a run was given; None: there is none.
+        checkout: the `commit` and the `branch` of the last run, and whether the files were `clean`,
+            without changes; each None where it is not known.
     """
 
     experiment: str
@@ -106,6 +110,9 @@ class Summary:
     versions: tuple[Mapping[str, Any], ...] = ()
     readings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     confusion: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    note: str | None = None
+    checkout: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unread(self) -> int:
@@ -195,6 +202,9 @@ class Summary:
             "error": self.error,
             "shards": dict(self.shards),
             "versions": [dict(each) for each in self.versions],
+            "tags": dict(self.tags),
+            "note": self.note,
+            "checkout": dict(self.checkout),
         }
 
     def __str__(self) -> str:
@@ -312,7 +322,13 @@ def summarise(
             for name, facts in tally.scores.items()
             if any(facts.get(kind) for kind in ("unread", "empty", "differing"))
         },
+        tags={tag: said for run in runs for tag, said in (run.header.get("tags") or {}).items()},
+        note=next(filter(None, (run.header.get("note") for run in reversed(runs))), None),
+        checkout={name: last.header.get(name) for name in _CHECKOUT} if last else {},
     )
+
+
+_CHECKOUT = ("commit", "branch", "clean")
 
 
 def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str, Any]]:

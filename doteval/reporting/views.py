@@ -6,7 +6,7 @@ Everything here takes data and returns text or tables; nothing reads a store or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import text
@@ -213,8 +213,8 @@ def _path(summary: Summary, terminal: Terminal) -> list[str]:
     return limit_path(summary.limits, _MOST_LIMITS, terminal.unicode, _MOST_LIMITS // 2)
 
 
-def _words(sentence: str, terminal: Terminal) -> list[Piece]:
-    return [Piece(word, "warn") for word in terminal.shown(sentence).split()]
+def _words(sentence: str, terminal: Terminal, style: str = "warn") -> list[Piece]:
+    return [Piece(word, style) for word in terminal.shown(sentence).split()]
 
 
 # --- scores -----------------------------------------------------------------------------------
@@ -391,6 +391,19 @@ class Experiment(NamedTuple):
         return next((each for each in _WORST_FIRST if each in statuses), "incomplete")
 
     @property
+    def tags(self) -> dict[str, str]:
+        """Of its runs, a later one's value for an earlier one's."""
+        told = sorted(self.summaries, key=lambda each: each.finished or each.started or 0.0)
+        return {tag: said for each in told for tag, said in each.tags.items()}
+
+    @property
+    def note(self) -> str | None:
+        """The last one that a run was given; None: there is none."""
+        told = [each for each in self.summaries if each.note]
+        last = max(told, key=lambda each: each.finished or each.started or 0.0, default=None)
+        return last.note if last else None
+
+    @property
     def when(self) -> float:
         """When something last happened, Unix seconds."""
         times = [(each.finished or each.started) for each in self.summaries]
@@ -412,6 +425,8 @@ class Experiment(NamedTuple):
             "failed": sum(each.failed for each in self.summaries),
             "duration": sum(each.duration for each in self.summaries),
             "created": self.created,
+            "tags": self.tags,
+            "note": self.note,
             "evaluations": [each.to_dict() for each in self.summaries],
         }
 
@@ -429,12 +444,17 @@ _LIST = (
     Column("95% CI", "right", drop=5),
     Column("when", drop=4, style="dim"),
     Column("took", "right", drop=2),
+    Column("tags", least=10, drop=8, style="dim", foreign=True),
+    Column("note", least=10, drop=7, style="dim", foreign=True),
 )
 
 
-def experiment_table(experiments: Iterable[Experiment], now: float, unicode: bool = True) -> Table:
+def experiment_table(experiments: Sequence[Experiment], now: float, unicode: bool = True) -> Table:
     """The experiments, in the order given; `now` in Unix seconds."""
-    return Table(_LIST, [_listed(each, now, unicode) for each in experiments])
+    rows = [_listed(each, now, unicode) for each in experiments]
+    told = [any(each.tags for each in experiments), any(each.note for each in experiments)]
+    kept = [*range(len(_LIST) - 2), *(at for at, any_ in zip((-2, -1), told, strict=True) if any_)]
+    return Table([_LIST[at] for at in kept], [[row[at] for at in kept] for row in rows])
 
 
 def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
@@ -451,7 +471,39 @@ def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
         *_head(listed.summaries, unicode),
         Cell(listed.when, shown=text.when(listed.when, now)),
         Cell(took, shown=text.duration(took)),
+        Cell(tags_shown(listed.tags) or None),
+        Cell(listed.note and text.one_line(listed.note, 60)),
     ]
+
+
+def tags_shown(tags: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={said}" for name, said in tags.items())
+
+
+def experiment_lines(shown: Experiment, now: float, terminal: Terminal) -> list[str]:
+    """What stands above the blocks of its evaluations; `now` in Unix seconds."""
+    facts = [
+        Piece(terminal.shown(shown.name), "strong"),
+        Piece(plural(len(shown.summaries), "evaluation")),
+        Piece(plural(sum(each.runs for each in shown.summaries), "run")),
+        Piece(text.when(shown.when, now)),
+    ]
+    lines = flow(facts, terminal)
+    tags = [Piece(terminal.shown(f"{tag}={said}")) for tag, said in shown.tags.items()]
+    lines += _labelled("tags", [tags], terminal)
+    lines += _labelled("note", [_words(shown.note or "", terminal, "")], terminal)
+    last = max(shown.summaries, key=lambda each: each.started or 0.0, default=None)
+    return lines + _labelled("commit", [_checkout(last, terminal)] if last else [], terminal)
+
+
+def _checkout(summary: Summary, terminal: Terminal) -> list[Piece]:
+    """The commit of its last run, and what it lacks to tell which code that was."""
+    commit, branch, clean = (summary.checkout.get(each) for each in ("commit", "branch", "clean"))
+    if not commit:
+        return []
+    on = f" on {branch}" if branch else ""
+    pieces = [Piece(terminal.shown(f"{commit[:12]}{on}"))]
+    return pieces + [Piece("and changes that are in no commit", "warn")] * (clean is False)
 
 
 def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:

@@ -33,7 +33,7 @@ from ..storage import NAMING, Grouped, Inline, Named, Place, Store, Writer, open
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
 from .driver import if_abandoned
-from .environment import commit_of, version
+from .environment import checkout_of, version
 from .options import Options
 from .rows import Rows
 from .sink import Channel, Sink
@@ -543,7 +543,7 @@ class Flow:
             "doteval": version(),
             "python": ".".join(map(str, sys.version_info[:3])),
             "platform": sys.platform,
-            "commit": commit_of(store.anchor),
+            **checkout_of(store.anchor),
             "strategy": summary_of(evaluation.strategy),
             "columns": list(evaluation.columns),
             "tags": list(evaluation.tags),
@@ -556,6 +556,8 @@ class Flow:
             "source": source,
             "code": dict(self._version.code),
             "config": dict(self._version.config),
+            "tags": dict(options.tags),
+            "note": options.note,
             NAMING: "project",
         }
         if before and not options.fresh:

@@ -172,10 +172,15 @@ def _is_figure(value: Any) -> bool:
 
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
-        ("doteval", "python", "platform", "commit", "source", "named"),
+        ("doteval", "python", "platform", "commit", "branch", "note", "source", "named"),
         (_is_text, "a text"),
     ),
     **dict.fromkeys(("code", "config"), (lambda value: isinstance(value, dict), "an object")),
+    "tags": (
+        lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),
+        "an object of texts",
+    ),
+    "clean": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
     "strategy": (
         lambda value: isinstance(value, dict) and isinstance(value.get("name", ""), str),
         "an object with a name",
