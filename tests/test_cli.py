@@ -907,7 +907,7 @@ def test_a_run_in_another_terminal_is_watched_to_its_end(folder, screen, capsys)
             (folder / "go").touch()
         return answer, "complete" not in drawn[-1]
 
-    options = Namespace(color="auto", watch=False, form=None, storage=None, tags=None)
+    options = Namespace(color="auto", watch=False, form=None, storage=None, tags=[])
     call = Call(options, screen, screen, Terminal(width=80, live=True))
     code = watch(call, frame, lambda seconds: None, lambda: float(len(drawn))).code
 
