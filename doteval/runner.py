@@ -38,6 +38,7 @@ async def run_async(
     resources: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     keep_config: bool = False,
+    keep_going: bool = False,
     **named: Any,
 ) -> Summary:
     """
@@ -55,6 +56,7 @@ async def run_async(
         shard=shard,
         params=params,
         keep_config=keep_config,
+        keep_going=keep_going,
     )
     place = locate(storage)
     shown = _shown(progress)
@@ -113,6 +115,7 @@ def run(
             each goes to the function's parameter of its name, those that have none together to
             its parameter `params`. They are kept with the run, as `ForEach(config=...)` is.
         keep_config: True: resume although the last run had another config.
+        keep_going: True: go on even if nothing succeeds, see `ForEach(fail_fast=)`.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

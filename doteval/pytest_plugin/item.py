@@ -160,7 +160,10 @@ class Call:
         lines = [note for note in flow.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
             lines += [note for note in flow.notes if note.startswith("stopped: ")]
-        if failed:
+        if flow.status == "stopped":
+            lines.append(f"stopped: {flow.cause}")
+            flow.notes.append(f"to go on anyway: {self.command('--eval-keep-going')}")
+        elif failed:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
             allowance = self._options.allowance or Allowance()
             if flow.status != "stalled" and allowance.covers(failed, rows):

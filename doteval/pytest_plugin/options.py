@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
-_REPEATED = ("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget")
+_REPEATED = (
+    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget"),
+    "--eval-keep-going",
+)
 
 
 class Options(NamedTuple):
@@ -123,6 +126,12 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="resume although the last run had another config",
     )
+    group.addoption(
+        "--eval-keep-going",
+        dest="doteval_keep_going",
+        action="store_true",
+        help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
+    )
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
     parser.addini("eval_max_errors", "default for --eval-max-errors")
@@ -171,6 +180,7 @@ def read_options(config: pytest.Config) -> Options:
             "budget": value(_budget, "--eval-budget", "eval_budget"),
             "params": {each.name: each.value for each in params},
             "keep_config": given["doteval_keep_config"],
+            "keep_going": given["doteval_keep_going"],
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )

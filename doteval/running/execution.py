@@ -18,8 +18,11 @@ from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
+from ..concurrency.breaker import Breaker
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import GRACE, Loop
+from ..concurrency.reading import Reading
+from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping, summary_of
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
@@ -32,6 +35,7 @@ from ..reporting.summary import Summary, own_figures, summarise
 from ..storage import NAMING, Grouped, Inline, Named, Place, Store, Writer, open_store
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
+from ..text import duration
 from .driver import if_abandoned
 from .environment import commit_of, version
 from .options import Options
@@ -39,6 +43,7 @@ from .rows import Rows
 from .sink import Channel, Sink
 from .version import version_of
 
+_MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 _TICK = 0.1  # seconds between two snapshots for whoever shows progress
 
 
@@ -73,6 +78,7 @@ class Flow:
         first_error: the exception behind this run's first failure.
         notes: sentences for whoever reads the result.
         status: of the run, as stored.
+        cause: why nothing that it could do would have succeeded; None: it was not stopped.
     """
 
     def __init__(
@@ -106,9 +112,14 @@ class Flow:
         self._rows = Rows(self.evaluation, options)
         self.notes: list[str] = []
         self._channel = Channel(self._fail)
+        most, breaker = self.evaluation.fail_fast, None
+        if most and not options.keep_going:
+            breaker = Breaker(most, self._stop)
+        self._breaker = breaker
         self._sink = Sink(
-            self.evaluation, options.budget, on_record, self._channel, self.notes, self._secrets
-        )
+            self.evaluation, options.budget, on_record, self._channel, self.notes, breaker,
+            self._secrets,
+        )  # fmt: skip
         self.status = "failed"  # should it never begin
         self._limits_told = 0
         self._broken = False  # the store refused to write
@@ -118,7 +129,8 @@ class Flow:
         self._loop: Loop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._stopped: str | None = None  # by the budget, and why
+        self._spent: str | None = None  # what of the budget is used up
+        self.cause: str | None = None
 
     @property
     def done(self) -> int:
@@ -240,6 +252,7 @@ class Flow:
         rows = self._rows
         async for record in self._stored(store, writer):
             rows.remember(record)
+            self._sink.resumed |= not record.failed
         gate = evaluation.strategy.gate()
         threads: Threads | Elsewhere | None = evaluation.strategy.threads()
         if evaluation.executor is not None:
@@ -256,7 +269,7 @@ class Flow:
             sink.finished,
             threads=threads,
             timeout=evaluation.timeout,
-            on_failed=sink.failed,
+            on_failed=self._attempt_failed,
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )
@@ -289,9 +302,13 @@ class Flow:
             self.status = "incomplete"
             raise self._dataset_error(loop.source_error) from loop.source_error
         self.status = "stalled" if schedule.stalled else "complete"
-        if self._stopped is not None:
+        if self._spent is not None:
             self.status = "incomplete"
-            self.notes.append(f"stopped: {self._stopped}; the same command resumes the run")
+            self.notes.append(f"stopped: {self._spent}; the same command resumes the run")
+        elif self.cause is not None and not schedule.stalled:
+            self.status = "stopped"
+        elif self.status == "complete" and self.done and not self._is_any_scored():
+            self.status = "failed"
         if schedule.stalled:
             self.notes.append(
                 f"stalled: nothing succeeded for {policy.patience:g} s, so the run gave up; "
@@ -309,6 +326,10 @@ class Flow:
                 f"the dataset of {evaluation.__name__} has no rows; an evaluation of nothing "
                 "proves nothing, so this counts as a failure"
             )
+
+    def _is_any_scored(self) -> bool:
+        """Whether any row has a result, of this run or of an earlier one."""
+        return self.done > sum(self.errors.values()) or self.skipped > self.final
 
     async def _close_dataset(self) -> None:
         """Who opens a dataset closes it, however the run ends."""
@@ -363,6 +384,10 @@ class Flow:
         reason = None
         if error is not None and not interrupted:
             reason = safe_without(self._secrets, error, 1_000) or type(error).__name__
+        elif self.status == "stopped":
+            reason = f"{self.cause}; nothing more was started"
+        elif self.status == "failed":
+            reason = f"not one of {self.done} {_plural(self.done, 'row')} has a result"
         loop = self._loop
         changes = [
             {**as_mapping(change), "at": round(change.at - self._began, 3)}
@@ -429,10 +454,26 @@ class Flow:
 
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
-        if self._stopped is None and self._loop is not None:
-            self._stopped = self._sink.enough(self._clock.time() - self._began)
-            if self._stopped is not None:
+        if self._spent is None and self._loop is not None:
+            self._spent = self._sink.enough(self._clock.time() - self._began)
+            if self._spent is not None:
                 self._loop.stop()
+
+    def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
+        self._sink.failed(row, reading, final)
+        held = self._schedule.held
+        if held and self._breaker is not None and self.cause is None:
+            until = time.strftime(_MOMENT, time.localtime(time.time() + held))
+            patience = self.evaluation.policy.patience
+            said = self._sink.last_error
+            self._breaker.held(duration(held), until, patience, said)
+
+    def _stop(self, cause: str) -> None:
+        """Start nothing new: it would not succeed. What is in flight may finish."""
+        if self.cause is None:
+            self.cause = cause
+            assert self._loop is not None
+            self._loop.stop()
 
     def _break(self, error: BaseException) -> None:
         """The store refused: stop at once; what is durable stays."""

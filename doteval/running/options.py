@@ -27,6 +27,7 @@ class Options:
         shard: only the rows whose key falls into this part; None: all.
         params: plain values by name that decide over the answers; kept with the run.
         keep_config: resume although the last run had another config.
+        keep_going: never end the run early because nothing succeeds, see `Breaker`.
     """
 
     samples: int | None = None
@@ -35,6 +36,7 @@ class Options:
     shard: Shard | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     keep_config: bool = False
+    keep_going: bool = False
 
     @classmethod
     def read(cls, **given: Any) -> Options:
