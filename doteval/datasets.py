@@ -90,6 +90,31 @@ def _bind_other(columns: tuple[str, ...], row: Any) -> tuple[Any, ...]:
     )
 
 
+def tagger(columns: tuple[str, ...], tags: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
+    """
+    A function that takes from a row what is kept beside its columns; None where the row lacks it.
+
+    Raises:
+        RowError: (the function) the row has no names.
+    """
+    beside = tuple(tag for tag in tags if tag not in columns)
+
+    def tagged(row: Any) -> dict[str, Any]:
+        keys = _keys_of(row)
+        if keys is not None:
+            return {tag: row[tag] if tag in keys else None for tag in beside}
+        from .keys import fields_of  # as above
+
+        if getattr(row, "_fields", None) or fields_of(row) is not None:
+            return {tag: getattr(row, tag, None) for tag in beside}
+        raise RowError(
+            f"tags={', '.join(beside)!r} are taken by name, and a {type(row).__name__} has none: "
+            "make the rows mappings, or name what is wanted as columns"
+        )
+
+    return tagged
+
+
 def _plain(value: Any) -> Any:
     """What an array turned into: a list, or a value that can not do so again."""
     return value if isinstance(value, list) else (value,)
@@ -454,8 +479,8 @@ def _read_table(
     first, skipped = next(texts, ""), 0
     if first.lower().startswith("sep="):  # what Excel reads and others write for it
         delimiter, first, skipped = first[4:5], next(texts, ""), 1
-    elif ";" in first and delimiter not in first:
-        delimiter = ";"
+    elif delimiter not in first:
+        delimiter = next((each for each in ";\t|" if each in first), delimiter)
     reader = csv.reader(chain([first], texts), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:

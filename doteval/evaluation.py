@@ -16,7 +16,7 @@ from .concurrency.retry import Retry, Wrapper, as_policy
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
 from .errors import ResultError, RowError, UsageError
-from .record import ATOMS, FINAL, Failure, Outcome, Result, Score
+from .record import ATOMS, FINAL, Failure, Outcome, Result, Score, of_labels
 from .redaction import redact, safe_without
 from .text import safe
 
@@ -38,6 +38,7 @@ class Evaluation:
         function: the plain function.
         attempt: the function, with another library's retries around it if there are any.
         columns: its parameters that come from the dataset, in the dataset's order.
+        tags: keys of the rows that are kept with the records, and decide nothing.
         source: the dataset.
         strategy: how many rows are in flight.
         policy: which failed attempts are tried again.
@@ -47,7 +48,8 @@ class Evaluation:
         executor: where rows run; None: in this process.
         config: what decides over its answers beside the code: a mapping of plain values, or a
             callable that makes one at the start of a run; None: nothing is declared.
-        cluster: the column whose equal values make rows that are not independent; None: all are.
+        cluster: the column or tag whose equal values make rows that are not independent; None: all
+            are.
         fail_fast: rows at the beginning that all fail in one way, and end the run; 0: nothing does.
         resources: names of the parameters that have no default and are no columns: fixtures
             under pytest, keyword arguments of `run`.
@@ -70,11 +72,13 @@ class Evaluation:
         cluster: str | None = None,
         fail_fast: int = 0,
         retries: Wrapper | None = None,
+        tags: tuple[str, ...] = (),
     ) -> None:
         signature = _check_function(function, columns)
         self.function = function
         self.attempt = function if retries is None else retries(function)
         self.columns = columns
+        self.tags = tags
         self.source = source
         self.strategy = strategy
         self.policy = policy
@@ -256,6 +260,18 @@ def parse_columns(spec: object) -> tuple[str, ...]:
     return names
 
 
+def _parse_tags(spec: object) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in spec.split(",")) if isinstance(spec, str) else ("",)
+    if spec == "":
+        return ()
+    if not all(names) or len(set(names)) < len(names):
+        raise UsageError(
+            f"foreach(tags={safe(repr(spec), 80)}): expected keys of the rows, each once, as in "
+            "'difficulty,source'"
+        )
+    return names
+
+
 def as_config(given: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
     """
     A copy of a mapping of plain values, as it comes back from JSON.
@@ -311,9 +327,9 @@ class ForEach:
         config: what decides over the answers beside the code, such as the model, its temperature
             or a prompt: a mapping of plain values, or a callable that makes one at the start of a
             run. It is kept with the run; a resume under another one is refused.
-        cluster: a column: rows with an equal value in it, such as questions about one document, are
-            not independent of each other, and intervals count clusters in place of rows. A row
-            with None is on its own.
+        cluster: a column or a tag: rows with an equal value in it, such as questions about one
+            document, are not independent of each other, and intervals count clusters in place of
+            rows. A row with None is on its own.
         fail_fast: a run that can not succeed ends early, as *stopped*: when so many rows at its
             beginning have all failed in one way, when the account or a proxy refuses everybody, or
             when the endpoint asks for a pause that is longer than `Retry(patience=)`. None or 0:
@@ -356,7 +372,7 @@ class ForEach:
         self._fail_fast = fail_fast or 0
 
     def __call__(
-        self, column_spec: str, dataset: Any = _NONE, **misplaced: NoReturn
+        self, column_spec: str, dataset: Any = _NONE, *, tags: str = "", **misplaced: NoReturn
     ) -> Callable[[Callable[..., Any]], Evaluation]:
         """
         A decorator that makes an evaluation of a function.
@@ -365,6 +381,8 @@ class ForEach:
             column_spec: comma-separated names; each is a parameter of the function.
             dataset: rows: any iterable, async iterable, path of a JSONL, CSV, TSV or JSON file,
                 or zero-argument callable that returns one. Read lazily.
+            tags: comma-separated keys of the rows that are kept with the records, such as
+                "difficulty,source"; they are no parameters and no part of what a row is known by.
 
         Raises:
             UsageError: the spec, the dataset or the function does not fit; at decoration.
@@ -372,8 +390,8 @@ class ForEach:
         if misplaced:
             options = ", ".join(f"{name}=..." for name in misplaced)
             raise UsageError(
-                f"foreach(...) takes columns and a dataset, not {' and '.join(misplaced)}; options "
-                f'stand in ForEach, as in ForEach({options})("question,answer", dataset)'
+                f"foreach(...) takes columns, a dataset and tags=, not {' and '.join(misplaced)}; "
+                f'options stand in ForEach, as in ForEach({options})("question,answer", dataset)'
             )
         if dataset is _NONE:
             raise UsageError(
@@ -381,10 +399,11 @@ class ForEach:
                 '@foreach("question,answer", dataset) above the function'
             )
         columns = parse_columns(column_spec)
-        if self._cluster is not None and self._cluster not in columns:
+        beside = _parse_tags(tags)
+        if self._cluster is not None and self._cluster not in (*columns, *beside):
             raise UsageError(
                 f"ForEach(cluster={safe(repr(self._cluster), 80)}): expected one of the columns: "
-                f"{', '.join(columns)}"
+                f"{', '.join((*columns, *beside))}"
             )
         source = dataset if isinstance(dataset, Source) else Source(dataset)
 
@@ -412,6 +431,7 @@ class ForEach:
                 cluster=self._cluster,
                 fail_fast=self._fail_fast,
                 retries=self._retries,
+                tags=beside,
             )
 
         return decorate
@@ -429,9 +449,11 @@ class ForEach:
         if name.startswith("_"):
             raise AttributeError(name)
 
-        def opened(split: str | None = None, **options: Any) -> Callable[..., Evaluation]:
+        def opened(
+            split: str | None = None, *, tags: str = "", **options: Any
+        ) -> Callable[..., Evaluation]:
             dataset = open_dataset(name, split, **options)
-            return self(",".join(dataset.columns), dataset)
+            return self(",".join(dataset.columns), dataset, tags=tags)
 
         return opened
 
@@ -540,15 +562,21 @@ def _as_score(score: Any, name: str) -> Score:
     value: Any = score.value
     if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
         value = value.item()
-    if not isinstance(value, (bool, int, float)):
+    if not isinstance(value, (bool, int, float, str)):
         raise ResultError(
             f"the score {score.name!r} of {name}() has a value of type {type(value).__name__}; "
-            "expected a bool or a number"
+            "expected a bool, a number or a label"
         )
-    metrics = _metrics_of(score, name)
-    return Score(
-        str(score.name), value, metrics, score.metadata, score.expected, bool(score.unread)
-    )
+    metrics, expected = _metrics_of(score, name), score.expected
+    if isinstance(value, str):
+        if expected is not None and not isinstance(expected, str):
+            raise ResultError(
+                f"the score {score.name!r} of {name}() is a label, held against {expected!r:.80}; "
+                "expected a text"
+            )
+        value, expected = str(value), None if expected is None else str(expected)
+        metrics = of_labels(metrics, expected is not None)
+    return Score(str(score.name), value, metrics, score.metadata, expected, bool(score.unread))
 
 
 def _metrics_of(score: Score, name: str) -> tuple[str, ...]:

@@ -18,9 +18,18 @@ from typing import Any, Union, overload
 
 from .errors import NotFound, PluginError, UsageError
 from .plugins import Registry
+from .record import LABELS as LABELLED
 from .statistics import distributions, intervals, resampling
 from .statistics.clusters import clustered
-from .statistics.labels import Confusion
+from .statistics.labels import (
+    Confusion,
+    Forecast,
+    auroc,
+    brier,
+    calibration_error,
+    krippendorff_alpha,
+    log_loss,
+)
 from .statistics.sequential import anytime
 from .statistics.shares import bounded, exact
 
@@ -115,7 +124,8 @@ class Metric:
         from_moments: (moments, confidence, span) → Estimate, or None where the sums are not
             enough. None for a metric that needs every value.
         factory: makes `compute` anew from keyword arguments, where the metric has options.
-        of_labels: whether its values are (label, expected) pairs, as `classify` keeps them.
+        sees: what `compute` is given: "values", one a row; "pairs", the value and what was expected
+            of each score; or "units", the values of each row's repeats.
     """
 
     def __init__(
@@ -125,13 +135,14 @@ class Metric:
         estimator: Estimator | None = None,
         from_moments: FromMoments | None = None,
         factory: Callable[..., Any] | None = None,
-        of_labels: bool = False,
+        sees: str = "values",
     ) -> None:
         self.name = name
-        self.of_labels = of_labels
+        self.sees = sees
         self.compute = compute
         self._from_moments = from_moments
         self._estimator = estimator or self.resampled
+        self._is_resampled = estimator is None
         self._factory = factory
         self.__wrapped__ = factory or compute
         self.__doc__ = self.__wrapped__.__doc__
@@ -139,20 +150,29 @@ class Metric:
     def __repr__(self) -> str:
         return f"<metric {self.name}>"
 
-    def __call__(self, values: Iterable[Any] | None = None, /, **options: Any) -> Any:
+    def __call__(self, *given: Any, **options: Any) -> Any:
         """
         The figure for the values of the rows; without them the metric itself, and with options
         one of its own, registered as `name(option=value)`.
         """
-        if values is not None:
-            return self.compute(list(values))
-        if not options:
+        if len(given) == 1 and not options and _are_values(given[0]):
+            return self.compute(list(given[0]))
+        if not given and not options:
             return self
         if self._factory is None:
-            raise UsageError(f"the metric {self.name!r} has no options, got {', '.join(options)}")
-        given = ", ".join(f"{option}={value!r}" for option, value in options.items())
-        made = Metric(f"{self.name}({given})", self._factory(**options))
-        return registry.register(made.name, made)
+            named = [*map(repr, given), *options]
+            raise UsageError(f"the metric {self.name!r} has no options, got {', '.join(named)}")
+        import inspect
+
+        try:
+            options = inspect.signature(self._factory).bind(*given, **options).arguments
+        except TypeError as error:
+            raise UsageError(f"the metric {self.name!r}: {error}") from error
+        said = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        return registry.register(
+            f"{self.name}({said})",
+            _metric_of(self._factory(**options), f"{self.name}({said})", self.sees),
+        )
 
     def estimate(
         self,
@@ -186,16 +206,35 @@ class Metric:
         rows = [row for row in rows if len(row)]
         if not rows:
             return Estimate(None, 0, method="no data")
+        if self.sees != "values":
+            return self._of_pairs(rows, groups, confidence, seed)
         if any(value != value for row in rows for value in row):
             return _not_a_number(len(rows))
-        if self.of_labels:  # repeats of a row are drawn together
-            places = range(len(rows)) if groups is None else groups
-            repeated = groups is not None or any(len(row) > 1 for row in rows)
-            of = [place for row, place in zip(rows, places, strict=True) for _ in row]
-            flat = [[value] for row in rows for value in row]
-            found = self.resampled(flat, of if repeated else None, confidence, seed)
-            return replace(found, n=len(rows))
         return self._estimator(rows, groups, confidence, seed, span)
+
+    def _of_pairs(
+        self, rows: Sequence[Any], groups: Groups, confidence: float, seed: int
+    ) -> Estimate:
+        """As `estimate`, of rows of (value, expected); repeats of a row are drawn together."""
+        if any(value != value for row in rows for value, _ in row):
+            return _not_a_number(len(rows))
+        if not self._is_resampled:
+            return self._estimator(rows, groups, confidence, seed, None)
+        if self.lacks(rows):
+            return Estimate(None, 0, method=NOTHING_EXPECTED)
+        whole, once = Metric(self.name, self.over), [[row] for row in rows]
+        return whole.resampled(once, groups, confidence, seed)
+
+    def lacks(self, rows: Iterable[Sequence[Any]]) -> bool:
+        """Whether it needs what was expected, and a score has nothing of the kind."""
+        needed = self.sees == "pairs" and self._is_resampled
+        return needed and any(expected is None for row in rows for _, expected in row)
+
+    def over(self, rows: Iterable[Sequence[Any]]) -> Any:
+        """The figure over rows of (value, expected) pairs, one for each repeat."""
+        if self.sees == "pairs":
+            return self.compute([pair for row in rows for pair in row])
+        return self.compute([[value for value, _ in row] for row in rows])
 
     @property
     def takes_moments(self) -> bool:
@@ -229,23 +268,23 @@ class Metric:
         large = n > _RESAMPLED_ROWS
         resample = resampling.jackknife if large else resampling.bootstrap
         try:
-            found = resample(self._number, values, groups, seed=seed, confidence=confidence)
+            found = resample(self._figure, values, groups, seed=seed, confidence=confidence)
         except UsageError as error:
             return Estimate(value, n, method=f"no interval: on resampled rows {error}")
         if found is None:
-            return Estimate(value, n, method="no interval: too few clusters")
+            few = "undefined on many resamples"
+            if groups is not None and large and independent < resampling.BLOCKS:
+                few = "too few clusters"
+            return Estimate(value, n, method=f"no interval: {few}")
         how = "normal, jackknife of {} blocks" if large else "bootstrap, {:,} resamples"
         # A point, but for rounding, says nothing about the spread of what was not seen.
         if found.high - found.low <= 1e-14 * max(abs(found.low), abs(found.high)):
-            same = ALL_EQUAL if len(set(values)) == 1 else "no interval: all resamples say the same"
+            equal = all(each == values[0] for each in values)
+            same = ALL_EQUAL if equal else "no interval: all resamples say the same"
             return Estimate(value, n, method=same)
         method = how.format(found.resamples) + _clustered(groups)
         few = "" if independent >= _FEW else f"{independent} {_units(groups)}"
         return Estimate(value, n, found.stderr, found.low, found.high, method, few)
-
-    def _number(self, values: list[Any]) -> float:
-        value = self._figure(values)
-        return math.nan if value is None else value
 
     def _figure(self, values: list[Any]) -> float | None:
         """What the function says, checked: it may be somebody else's."""
@@ -257,6 +296,13 @@ class Metric:
                 f"the metric {self.name!r} failed on {len(values)} values: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+NOTHING_EXPECTED = "scores have no `expected` to be held against"
+
+
+def _are_values(given: Any) -> bool:
+    return isinstance(given, Iterable) and not isinstance(given, str)
 
 
 _RESAMPLED_ROWS = 50_000  # above, resampling takes seconds and the normal interval fits as well
@@ -414,7 +460,7 @@ def at_any_time(
     once = replace(found, stderr=None, low=None, high=None, shaky="")
     if found.low is None:
         return found
-    if metric.name.startswith(("pass@", "pass^")):
+    if metric.name.startswith(("pass@", "pass^", "share(")):
         values = [value for row in rows if (value := metric.compute(list(row))) is not None]
     elif metric.name in ("accuracy", "mean"):
         values = reduced(rows)
@@ -621,6 +667,8 @@ def _of_repeats(prefix: str, k: int, chance: Callable[[int, int], float]) -> Met
 Metrics = Union[str, Metric, Callable[..., Any], Iterable[Union[str, Metric, Callable[..., Any]]]]
 
 _PASS = re.compile(r"pass([@^])([1-9][0-9]{0,5})")
+_SHARE = re.compile(r"share\((.+)\)", re.DOTALL)
+_WITH_OPTIONS = re.compile(r"(\w+)\((\w+=.+)\)", re.DOTALL)
 
 
 _END = r"(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
@@ -642,7 +690,7 @@ def declared(names: Iterable[str]) -> tuple[tuple[str, ...], Span]:
     names = tuple(names)
     span = next((found for name in names if (found := _SPAN.fullmatch(name))), None)
     return (
-        tuple(name for name in names if not _SPAN.fullmatch(name)),
+        tuple(name for name in names if name != LABELLED and not _SPAN.fullmatch(name)),
         None if span is None else (float(span[1]), float(span[2])),
     )
 
@@ -658,11 +706,31 @@ def find(name: str) -> Metric:
     repeated = _PASS.fullmatch(name)
     if repeated:
         return (pass_at_k if repeated[1] == "@" else pass_hat_k)(int(repeated[2]))
+    if shared := _SHARE.fullmatch(name):
+        return share(shared[1])
     try:
         thing = registry.get(name)
     except NotFound as error:
+        if made := _with_options(name):
+            return made
         raise NotFound(f"{error}, and pass@k and pass^k for any k, such as pass@3") from None
     return thing if isinstance(thing, Metric) else _metric_of(thing, name)
+
+
+def _with_options(name: str) -> Metric | None:
+    """The metric of a name such as "threshold(least=0.8)", made anew; None where it is none."""
+    found = _WITH_OPTIONS.fullmatch(name)
+    if found is None:
+        return None
+    import ast
+
+    try:
+        call: Any = ast.parse(name, mode="eval").body
+        options = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+    except (SyntaxError, ValueError, AttributeError):  # it is no call, or not of plain values
+        return None
+    made = find(found[1])(**options)
+    return made if isinstance(made, Metric) else None
 
 
 def names_of(metrics: Metrics) -> tuple[str, ...]:
@@ -687,7 +755,7 @@ def _name_of(given: Any) -> str:
     if isinstance(given, str):
         return _range_of(given) if _SPAN.fullmatch(given) else find(given).name
     if isinstance(given, Metric):
-        if not _PASS.fullmatch(given.name):  # these are found by their form
+        if not (_PASS.fullmatch(given.name) or _SHARE.fullmatch(given.name)):  # found by form
             registry.register(given.name, given)
         return given.name
     if callable(given):
@@ -707,10 +775,14 @@ def metric(function: Callable[..., Any], /) -> Metric: ...
 
 
 @overload
-def metric(*, name: str) -> Callable[[Callable[..., Any]], Metric]: ...
+def metric(
+    *, name: str | None = None, pairs: bool = False
+) -> Callable[[Callable[..., Any]], Metric]: ...
 
 
-def metric(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+def metric(
+    function: Callable[..., Any] | None = None, /, *, name: str | None = None, pairs: bool = False
+) -> Any:
     """
     Make a metric of a function that takes the list of values, one a row, and returns a number.
 
@@ -720,8 +792,11 @@ def metric(function: Callable[..., Any] | None = None, /, *, name: str | None = 
         return sum(value > 0.5 for value in values) / len(values)
     ```
 
+    With `pairs=True` it takes (value, expected) of each score instead, those of all repeats.
+
     A function that needs no arguments is taken for a factory that returns such a function, as
-    in dotevals. The metric is registered under the function's name, or `name`, for this process;
+    in dotevals: with `def at_least(share=0.5)`, `at_least(0.8)` is a metric with that option. The
+    metric is registered under the function's name, or `name`, for this process;
     stored scores hold only the name, so what several programs use belongs in a package with an
     entry point.
 
@@ -729,29 +804,31 @@ def metric(function: Callable[..., Any] | None = None, /, *, name: str | None = 
         UsageError: it can not be called or has no name, or another metric has the name.
     """
     if function is None:
-        return lambda decorated: _registered(decorated, name)
-    return _registered(function, name)
+        return lambda decorated: _registered(decorated, name, pairs)
+    return _registered(function, name, pairs)
 
 
-def _registered(function: Any, name: str | None) -> Metric:
+def _registered(function: Any, name: str | None, pairs: bool) -> Metric:
     if not callable(function):
         raise UsageError(f"metric() takes a function of a list of values, not {function!r}")
     name = name or getattr(function, "__name__", "")
     if not name or name == "<lambda>":
         raise UsageError(f"a metric is found by its name, and {function!r} has none; write a def")
-    made = _metric_of(function, name)
+    made = _metric_of(function, name, "pairs" if pairs else "values")
     return registry.register(name, made)
 
 
-def _metric_of(function: Any, name: str) -> Metric:
+def _metric_of(function: Any, name: str, sees: str = "values") -> Metric:
+    if isinstance(function, Metric):
+        estimator = None if function._is_resampled else function._estimator
+        return Metric(name, function.compute, estimator, function._from_moments, sees=function.sees)
     if not callable(function):
         raise PluginError(f"the metric {name!r} is {type(function).__name__}, not a function")
     if not _is_factory(function):
-        return Metric(name, function)
-    made = function()
-    if isinstance(made, Metric):
-        return Metric(name, made.compute, made._estimator, made._from_moments)
-    return Metric(name, made, factory=function)
+        return Metric(name, function, sees=sees)
+    made = _metric_of(function(), name, sees)
+    made._factory = made.__wrapped__ = function
+    return made
 
 
 def _is_factory(function: Callable[..., Any]) -> bool:
@@ -767,11 +844,58 @@ def _is_factory(function: Callable[..., Any]) -> bool:
     return not needed and not takes_any
 
 
+# --- of what was said and what was expected ----------------------------------------------------
+
+
 def _of_labels(name: str, figure: Callable[[Confusion], float | None]) -> Metric:
     def compute(pairs: list[Any]) -> float | None:
         return figure(Confusion.of(pairs))
 
-    return Metric(name, compute, of_labels=True)
+    return Metric(name, compute, sees="pairs")
+
+
+def _of_forecasts(
+    name: str, figure: Callable[[list[Forecast]], float | None], probable: bool = True
+) -> Metric:
+    """Of numbers and whether it happened; of probabilities, unless only their order counts."""
+
+    def compute(pairs: list[Any]) -> float | None:
+        for value, happened in pairs:
+            if happened not in (0, 1):
+                raise UsageError(
+                    f"{name} needs an `expected` of true or false, not {happened!r:.40}"
+                )
+            if probable and not 0 <= value <= 1:
+                raise UsageError(f"{name} needs probabilities from 0 to 1, not {value!r:.40}")
+        return figure(pairs)
+
+    return Metric(name, compute, sees="pairs")
+
+
+def share(label: str) -> Metric:
+    """How often scores are this label; the repeats of a row are its share of them."""
+
+    def compute(pairs: list[Any]) -> float | None:
+        return intervals.mean_of([value == label for value, _ in pairs]) if pairs else None
+
+    def estimate(rows: Any, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
+        values = [compute(row) or 0.0 for row in rows]
+        return _estimate_bounded(values, groups, confidence, (0.0, 1.0))
+
+    return Metric(share_name(label), compute, estimate, sees="pairs")
+
+
+def share_name(label: str) -> str:
+    return f"share({label})"
+
+
+def is_share(name: str) -> bool:
+    return _SHARE.fullmatch(name) is not None
+
+
+def _alpha(units: list[Any]) -> float | None:
+    labels = any(isinstance(value, (str, bool)) for unit in units for value in unit)
+    return krippendorff_alpha(units, "nominal" if labels else "interval")
 
 
 # As in scikit-learn; `statistics.labels` says what each is where a label is missing.
@@ -785,6 +909,14 @@ LABELS = (
     _of_labels("mcc", lambda of: of.mcc),
     _of_labels("kappa", lambda of: of.kappa),
 )
+FORECASTS = (
+    _of_forecasts("auroc", auroc, probable=False),
+    _of_forecasts("brier", brier),
+    _of_forecasts("log_loss", log_loss),
+    _of_forecasts("ece", calibration_error),
+)
+LESS_IS_BETTER = ("brier", "log_loss", "ece")
+alpha = Metric("krippendorff_alpha", _alpha, sees="units")
 
 accuracy = Metric("accuracy", _mean, _estimate_accuracy, _accuracy_from_moments)
 mean = Metric("mean", _mean, _estimate_mean, _mean_from_moments)
@@ -793,5 +925,5 @@ std = Metric("std", _std, _estimate_std)
 minimum = _extreme("min", min)
 maximum = _extreme("max", max)
 
-for _built_in in (accuracy, mean, median, std, minimum, maximum, *LABELS):
+for _built_in in (accuracy, mean, median, std, minimum, maximum, *LABELS, *FORECASTS, alpha):
     registry.register(_built_in.name, _built_in)

@@ -10,7 +10,8 @@ of it under another name has plugins of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from .errors import NotFound, PluginError, UsageError
@@ -48,13 +49,15 @@ class Registry(Generic[T]):
     Args:
         kind: what one of them is called in messages, such as "metric".
         group: last part of the entry points' group: "metrics" stands for `doteval.metrics`.
+        own: the rooms of what is built in, by its name; a room is loaded when it is asked for.
 
     `T` is what the registered things are; of what a package offers it is only a promise.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, own: Mapping[str, str] = {}) -> None:
         self.kind = kind
         self.group = f"{__package__}.{group}"
+        self._own = own
         self._registered: dict[str, T] = {}
         self._loaded: dict[str, T] = {}
 
@@ -78,7 +81,7 @@ class Registry(Generic[T]):
             return lambda decorated: self.register(name, decorated)
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f"a {self.kind} needs a name, a text that is not empty, not {name!r}")
-        former = self._registered.get(name)
+        former = self._known(name)
         if former is not None and former is not thing and not _same_definition(former, thing):
             raise UsageError(
                 f"there is already a {self.kind} {name!r} ({_where(former)}); give the one in "
@@ -95,18 +98,22 @@ class Registry(Generic[T]):
             NotFound: nobody offers it; the message has the known names.
             PluginError: it can not be loaded, or two packages offer it.
         """
-        if name in self._registered:
-            return self._registered[name]
+        known = self._known(name)
+        if known is not None:
+            return known
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 
     def names(self) -> list[str]:
         """Every known name, sorted; nothing is loaded for it."""
-        return sorted({*self._registered, *(point.name for point, _ in self._offers())})
+        offered = (point.name for point, _ in self._offers())
+        return sorted({*self._own, *self._registered, *offered})
 
     def sources(self) -> list[Plugin]:
         """Every known name with its origin and whether it works; this loads all of them."""
+        for name in self._own:
+            self._known(name)
         listed, own = [], dict(self._registered)
         for point, distribution in self._offers():
             error = None
@@ -125,6 +132,13 @@ class Registry(Generic[T]):
             origin = "built in" if is_ours(thing) else "registered"
             listed.append(Plugin(name, self.kind, origin))
         return sorted(listed, key=lambda plugin: (plugin.name, plugin.distribution))
+
+    def _known(self, name: str) -> T | None:
+        """What is registered under a name, or built in."""
+        if name in self._own and name not in self._registered:
+            room = import_module(f".{self._own[name]}", __package__)
+            self._registered[name] = getattr(room, name)
+        return self._registered.get(name)
 
     def _load(self, name: str) -> T:
         offers = [offer for offer in self._offers() if offer[0].name == name]

@@ -8,6 +8,7 @@ What people type to say how much, and of what: one grammar, for every door.
     rate       a count, of what, and a unit of time: 500/min, 90k tokens per minute, 500 rpm
     shard      which part of how many: 2/4
     parameter  NAME=VALUE
+    tag        NAME=VALUE, both texts
 
 A reader that raises says what it expected; whoever asked says what was given, and where (`read`).
 """
@@ -237,6 +238,19 @@ class Param(NamedTuple):
 
     def __str__(self) -> str:
         return self.said
+
+
+def tag(text: str) -> tuple[str, str]:
+    """
+    "prompt=v2" is ("prompt", "v2"); the value is a text, and may be empty.
+
+    Raises:
+        UsageError: it is no NAME=VALUE.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError("expected NAME=VALUE, as in prompt=v2")
+    return name.strip(), value.strip()
 
 
 def words(option: str, value: object) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any, NamedTuple, Union
 
 EMPTY = "the answer is empty"  # the `problem` of an unread score that had nothing to read
@@ -24,31 +25,57 @@ class Score:
 
     Attributes:
         name: what was judged, usually the name of the evaluator.
-        value: True or False, or a number. NaN is allowed and never passes a gate.
+        value: True or False, a number, or a label, which is a text. NaN is allowed and never
+            passes a gate.
         metrics: the names of the metrics that summarise scores of this name.
         metadata: what is worth keeping of how the value came about; JSON-like, or None.
         expected: a label or a truth to hold the value against; None where the value says it all.
         unread: whether the answer could not be read. The value is then that of a wrong answer, and
             the row is counted apart; the metadata say as `problem` why.
 
-    A score stands for true or false in an `if` where its value does; there is no telling what a
-    number or a label should stand for, so that raises TypeError.
+    A score stands for true or false in an `if` where its value does, or where a label is held
+    against the one that is expected; there is no telling what a number should stand for, so that
+    raises TypeError.
     """
 
     name: str
-    value: bool | int | float
+    value: bool | int | float | str
     metrics: tuple[str, ...] = ("mean",)
     metadata: Mapping[str, Any] | None = None
     expected: Any = None
     unread: bool = False
 
-    def __bool__(self) -> bool:
-        if self.value is True or self.value is False:
+    @property
+    def number(self) -> bool | int | float:
+        """The value; of a label, whether it is the expected one, and NaN where none is."""
+        if not isinstance(self.value, str):
             return self.value
+        return nan if self.expected is None else self.value == self.expected
+
+    def __bool__(self) -> bool:
+        number = self.number
+        if number is True or number is False:
+            return number
         raise TypeError(
             f"the score {self.name!r} is {self.value!r:.80}, neither true nor false; write what "
             "you mean, such as score.value > 0.5"
         )
+
+
+LABELS = "(labels)"  # stands among the names of the metrics of a score whose values are labels
+
+
+def of_labels(metrics: tuple[str, ...], expected: bool) -> tuple[str, ...]:
+    """
+    The names of metrics as a score keeps them whose value is a label.
+
+    Args:
+        metrics: those that were given; of none but the default, which is for numbers, those that
+            suit a label that is `expected` to be another; without one there are its shares alone.
+    """
+    if metrics == ("mean",):
+        metrics = ("accuracy", "f1_macro") if expected else ()
+    return metrics if LABELS in metrics else (*metrics, LABELS)
 
 
 class Usage(NamedTuple):
@@ -317,6 +344,29 @@ class Attempt(NamedTuple):
     outcome: str
     error: str
     message: str
+
+
+class Call(NamedTuple):
+    """
+    A call that a row has asked to be kept, see `replayable`.
+
+    Attributes:
+        key, repeat: of the row.
+        digest: of what was asked: function, scope and arguments (16 bytes).
+        number: how many calls of this digest its attempt had made before it.
+        started: Unix seconds. duration: seconds.
+        request: JSON: `function`, `scope`, `arguments` by name, and the `digests` of these.
+        response: JSON.
+    """
+
+    key: bytes
+    repeat: int
+    digest: bytes
+    number: int
+    started: float
+    duration: float
+    request: str
+    response: str
 
 
 class Stored(NamedTuple):

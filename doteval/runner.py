@@ -16,7 +16,7 @@ from .evaluation import BoundEvaluation, Evaluation
 from .record import Record, new_name
 from .reporting.progress import Heartbeat, Live, printing_above, progress_on
 from .reporting.summary import Summary
-from .running import Flow, Options, driver, evaluation_name
+from .running import Execution, Options, driver, evaluation_name
 from .running.version import distributed
 from .storage import locate
 from .text import safe
@@ -39,6 +39,8 @@ async def run_async(
     params: Mapping[str, Any] | None = None,
     keep_config: bool = False,
     keep_going: bool = False,
+    tags: Mapping[str, object] | None = None,
+    note: str | None = None,
     **named: Any,
 ) -> Summary:
     """
@@ -57,10 +59,12 @@ async def run_async(
         params=params,
         keep_config=keep_config,
         keep_going=keep_going,
+        tags=tags,
+        note=note,
     )
     place = locate(storage)
     shown = _shown(progress)
-    flow = Flow(
+    execution = Execution(
         evaluation,
         options,
         name=evaluation_name(evaluation, place),
@@ -73,7 +77,7 @@ async def run_async(
     )
     try:
         with printing_above(shown):
-            summary = await driver.in_order(flow.run())
+            summary = await driver.in_order(execution.run())
     finally:
         if shown is not None:
             shown.close()
@@ -116,6 +120,9 @@ def run(
             its parameter `params`. They are kept with the run, as `ForEach(config=...)` is.
         keep_config: True: resume although the last run had another config.
         keep_going: True: go on even if nothing succeeds, see `ForEach(fail_fast=)`.
+        tags: of the experiment, such as `{"prompt": "v2"}`; those of a later run are added, and a
+            name that is there gets the new value.
+        note: a text about the experiment; a later one takes its place.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

@@ -166,7 +166,7 @@ def odd_values_survive(open: Open) -> None:
         assert isinstance(record.outcome, Result)
         (score,) = record.outcome.scores
         assert isinstance(score, Score)
-        same = math.isnan(score.value) if value != value else score.value == value
+        same = math.isnan(score.number) if value != value else score.value == value
         _same((same, type(score.value)), (True, type(value)), f"a score of {value!r}")
         _same(record.outcome.prompt, text, "a text")
 

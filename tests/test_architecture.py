@@ -67,7 +67,7 @@ evaluators.numbers
 evaluators.choices
 evaluators.structure     # JSON
 evaluators.calls         # of functions
-evaluators.judge
+evaluators.judges
 evaluators               # the face, with those of plugins
 
 datasets
@@ -90,8 +90,8 @@ storage.sqlite           # needs all of the above
 storage.merging          # several stores into one
 storage.memory           # the store without a file
 storage.stores           # the protocol, and which store an address means
-storage.salvage          # what can be read of a damaged file, into a new one
-storage.doctor           # what is the matter with a file, and mending it
+storage.salvage          # what can be read of a damaged file, as facts for a new one
+storage.doctor           # what is the matter with a file, and making it anew
 storage.exchange         # facts to lines and back
 storage                  # the face
 
@@ -120,6 +120,7 @@ reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
 reporting.details        # records to lines, in the words of the views
 reporting.slices         # records to numbers by the values of columns
+reporting.noise          # what repeats tell
 reporting.compare        # two experiments: verdicts on all that differs
 reporting.league         # three and more: each against each, and ranks
 reporting.compared       # a comparison to lines, and to Markdown
@@ -134,14 +135,16 @@ views.excerpts           # records to plain data of a bounded size
 views.page               # what is stored, as plain data in page.html
 views                    # the face
 
-running.environment      # names, the commit
+running.environment      # names, the time, the commit
 running.version          # what made a record: the code that an evaluation reaches
 running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.options          # what is asked of a run, whichever the door
 running.rows             # the dataset as it comes, for run and plan alike
+running.channel          # the one way to who listens
 running.sink             # records to the writer, and what is durable to who listens
-running.execution        # one run: what is opened, what ends it, and what is said about it
+running.ledger           # a run in its store: what it begins with, what counts, how it ended
+running.execution        # one run: what ends it, and what is said about it
 running.plan             # what it would do
 running                  # the face
 runner                   # run and run_async
@@ -331,6 +334,24 @@ def test_importing_doteval_loads_nothing_of_it(tmp_path: Path) -> None:
 
     assert after - before == {"doteval"}
     assert not HEAVY & after
+
+
+def test_writing_an_evaluation_loads_nothing_of_a_run(tmp_path: Path) -> None:
+    """Of the evaluators their own room, of a strategy its parameters: the rest is for a run."""
+    held = loaded(
+        "from doteval import ForEach, Result\n"
+        "from doteval.concurrency import Adaptive\n"
+        "from doteval.evaluators import exact_match\n"
+        "@ForEach(concurrency=Adaptive())('text', ['a'])\n"
+        "async def eval_a(text): return Result(exact_match(text, 'a'))\n",
+        cwd=tmp_path,
+    )
+    rooms = {name.partition(".")[2] for name in held if name.startswith("doteval.")}
+
+    assert {room for room in rooms if room.startswith("evaluators.")} == {
+        "evaluators.answers", "evaluators.making", "evaluators.texts"
+    }  # fmt: skip
+    assert not rooms & {"concurrency.adaptive", "concurrency.loop", "metrics", "storage", "running"}
 
 
 def test_every_public_name_is_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from doteval import ForEach, Result, Retry, foreach, run
 from doteval.cli import main
 from doteval.concurrency import Adaptive, Sequential, SlidingWindow
 from doteval.errors import UsageError
-from doteval.running import Flow, Options
+from doteval.running import Execution, Options
 from doteval.storage import Named, locate
 from tests import virtual
 
@@ -51,7 +51,7 @@ def flown(answer, rows=3_000, place="memory://", *, keep_going=False, strategy=N
             raise value
         return value
 
-    flow = Flow(
+    flow = Execution(
         eval_n,
         Options(keep_going=keep_going),
         name=Named("n"),
@@ -186,14 +186,16 @@ def test_rows_that_failed_before_do_not_end_a_resume(tmp_path):
     """Thirty rows are bad for good: the new ones behind them run all the same."""
     asked = []
 
-    def resumed(rows, bad):
-        @foreach("n", rows)
-        def eval_n(n):
-            asked.append(n)
-            return 1 / (n not in bad)
+    bad = set()
 
+    def eval_n(n):
+        asked.append(n)
+        return 1 / (n not in bad)
+
+    def resumed(rows, now_bad):
+        bad.update(now_bad)
         asked.clear()
-        return run(eval_n, "e", tmp_path / "r.db", progress=False)
+        return run(foreach("n", rows)(eval_n), "e", tmp_path / "r.db", progress=False)
 
     assert resumed(range(40), range(10, 40)).status == "complete"
     again = resumed(range(10, 100), range(10, 40))

@@ -62,7 +62,7 @@ def spending(budget, failing=False):
             raise ValueError
         return Result(True, usage={"input_tokens": 60, "output_tokens": 40, "cost": 0.5})
 
-    flow = runner.Flow(
+    flow = runner.Execution(
         eval_n,
         runner.Options.read(budget=budget),
         name=Named("n"),

@@ -56,7 +56,8 @@ def test_a_record_is_a_line(store: Store) -> None:
 
     assert first == {
         "evaluation": "tests/eval_x.py::eval_x", "position": "0", "repeat": "0", "verdict": "right",
-        "score.exact": "True", "row.question": "question 0", "row.answer": "0", "error": "",
+        "score.exact": "True", "row.question": "question 0", "row.answer": "0", "unread": "",
+        "error": "",
         "message": "", "prompt": "p", "model_response": "a", "metadata": '{"k": [1]}',
         "attempts": "1", "started": "1760000000.0", "duration": "0.5", "waited": "0.0",
         "concurrency": "2", "input_tokens": "1", "output_tokens": "2", "cost": "0.5", "other": "",

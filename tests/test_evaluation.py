@@ -380,7 +380,6 @@ def test_scalars_of_numpy_become_plain_numbers():
         ({"a": 1}, "returned dict"),
         (Result(), "a Result without scores; give it one, or error="),
         (Result(Score("a", 1), Score("a", 2)), "two scores named 'a'"),
-        (Result(Score("a", "high")), "value of type str"),
         (Score("a", None), "value of type NoneType"),
         (Score(5, 1), "is named 5; expected a text"),
         (Score("a", 1, 5), "the score 'a' of eval_x.*metrics: 5 is no metric"),

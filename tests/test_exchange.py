@@ -379,6 +379,8 @@ def change(kind: str, **changes: Any) -> Change:
         (lambda lines: [*lines[:3], *lines[2:]], "is there twice"),
         (change("run", header={"figures": [1]}), "'figures' is [1], expected a list of figures"),
         (change("run", header={"figures": [{"of": {}}]}), "expected a list of figures"),
+        (change("run", header={"tags": {"a": 1}}), "'tags' is {'a': 1}, expected an object of"),
+        (change("run", header={"clean": 1}), "'clean' is 1, expected true, false or null"),
         (change("run", header={"shard": [1]}), "'header': 'shard' is [1], expected such as"),
         (change("run", part="a/b"), "'part' is 'a/b', expected a shard such as"),
         (change("run", status="tired"), "'status' is 'tired', expected one of: running, complete"),

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from doteval import ForEach, Result, compare, run
-from doteval.errors import NotFound, UsageError
+from doteval import ForEach, Result, Score, compare, run
+from doteval.errors import NotFound, ResultError, UsageError
+from doteval.evaluation import outcome_of
 from doteval.evaluators import classify
 from doteval.metrics import find
+from doteval.reporting.compared import comparison_lines, comparison_markdown
+from doteval.reporting.details import record_lines
 from doteval.reporting.gate import Stored, judge
 from doteval.reporting.grammar import parse
+from doteval.reporting.pairs import Question
 from doteval.reporting.summary import summarise
-from doteval.statistics.labels import Confusion
+from doteval.reporting.views import summary_lines
+from doteval.statistics.labels import Confusion, krippendorff_alpha
 from doteval.storage import open_store
+from doteval.views.terminal import Terminal
+
+PLAIN = Terminal()
 
 KINDS = ("answer", "refusal", "other")
 
@@ -53,9 +63,9 @@ def test_a_label_is_right_whatever_its_case():
     """Both are kept under the names that the labels have."""
     score = classify(" Refusal\n", "refusal", labels=KINDS)
 
-    assert (score.name, score.value, score.metrics) == ("classify", True, ("accuracy", "f1_macro"))
-    assert score.metadata == {"label": "refusal", "expected": "refusal"}
-    assert classify("YES", "yes", name="mood").metadata == {"label": "yes", "expected": "yes"}
+    assert score == Score("classify", "refusal", ("accuracy", "f1_macro"), expected="refusal")
+    assert score
+    assert classify("YES", "yes", name="mood").value == "yes"
 
 
 @pytest.mark.parametrize("answer", ["nonsense", "", None, object()])
@@ -63,7 +73,7 @@ def test_what_is_no_label_is_never_right(answer):
     """It stands as a label of its own."""
     score = classify(answer, "answer", labels=KINDS)
 
-    assert (score.value, score.metadata["label"]) == (False, "(other)")
+    assert (score.value, score.number, bool(score)) == ("(other)", False, False)
 
 
 @pytest.mark.parametrize("expected", ["nonsense", None, 3])
@@ -131,9 +141,7 @@ def test_labels_of_rows_that_failed_leave_the_answer_open(tmp_path, pairs):
 
 
 def test_scores_without_labels_have_no_figures_of_them(tmp_path):
-    """A metric of labels needs what `classify` keeps."""
-    from doteval import Score
-
+    """A metric of labels needs what was expected."""
     made = ForEach()("id", [(1,), (2,)])(lambda id: Result(Score("x", True, ("f1_macro",))))
     made.__name__ = "eval_x"
     path = str(tmp_path / "r.db")
@@ -143,7 +151,10 @@ def test_scores_without_labels_have_no_figures_of_them(tmp_path):
     with closing(open_store(path, create=False)) as store:
         (evaluation,) = store.evaluations("a")
         estimate = summarise(store, "a", evaluation).scores["x"]["f1_macro"]
-    assert (estimate.value, estimate.method) == (None, "no data")
+    assert (estimate.value, estimate.method) == (
+        None,
+        "scores have no `expected` to be held against",
+    )
     assert compare("a", "b", storage=path).verdict == "cannot tell"
 
 
@@ -157,3 +168,153 @@ def test_every_metric_of_labels_is_found_by_its_name():
             ).average(figure, how)
     for name in ("balanced_accuracy", "mcc", "kappa"):
         assert find(name)([("a", "a"), ("b", "b")]) == 1
+
+
+# --- labels as scores ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verdicts(tmp_path, pairs):
+    """A store with an evaluation whose scores are labels, probabilities and labels alone."""
+
+    def answer(id):
+        said, truth = pairs[id]
+        sure = 0.9 if said == truth else 0.6
+        return Result(
+            Score("verdict", said, expected=truth),
+            Score("sure", sure, ("auroc", "brier", "log_loss", "ece"), expected=said == truth),
+            Score("topic", said),
+        )
+
+    made = ForEach()("id", [(at,) for at in range(len(pairs))])(lambda id: answer(id))
+    made.__name__ = "eval_x"
+    path = tmp_path / "r.db"
+    found = run(made, "e", storage=str(path), progress=False)
+    with closing(open_store(path, create=False)) as store:
+        store.name = found.evaluation
+        yield store
+
+
+def test_a_label_is_stored_as_it_is(verdicts):
+    """With what was expected of it; a label alone has no number."""
+    record = next(iter(verdicts.records("e", verdicts.name)))
+
+    verdict, _, topic = record.outcome.scores
+    assert (verdict.value, verdict.metrics[:2]) == (topic.value, ("accuracy", "f1_macro"))
+    assert (verdict.number, verdict.expected) == (bool(verdict), record.outcome.scores[0].expected)
+    assert topic.number != topic.number
+    told = [next(iter(record_lines(each, PLAIN))) for each in verdicts.records("e", verdicts.name)]
+    assert any("verdict refusal · sure" in line and "topic refusal" in line for line in told)
+    assert any("verdict other, not answer" in line for line in told)
+
+
+def test_labels_have_shares_and_a_table(verdicts, pairs):
+    """Of each label how often it was said, and for what."""
+    summary = summarise(verdicts, "e", verdicts.name)
+
+    table = Confusion.of(pairs)
+    shares = {name: each.value for name, each in summary.scores["topic"].items()}
+    assert shares == {f"share({kind})": table.predicted(kind) / 60 for kind in KINDS}
+    assert summary.confusion == {"verdict": {"labels": sorted(KINDS), "table": table.table()}}
+    assert list(summary.scores["verdict"])[:2] == ["accuracy", "f1_macro"]
+    assert summary.scores["verdict"]["accuracy"].method == "clopper-pearson"
+
+
+def test_numbers_are_held_against_what_happened(verdicts, pairs):
+    """By the metrics of forecasts, with intervals."""
+    scores = summarise(verdicts, "e", verdicts.name).scores["sure"]
+
+    right = sum(said == truth for said, truth in pairs) / 60
+    assert scores["auroc"].value == 1.0
+    assert scores["brier"].value == pytest.approx(right * 0.01 + (1 - right) * 0.36)
+    assert scores["brier"].low < scores["brier"].value < scores["brier"].high
+    assert scores["ece"].value == pytest.approx(right * 0.1 + (1 - right) * 0.6)
+
+
+def test_gates_ask_for_the_share_of_a_label(verdicts):
+    """Also of one that was never said; without a metric the only one that is no share is meant."""
+    texts = [
+        "verdict.share(answer) >= 10% @ 95% anytime",
+        "topic.share(rude) <= 10% @ 95%",
+        "topic > 0",
+    ]
+
+    found = judge(map(parse, texts), Stored(verdicts, "e"))
+
+    assert [each.outcome for each in found] == ["pass", "pass", "fail"]
+    assert found[1].message.startswith("0.0, 95% interval 0.0 to 0.05963, n = 60")
+    assert found[2].message.startswith("'topic' has several metrics")
+
+
+def test_show_draws_what_was_said_for_what_was_expected(verdicts):
+    """A matrix of few labels; of many the commonest mistakes."""
+    summary = summarise(verdicts, "e", verdicts.name)
+    few = summary_lines(summary, PLAIN)
+    names = [f"label {at}" for at in range(12)]
+    table = [[int(column == 3) * 5 + row for column in range(12)] for row in range(12)]
+    many = summary_lines(
+        replace(summary, confusion={"verdict": {"labels": names, "table": table}}), PLAIN
+    )
+
+    head = next(line for line in few if "verdict: expected" in line)
+    assert head.split()[-3:] == sorted(KINDS)
+    assert any("verdict: label 3, not label 11" in line and "16" in line for line in many)
+
+
+def test_changes_of_labels_are_told_as_labels(tmp_path, pairs):
+    """And scores of which less is better are known."""
+    path = str(tmp_path / "r.db")
+    for name, by in (("a", 0), ("b", 1)):
+        classified(path, name, [(KINDS[(KINDS.index(s) + by) % 3], t) for s, t in pairs])
+
+    found = compare("a", "b", storage=path)
+
+    assert any(" answer to refusal" in line for line in comparison_lines(found, PLAIN))
+    assert "`answer to refusal`" in comparison_markdown(found)
+    asked = Question(frozenset(), frozenset(), None, 0.95, 0, 0)
+    assert asked.prefers_less("sure", "brier") and not asked.prefers_less("sure", "auroc")
+
+
+def test_a_label_goes_through_a_file(verdicts, tmp_path):
+    """Export and import keep it, and what was expected."""
+    with closing(open_store(tmp_path / "new.db")) as other:
+        other.adopt("e", 0.0, verdicts.facts("e"))
+
+        records = [list(store.records("e", verdicts.name)) for store in (verdicts, other)]
+        scores = [summarise(store, "e", verdicts.name).scores for store in (verdicts, other)]
+    assert records[0] == records[1]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        (Score("v", "a", expected=3), "is a label, held against 3; expected a text"),
+        (Score("v", b"a"), "value of type bytes; expected a bool, a number or a label"),
+    ],
+)
+def test_what_is_no_label_fails_its_row(score, said):
+    """The message names the type."""
+    with pytest.raises(ResultError, match=said):
+        outcome_of(score, "eval_x")
+
+
+@pytest.mark.parametrize(
+    ("metric", "pair", "said"),
+    [("brier", (2.0, True), "probabilities from 0 to 1"), ("auroc", (0.5, "a"), "true or false")],
+)
+def test_forecasts_need_probabilities_and_truths(metric, pair, said):
+    """Anything else is told."""
+    with pytest.raises(UsageError, match=said):
+        find(metric).estimate([[pair]])
+    assert math.isnan(find(metric).estimate([[(math.nan, True)]]).value)
+
+
+def test_repeats_agree_as_far_as_they_do():
+    """Krippendorff's alpha over the rows; of labels and of numbers."""
+    rows = [[(each, None) for each in row] for row in ("aa", "ab", "bb", "bb", "aa")]
+
+    found = find("krippendorff_alpha").estimate(rows)
+
+    assert found.value == krippendorff_alpha(["aa", "ab", "bb", "bb", "aa"])
+    assert find("krippendorff_alpha")([[1.0, 1.1], [3.0, 2.9]]) > 0.9

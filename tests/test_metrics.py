@@ -545,6 +545,26 @@ def test_a_factory_as_in_dotevals_is_a_metric(registered):
         accuracy(k=3)
 
 
+def test_a_metric_of_pairs_has_options(registered):
+    """It is found again by its name, options and all."""
+
+    @metric(pairs=True)
+    def near(within=0.1):
+        return lambda pairs: sum(abs(x - y) <= within for x, y in pairs) / len(pairs)
+
+    wide = near(0.5)
+
+    assert (wide.name, near(within=0.5).name) == ("near(within=0.5)", "near(within=0.5)")
+    assert wide.estimate([[(1.0, 1.4)], [(1.0, 1.6)]]).value == 0.5
+    assert metrics.find("near(within=0.7)").estimate([[(1.0, 1.4)], [(1.0, 1.6)]]).value == 1.0
+    with pytest.raises(UsageError, match="too many positional"):
+        near(1, 2)
+    with pytest.raises(NotFound):
+        metrics.find("near(within=oops)")
+    with pytest.raises(UsageError, match="'accuracy' has no options, got 0.5"):
+        accuracy(0.5)
+
+
 def test_a_factory_may_return_a_metric(registered):
     """A built-in metric under another name keeps its method."""
 
@@ -588,14 +608,15 @@ def test_a_custom_metric_that_fails_on_resamples_has_no_interval(registered):
 
 
 def test_a_custom_metric_may_not_know(registered):
-    """None stands for too few rows, also on resamples."""
+    """None stands for too few rows; an interval is not made of the resamples that are left."""
 
     @metric
     def needs_two(values):
         return sum(values) if len(set(values)) > 1 else None
 
     assert needs_two.estimate(once([1, 1])) == Estimate(None, 2, method="too few rows")
-    assert math.isnan(needs_two.estimate(once([1] * 8 + [2])).low)
+    found = needs_two.estimate(once([1] * 8 + [2]))
+    assert (found.low, found.method) == (None, "no interval: undefined on many resamples")
     assert needs_two.estimate([[1], [2]], ["a", "a"]).low is None
 
 

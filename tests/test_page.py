@@ -242,7 +242,8 @@ def test_a_page_has_the_summary_of_each_evaluation(store: Store) -> None:
     known = json.loads(json.dumps(summarise(store, "now", EVALUATION).to_dict()))
     assert part["summary"] == known
     assert part["summary"]["bounds"] == {"exact": {"accuracy": [2 / 3, 1.0]}}
-    assert part["header"] == {name: header[name] for name in ("python", "platform", "commit")}
+    told = {name: header[name] for name in ("python", "platform", "commit")}
+    assert part["header"] == {**told, "branch": None, "clean": None}
     assert part["called"] == part["short"] == "eval_x"
     assert part["timeline"]["seconds"] == 100
     assert sum(part["latencies"]["counts"]) == 3

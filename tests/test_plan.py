@@ -68,10 +68,10 @@ def planned(evaluation, store=None, experiment="e", **options):
 
 def ran(evaluation, store, experiment="e", **options):
     """Run it under the name that plans are made for."""
-    from doteval.running import Flow
+    from doteval.running import Execution
 
     return asyncio.run(
-        Flow(
+        Execution(
             evaluation,
             Options.read(**options),
             name=Named(NAME),

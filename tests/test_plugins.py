@@ -55,6 +55,17 @@ def test_what_is_registered_is_found(registry):
     assert registry.names() == ["length", "mine"]
 
 
+def test_what_is_built_in_is_loaded_when_it_is_asked_for():
+    """Its name is known, listed and taken from the beginning."""
+    registry = Registry("thing", "things", {"contains": "evaluators.texts"})
+
+    assert registry.names() == ["contains"]
+    assert registry.sources() == [Plugin("contains", "thing", "built in")]
+    assert registry.get("contains").__name__ == "contains"
+    with pytest.raises(UsageError, match="there is already a thing 'contains'"):
+        registry.register("contains", len)
+
+
 def test_registered_names_never_touch_the_package_metadata():
     """The metadata of installed packages are read only for a name that is not built in."""
     code = (

@@ -1300,7 +1300,7 @@ import doteval.running
 def snapshot(flow):
     return Snapshot("eval_x", 3, 10, 0, 0, 1, 0, 1, 0.1, 11.0, 0.1, {})
 
-doteval.running.Flow.snapshot = snapshot
+doteval.running.Execution.snapshot = snapshot
 """
 
 

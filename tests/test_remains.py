@@ -121,7 +121,7 @@ def test_a_generator_that_was_given_is_closed_and_an_iterator_of_its_owner_is_no
 
 
 def test_what_closing_a_dataset_raises_is_told(tmp_path):
-    from doteval.running import Flow, Options
+    from doteval.running import Execution, Options
     from doteval.storage import Named, locate
 
     def rows():
@@ -130,7 +130,7 @@ def test_what_closing_a_dataset_raises_is_told(tmp_path):
         finally:
             raise OSError("gone")
 
-    flow = Flow(
+    flow = Execution(
         foreach("n", rows)(lambda n: True), Options(samples=2), name=Named("n"), experiment="e",
         place=locate("memory://"), resources={},
     )  # fmt: skip

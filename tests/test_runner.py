@@ -21,7 +21,7 @@ from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, S
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.record import STALE, SUPERSEDED, Failure
 from doteval.running import Options, sink
-from doteval.running.environment import commit_of
+from doteval.running.environment import checkout_of
 from doteval.running.rows import Rows
 from doteval.storage import Named, locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
@@ -490,7 +490,7 @@ def test_a_snapshot_tells_the_state_of_the_run():
         return Score("n", n)
 
     async def main():
-        flow = runner.Flow(
+        flow = runner.Execution(
             eval_n,
             Options(samples=3),
             name=Named("eval_n"),
@@ -539,7 +539,7 @@ def test_the_total_is_unknown_until_an_iterator_has_ended():
         return True
 
     async def main():
-        flow = runner.Flow(
+        flow = runner.Execution(
             eval_n, Options(), name=Named("n"), experiment="e", place=locate("memory://"),
             resources={},
             listener=taken.append,
@@ -566,7 +566,7 @@ def test_a_changed_function_is_told(store):
         path.write_text(source)
         exec(compile(source, str(path), "exec"), namespace)
         function = foreach("n", [1])(namespace["eval_n"])
-        return runner.Flow(
+        return runner.Execution(
             function,
             Options(),
             name=Named("eval_n"),
@@ -599,7 +599,7 @@ def test_stale_rows_are_told(store):
 
 def flow_for(evaluation, store, **options):
     place = locate(store)
-    return runner.Flow(
+    return runner.Execution(
         evaluation,
         Options(**options),
         name=runner.evaluation_name(evaluation, place),
@@ -618,7 +618,7 @@ def test_a_slow_step_of_the_dataset_is_told():
     async def eval_n(n):
         return True
 
-    flow = runner.Flow(
+    flow = runner.Execution(
         eval_n, Options(), name=Named("n"), experiment="e", place=locate("memory://"), resources={}
     )
     with virtual.virtual_loop() as loop:
@@ -704,7 +704,7 @@ def test_what_ends_the_run_may_come_from_opening_the_dataset(store):
     def rows():
         raise EOFError("the session ends")
 
-    flow = runner.Flow(
+    flow = runner.Execution(
         evaluation(rows), Options(), name=Named("v"), experiment="e", place=locate(store),
         resources={"model": Model()}, fatal=(EOFError,),
     )  # fmt: skip
@@ -869,7 +869,7 @@ def test_a_run_in_an_outage_ends_as_stalled_and_says_so():
         await asyncio.sleep(0.1)
         raise ServerError("down")
 
-    flow = runner.Flow(
+    flow = runner.Execution(
         eval_n, Options(), name=Named("n"), experiment="e", place=locate("memory://"), resources={}
     )
     summary = virtual.run(flow.run())
@@ -1377,14 +1377,14 @@ def test_a_commit_is_read_from_files(tmp_path):
     inside.mkdir(parents=True)
 
     (git / "HEAD").write_text("b" * 40)
-    detached = commit_of(inside)
+    detached = checkout_of(inside)["commit"]
     (git / "HEAD").write_text("ref: refs/heads/dev\n")
     (git / "packed-refs").write_text(f"# pack-refs\n{'c' * 40} refs/heads/dev\n")
-    packed = commit_of(inside)
+    packed = checkout_of(inside)["commit"]
     (git / "packed-refs").write_text("")
-    unborn = commit_of(inside)
+    unborn = checkout_of(inside)["commit"]
     (git / "packed-refs").unlink()
-    missing = commit_of(inside)
+    missing = checkout_of(inside)["commit"]
 
     assert (detached, packed, unborn, missing) == ("b" * 40, "c" * 40, None, None)
 
@@ -1400,11 +1400,11 @@ def test_the_commit_of_a_worktree_is_found(tmp_path):
     (main / "refs" / "heads").mkdir(parents=True)
     (main / "refs" / "heads" / "dev").write_text("d" * 40)
 
-    assert commit_of(tree) == "d" * 40
+    assert checkout_of(tree)["commit"] == "d" * 40
 
 
 def test_outside_a_repository_there_is_no_commit(tmp_path):
-    assert commit_of(tmp_path) is None
+    assert checkout_of(tmp_path) == {"commit": None, "branch": None, "clean": None}
 
 
 def test_an_experiment_that_is_not_there_is_named(store):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from math import comb
 
 import pytest
 
+from doteval import ForEach, datasets, foreach, records, run
 from doteval.cli import main
 from doteval.errors import NotFound, UsageError
 from doteval.evaluators import classify
@@ -322,3 +324,109 @@ def test_where_no_answer_is_wrong_a_sentence_says_so(show):
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused(show, options, said):
     assert said in show(*options, code=2).err
+
+
+# --- tags ---------------------------------------------------------------------------------------
+
+TAGGED = [
+    {"question": "2 + 2", "answer": "4", "difficulty": "easy", "source file": "a.csv"},
+    {"question": "17 * 3", "answer": "51", "difficulty": "hard"},
+]
+
+
+def test_tags_are_kept_with_the_record_and_are_no_parameters(tmp_path):
+    """A row that lacks one has none; and what is no tag and no column is not kept."""
+
+    @foreach("question,answer", TAGGED, tags="difficulty, source file")
+    def eval_sums(question, answer):
+        return answer == "4"
+
+    run(eval_sums, "base", storage=str(tmp_path / "r.db"), progress=False)
+
+    kept = [each.row for each in records("base", storage=str(tmp_path / "r.db"))]
+    assert kept == [TAGGED[0], {**TAGGED[1], "source file": None}]
+
+
+def test_tags_are_no_part_of_what_a_row_is_known_by(tmp_path):
+    """Rows with another tag are the same rows: nothing is run again."""
+    answers = []
+
+    def evaluation(rows):
+        @foreach("question,answer", rows, tags="difficulty")
+        def eval_sums(question, answer):
+            answers.append(answer)
+            return True
+
+        return eval_sums
+
+    harder = [{**each, "difficulty": "harder"} for each in TAGGED]
+    for rows in (TAGGED, harder):
+        run(evaluation(rows), "base", storage=str(tmp_path / "r.db"), progress=False)
+
+    assert answers == ["4", "51"]
+
+
+@dataclass
+class Sum:
+    question: str
+    answer: str
+    difficulty: str = "easy"
+
+
+def test_rows_with_fields_have_tags_and_columns_serve_as_tags(tmp_path):
+    @foreach("question,answer", [Sum("2 + 2", "4")], tags="difficulty,question")
+    def eval_sums(question, answer):
+        return True
+
+    run(eval_sums, "base", storage=str(tmp_path / "r.db"), progress=False)
+
+    (kept,) = records("base", storage=str(tmp_path / "r.db"))
+    assert kept.row == {"question": "2 + 2", "answer": "4", "difficulty": "easy"}
+
+
+def test_rows_without_names_have_no_tags(tmp_path):
+    """Each fails as a row, and says what to do."""
+
+    @foreach("question,answer", [("2 + 2", "4")], tags="difficulty")
+    def eval_sums(question, answer):
+        return True
+
+    run(eval_sums, "base", storage=str(tmp_path / "r.db"), progress=False)
+
+    (kept,) = records("base", storage=str(tmp_path / "r.db"))
+    assert "tags='difficulty' are taken by name, and a tuple has none" in kept.outcome.message
+
+
+@pytest.mark.parametrize("tags", ["a,,b", "a,a", ["a"]])
+def test_tags_that_are_no_list_of_keys_are_refused(tags):
+    with pytest.raises(UsageError, match="expected keys of the rows, each once"):
+        foreach("question", [], tags=tags)
+
+
+def test_rows_can_be_clustered_by_a_tag(tmp_path):
+    @ForEach(cluster="doc")("n", [{"n": at, "doc": at // 2} for at in range(8)], tags="doc")
+    def eval_doc(n):
+        return True
+
+    assert run(eval_doc, storage=str(tmp_path / "r.db"), progress=False).groups == 4
+
+
+def test_a_registered_dataset_takes_tags(monkeypatch, tmp_path):
+    class Sums:
+        columns = ("question", "answer")
+        splits = ()
+
+        def __init__(self, split=None):
+            pass
+
+        def __iter__(self):
+            return iter(TAGGED)
+
+    monkeypatch.setattr(datasets.registry, "_registered", {})
+    datasets.registry.register("sums", Sums)
+
+    @foreach.sums(tags="difficulty")
+    def eval_sums(question, answer):
+        return True
+
+    assert eval_sums.tags == ("difficulty",)

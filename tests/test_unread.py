@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -82,6 +84,27 @@ def test_the_figures_survive_export_and_import(storage, tmp_path, capsys):
     assert sorted(each["empty"] for each in shown["evaluations"]) == [1, 2]
 
 
+def test_a_figure_that_they_blur_says_so(storage, tmp_path, capsys):
+    """Where more than a tenth of the answers could not be read; and CSV names the scores."""
+
+    @foreach("n", range(5))
+    def eval_blurred(n):
+        return choice_match("B" if n else "no idea", "B")
+
+    run(eval_blurred, "e", storage=storage, progress=False)
+    for command in (["export", "e", "--format", "markdown"], ["show", "e", "--markdown"]):
+        assert main([*command, "--storage", storage]) == 0
+        told = capsys.readouterr().out
+        assert "choice_match (20.0% unread)" in told
+        assert "choice_match` | **60.0%**" in told or "choice_match | **60.0%**" in told
+
+    assert main(["list", "--storage", storage]) == 0
+    assert "unread" not in capsys.readouterr().out
+    assert main(["export", "e", "--format", "csv", "--storage", storage]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [each["unread"] for each in rows[:5]] == ["", "", *["choice_match"] * 3]
+
+
 def test_show_tells_them_and_lists_them(storage, capsys):
     """Beside the figure that they blur; with --unread each with its reason."""
     assert main(["show", "e", "--storage", storage]) == 0
@@ -149,4 +172,4 @@ def test_one_way_of_being_wrong_is_told_in_one_sentence(tmp_path, capsys, score,
     assert said in summary.alike[0]
     assert "all 10 answers" in summary.alike[0]
     assert main(["show", "many", "--storage", storage]) == 0
-    assert said.split()[0] in capsys.readouterr().out
+    assert f"{said.split(';')[0]}" in " ".join(capsys.readouterr().out.split())

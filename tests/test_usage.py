@@ -14,7 +14,7 @@ from doteval.concurrency import SlidingWindow
 from doteval.concurrency.pace import RateLimit
 from doteval.evaluation import ForEach
 from doteval.record import Usage
-from doteval.running import Flow, Options
+from doteval.running import Execution, Options
 from doteval.storage import Named, locate, open_store
 from doteval.usage import read_usage, usage_of
 from tests import virtual
@@ -204,7 +204,7 @@ def test_what_can_not_be_read_is_told(given, expected, problem):
 
 def flown(evaluation, budget=None):
     """The summary and the notes of a run."""
-    flow = Flow(
+    flow = Execution(
         evaluation,
         Options.read(budget=budget),
         name=Named("n"),

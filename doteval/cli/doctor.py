@@ -15,9 +15,11 @@ _STYLES = {"damage": "bad", "risk": "warn", "note": "dim"}
 
 
 @command(
-    "look whether a store is whole; with --fix, mend it after a backup",
+    "look whether a store is whole; with --fix, make it anew of what can be read",
     "doteval doctor\ndoteval doctor --fix --storage results.db",
-    option("--fix", action="store_true", help="mend what can be mended; a copy is made first"),
+    option(
+        "--fix", action="store_true", help="make a damaged store anew; the damaged file is kept"
+    ),
     forms=("json",),
 )
 def run(call: Call) -> Answer:

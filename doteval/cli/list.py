@@ -5,15 +5,28 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from .call import TABLE, Answer, Call, NoStore, command, program, quoted
+from ..errors import NotFound
+from .call import TABLE, Answer, Call, NoStore, command, option, program, quoted
 from .watch import WATCH, refuse, watch
+
+if TYPE_CHECKING:
+    from ..reporting.views import Experiment
 
 
 @command(
     "list the experiments, the latest at the end",
-    "doteval list\ndoteval list --watch\ndoteval list --json",
+    "doteval list\ndoteval list --watch\ndoteval list --tag prompt=v2\ndoteval list --json",
     WATCH,
+    option(
+        "--tag",
+        dest="tags",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help="only the experiments that have this tag, with this value; can be given several times",
+    ),
     forms=TABLE,
 )
 def run(call: Call) -> Answer:
@@ -35,6 +48,13 @@ def _listed(call: Call) -> tuple[Answer, bool]:
         experiments = read(call.store())
     except NoStore:
         experiments = []  # told below, like a store without experiments
+    asked = call.options.tags
+    found = [each for each in experiments if all(_has(each, tag) for tag in asked)]
+    if asked and experiments and not found:
+        known = dict.fromkeys(tag for each in experiments for tag in each.tags)
+        said = f"the tags that there are: {', '.join(known)}" if known else "none has a tag"
+        raise NotFound(f"no experiment has {' and '.join(asked)}; {said}")
+    experiments = found
     table = experiment_table(experiments, time.time(), call.terminal.unicode)
     lines = [table.text(call.terminal)]
     for each in experiments:
@@ -53,3 +73,9 @@ def _listed(call: Call) -> tuple[Answer, bool]:
     data = {"experiments": [each.to_dict() for each in experiments]}
     is_running = any(each.status == "running" for each in experiments)
     return Answer(lines, data=data, table=table), is_running
+
+
+def _has(experiment: Experiment, tag: str) -> bool:
+    name, equals, value = tag.partition("=")
+    said = experiment.tags.get(name.strip())
+    return said is not None and (not equals or said == value.strip())

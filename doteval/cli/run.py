@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
-from ..quantities import Allowance, Param, Shard, parse_rows, words
+from ..quantities import Allowance, Param, Shard, parse_rows, tag, words
 from ..record import FINAL, Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..evaluation import Evaluation
     from ..reporting.progress import Snapshot
     from ..reporting.summary import Summary
-    from ..running import Flow, Options
+    from ..running import Execution, Options
     from ..storage import Named, Place
 
     Listener = Callable[[Snapshot], object]
@@ -74,7 +74,8 @@ def _options(call: Call) -> Options:
     from ..running import Options
 
     given = {name: getattr(call.options, name) for name in Options.__slots__}
-    return Options.read(**{**given, "params": {each.name: each.value for each in given["params"]}})
+    params = {each.name: each.value for each in given["params"]}
+    return Options.read(**{**given, "params": params, "tags": dict(given["tags"])})
 
 
 def _experiment(said: str) -> str:
@@ -89,6 +90,7 @@ def _experiment(said: str) -> str:
     "doteval run eval_sums.py::eval_addition --samples 20\n"
     "doteval run eval_sums.py --experiment baseline --fresh      # all rows anew\n"
     "doteval run eval_sums.py --max-errors 2%\n"
+    "doteval run eval_sums.py --experiment v2 --tag prompt=v2 --note 'shorter prompt'\n"
     "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
     "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
     "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines",
@@ -149,6 +151,16 @@ def _experiment(said: str) -> str:
         action="store_true",
         help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
     ),
+    option(
+        "--tag",
+        dest="tags",
+        metavar="NAME=VALUE",
+        type=typed(tag),
+        action="append",
+        default=[],
+        help="a tag of the experiment, which `list` shows and finds; can be given several times",
+    ),
+    option("--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"),
     option(
         "--plan",
         action="store_true",
@@ -285,11 +297,11 @@ class _Round:
         codes = {OK}
         complaints = []
         for each in chosen:
-            flow = self._flow(each, listener)
+            execution = self._execution(each, listener)
             try:
-                code, problem = self._one(flow)
+                code, problem = self._one(execution)
             except KeyboardInterrupt as error:
-                return self._interrupted(flow, error.args[0] if error.args else signal.SIGINT)
+                return self._interrupted(execution, error.args[0] if error.args else signal.SIGINT)
             if problem:
                 codes.add(code)
                 complaints.append(f"{each.evaluation.__name__}: {problem}")
@@ -306,12 +318,12 @@ class _Round:
             self._say_hint(f"to go on anyway:      {self._again('--keep-going')}")
         return next(code for code in (FAILED, INCONCLUSIVE, OK) if code in codes)
 
-    def _flow(self, chosen: Chosen, listener: Listener | None) -> Flow:
-        from ..running import Flow
+    def _execution(self, chosen: Chosen, listener: Listener | None) -> Execution:
+        from ..running import Execution
         from ..running.version import distributed
 
         self._first = None
-        return Flow(
+        return Execution(
             chosen.evaluation,
             self._options,
             name=chosen.name,
@@ -326,32 +338,32 @@ class _Round:
         if self._first is None and record.failed:
             self._first = record
 
-    def _one(self, flow: Flow) -> tuple[int, str]:
+    def _one(self, execution: Execution) -> tuple[int, str]:
         """Run one evaluation, tell what came out of it; the exit code, and what is wrong."""
         from ..running import drive
 
         try:
-            summary = drive(flow.run, stops=lambda: flow.interrupt)
+            summary = drive(execution.run, stops=lambda: execution.interrupt)
         except (DatasetError, ExecutorError) as error:
             # What it raised itself may pass; a missing file, or two equal ids, is to be mended.
             its_own = error.__cause__ is not None and not isinstance(error.__cause__, DotevalError)
-            self._heals |= its_own and flow.done > 0
+            self._heals |= its_own and execution.done > 0
             return FAILED, str(error)
         finally:
             self._clear()
-        self._tell(flow, summary)
-        code, problem = self._verdict(flow, summary)
+        self._tell(execution, summary)
+        code, problem = self._verdict(execution, summary)
         self._heals |= bool(problem)
         return code, problem
 
-    def _tell(self, flow: Flow, summary: Summary) -> None:
+    def _tell(self, execution: Execution, summary: Summary) -> None:
         from ..reporting.views import summary_lines
         from ..views.figures import plural
 
-        notes = list(flow.notes)
-        if not flow.done and flow.skipped:
+        notes = list(execution.notes)
+        if not execution.done and execution.skipped:
             notes.append(
-                f"nothing to do: {plural(flow.skipped, 'row')} stored before; to run anew: "
+                f"nothing to do: {plural(execution.skipped, 'row')} stored before; to run anew: "
                 f"{self._again('--fresh')}"
             )
         if self._options.shard is not None:
@@ -360,29 +372,29 @@ class _Round:
             )
         self._say("", *summary_lines(summary, self._call.terminal, notes=notes))
 
-    def _verdict(self, flow: Flow, summary: Summary) -> tuple[int, str]:
+    def _verdict(self, execution: Execution, summary: Summary) -> tuple[int, str]:
         """
         Why the command fails: rows that failed, or a run that gave up; not wrong answers. A run
         that its budget has ended proves nothing either way.
         """
         from ..views.figures import plural
 
-        failed = sum(flow.errors.values()) + flow.final
-        done = flow.done + flow.skipped
-        if flow.status == "stopped":
+        failed = sum(execution.errors.values()) + execution.final
+        done = execution.done + execution.skipped
+        if execution.status == "stopped":
             self._failed += failed
             self._stopped = True
-            return FAILED, f"stopped: {flow.cause}"
+            return FAILED, f"stopped: {execution.cause}"
         if not self._call.options.max_errors.covers(failed, done):
             self._failed += failed
-            self._final += flow.final + flow.errors.get(FINAL, 0)
+            self._final += execution.final + execution.errors.get(FINAL, 0)
             said = f"{failed:,} of {plural(done, 'row')} failed"
             return FAILED, f"{said}; {self._first_failure()}" if self._first else said
-        stopped = [note for note in flow.notes if note.startswith("stopped: ")]
+        stopped = [note for note in execution.notes if note.startswith("stopped: ")]
         if stopped:
             left = summary.missing != 0  # the last row may have spent the last of it
             return (INCONCLUSIVE, stopped[0].partition(";")[0]) if left else (OK, "")
-        return (OK, "") if flow.status == "complete" else (FAILED, flow.status)
+        return (OK, "") if execution.status == "complete" else (FAILED, execution.status)
 
     def _first_failure(self) -> str:
         first = self._first
@@ -393,13 +405,13 @@ class _Round:
             f"first: row {first.position}, {first.outcome.type}{': ' if said else ''}{said}{hint}"
         )
 
-    def _interrupted(self, flow: Flow, number: int) -> int:
+    def _interrupted(self, execution: Execution, number: int) -> int:
         from ..views.figures import plural
 
         what = "terminated" if number == signal.SIGTERM else "interrupted"
-        stored = plural(flow.done + flow.skipped, "row")
+        stored = plural(execution.done + execution.skipped, "row")
         self._say("")
-        self._call.complain(f"{what}: {stored} of {flow.evaluation.__name__} stored")
+        self._call.complain(f"{what}: {stored} of {execution.evaluation.__name__} stored")
         self._call.complain(f"to resume: {self._again()}")
         return SIGNALLED + number
 

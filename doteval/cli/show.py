@@ -49,6 +49,7 @@ def _columns(said: str) -> list[str]:
     "doteval show baseline --full | less -R    # every record with its texts\n"
     "doteval show baseline --watch             # while it runs in another terminal\n"
     "doteval show baseline --evaluation eval_sums --concurrency\n"
+    "doteval show baseline --noise             # what flips by itself, what more would buy\n"
     "doteval show baseline --json",
     option("experiment", metavar="NAME", help="name of the experiment"),
     EVALUATION,
@@ -69,6 +70,11 @@ def _columns(said: str) -> list[str]:
         action="store_true",
         help="how the limit of concurrency moved in the last run, and why",
     ),
+    option(
+        "--noise",
+        action="store_true",
+        help="what repeats tell: the spread between and within rows, flaky rows, what more buys",
+    ),
     WATCH,
     forms=TABLE,
 )
@@ -81,10 +87,14 @@ def run(call: Call) -> Answer:
         refuse(call, *_VIEWS, *_CHOICES)
         return watch(call, _blocks)
     chosen = [name for name in _CHOICES if _is_asked(getattr(options, name))]
-    if options.by:
-        if beside := [name for name in _VIEWS[:-1] if getattr(options, name)] + chosen:
-            raise UsageError(f"--by shows figures of all rows; it does not go with --{beside[0]}")
-        return _by(call)
+    for view, show in (("by", _by), ("noise", _noise)):
+        if getattr(options, view):
+            others = [name for name in _VIEWS if name != view and getattr(options, name)]
+            if beside := others + chosen:
+                raise UsageError(
+                    f"--{view} shows figures of all rows; it does not go with --{beside[0]}"
+                )
+            return show(call)
     wants_records = options.full or bool(chosen)
     if options.form != "json" and not (wants_records or options.concurrency):
         return _blocks(call)[0]
@@ -96,7 +106,7 @@ def run(call: Call) -> Answer:
     return Answer(lines(call, store, names), data=data)
 
 
-_VIEWS = ("full", "concurrency", "by")
+_VIEWS = ("full", "concurrency", "noise", "by")
 _CHOICES = ("errors", "wrong", "unread", "row", "sample")  # of records
 
 
@@ -147,21 +157,13 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     """A block for each evaluation, below a line about the experiment; whether one is running."""
     from ..reporting.documents import summary_table
     from ..reporting.summary import summarise
-    from ..reporting.views import Experiment, summary_lines
-    from ..text import count, when
-    from ..views.figures import plural
-    from ..views.terminal import Piece, flow
+    from ..reporting.views import Experiment, experiment_lines, summary_lines
+    from ..text import count
 
     experiment, terminal, store = call.options.experiment, call.terminal, call.store()
     names = _selected(store, experiment, call.options.evaluation)
     summaries = [summarise(store, experiment, name) for name in names]
-    facts = [
-        Piece(terminal.shown(experiment), "strong"),
-        Piece(plural(len(summaries), "evaluation")),
-        Piece(plural(sum(each.runs for each in summaries), "run")),
-        Piece(when(Experiment(experiment, summaries, 0.0).when, time.time())),
-    ]
-    lines = flow(facts, terminal)
+    lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
     for summary, name in zip(summaries, names.values(), strict=True):
         lines += ["", *summary_lines(summary, terminal, name)]
     failed = sum(summary.failed for summary in summaries)
@@ -170,6 +172,24 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
         lines += ["", *call.hint(f"{rows}: {program()} show {quoted(experiment)} --errors")]
     table = summary_table(summaries) if summaries else None
     return Answer(lines, table=table), any(summary.status == "running" for summary in summaries)
+
+
+def _noise(call: Call) -> Answer:
+    """What the repeats of each evaluation tell."""
+    from ..reporting.noise import spread_lines, spreads
+
+    store, experiment = call.store(), call.options.experiment
+    names = _selected(store, experiment, call.options.evaluation)
+    found = {name: spreads(store, (experiment, name)) for name in names}
+    lines: list[str] = []
+    for name, called in names.items():
+        lines += [*[""] * bool(lines), call.terminal.paint(call.terminal.shown(called), "strong")]
+        for spread in found[name]:
+            lines += ["", *spread_lines(spread, call.terminal)]
+        if not found[name]:
+            lines.append("  every row was asked once; ForEach(repeats=3) asks it again")
+    told = [spread.to_dict() for each in found.values() for spread in each]
+    return Answer(lines, data={"experiment": experiment, "noise": told})
 
 
 def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:

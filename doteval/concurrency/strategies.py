@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from inspect import iscoroutinefunction
 from math import inf, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .adaptive import AdaptiveGate
 from .executors import Threads
 from .gates import Batches, Gate, Window
-from .limit import Change
-from .loop import Loop
-from .row import Row
-from .schedule import Schedule
+
+if TYPE_CHECKING:  # to name a strategy is cheap: what an execution needs is loaded by the first
+    from .limit import Change
+    from .loop import Loop
+    from .row import Row
+    from .schedule import Schedule
 
 Task = Callable[[], Any]
 _ENOUGH = 64  # results that nobody has taken, from which nothing new starts
@@ -90,6 +91,9 @@ class Strategy:
                 flight were cancelled and have ended. Leaving the loop early cancels them too.
             TypeError: something among the tasks is not callable.
         """
+        from .loop import Loop
+        from .schedule import Schedule
+
         finished: deque[Row] = deque()
         gate, threads = self.gate(), self.threads()
         enough = max(gate.limit, _ENOUGH)
@@ -167,6 +171,8 @@ def as_mapping(change: Change) -> dict[str, Any]:
 
 
 def _rows(tasks: Iterable[Task]) -> Iterable[Row]:
+    from .row import Row
+
     for index, task in enumerate(tasks):
         if not callable(task):
             raise TypeError(
@@ -294,6 +300,8 @@ class Adaptive(Strategy):
             )
 
     def gate(self) -> Gate:
+        from .adaptive import AdaptiveGate
+
         return AdaptiveGate(**self.parameters())
 
     def _most(self) -> int:

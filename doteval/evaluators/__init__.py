@@ -8,17 +8,20 @@ evaluation raises, so that it can never look like an answer.
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound
-from .calls import ast_evaluation
-from .choices import choice_match
-from .judge import YES_OR_NO, Judge, judge
-from .labels import classify
 from .making import brief, evaluator, registry
-from .numbers import numeric_match
-from .structure import valid_json
-from .texts import contains, exact_match, f1, one_of, regex_match, similarity
+
+if TYPE_CHECKING:
+    from .calls import ast_evaluation
+    from .choices import choice_match
+    from .judges import YES_OR_NO, Judge, judge
+    from .labels import classify
+    from .numbers import numeric_match
+    from .structure import valid_json
+    from .texts import contains, exact_match, f1, one_of, regex_match, similarity
 
 __all__ = [
     "YES_OR_NO",
@@ -40,27 +43,21 @@ __all__ = [
     "valid_json",
 ]
 
-for _built_in in (
-    exact_match,
-    numeric_match,
-    valid_json,
-    ast_evaluation,
-    contains,
-    regex_match,
-    one_of,
-    similarity,
-    f1,
-    choice_match,
-    classify,
-):
-    registry.register(_built_in.__name__, _built_in)
-
 
 def __getattr__(name: str) -> Any:
-    """Evaluators of installed packages: `from doteval.evaluators import theirs`."""
+    """
+    A room is loaded when an evaluator of it is first asked for; so are evaluators of installed
+    packages: `from doteval.evaluators import theirs`.
+    """
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return registry.get(name)
+        if name in ("YES_OR_NO", "Judge", "judge"):
+            value = getattr(import_module(".judges", __name__), name)
+        else:
+            value = registry.get(name)
     except NotFound as error:
         raise AttributeError(str(error)) from None
+    if name in __all__:
+        globals()[name] = value
+    return value

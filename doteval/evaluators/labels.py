@@ -24,10 +24,10 @@ def classify(
     name: str | None = None,
 ) -> Score:
     """
-    Whether an answer is the expected label; both are kept, for figures that need the pairs.
+    The label that an answer is, held against the expected one.
 
     Case and blanks around do not count. `f1_macro`, `precision_weighted`, `recall_micro`,
-    `balanced_accuracy`, `mcc`, `kappa` and the like are metrics of such scores.
+    `balanced_accuracy`, `mcc`, `kappa` and the like are metrics of such scores, beside `accuracy`.
 
     Args:
         labels: those that there are; an answer that is none of them counts as "(other)", which is
@@ -46,9 +46,9 @@ def classify(
     said = _bare(text_of(answer) or "")
     truth = _bare(expected)
     label = (said or OTHER) if known is None else known.get(said, OTHER)
-    metadata = {"label": label, "expected": truth if known is None else known[truth]}
     summaries = metrics if metrics is METRICS else names_of(metrics)
-    return Score(name or "classify", said == truth, summaries, metadata)
+    wanted = truth if known is None else known[truth]
+    return Score(name or "classify", label, summaries, expected=wanted)
 
 
 def _bare(label: str) -> str:

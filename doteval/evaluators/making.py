@@ -17,7 +17,23 @@ from ..text import ELLIPSIS, safe
 if TYPE_CHECKING:
     from ..metrics import Metrics
 
-registry: Registry[Callable[..., Any]] = Registry("evaluator", "evaluators")
+registry: Registry[Callable[..., Any]] = Registry(
+    "evaluator",
+    "evaluators",
+    {
+        "ast_evaluation": "evaluators.calls",
+        "choice_match": "evaluators.choices",
+        "classify": "evaluators.labels",
+        "contains": "evaluators.texts",
+        "exact_match": "evaluators.texts",
+        "f1": "evaluators.texts",
+        "numeric_match": "evaluators.numbers",
+        "one_of": "evaluators.texts",
+        "regex_match": "evaluators.texts",
+        "similarity": "evaluators.texts",
+        "valid_json": "evaluators.structure",
+    },
+)
 
 ACCURACY = ("accuracy",)  # what summarises true and false
 MEAN = ("mean",)  # and numbers

@@ -170,6 +170,10 @@ _MONEY_AFTER = re.compile(rf"\s?(?:{_MONEY})\Z")
 _POINTS = re.compile(  # which can but separate thousands
     r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:[. ][0-9]{3})+,[0-9]+)"
 )
+_POINTS_IN_PROSE = re.compile(
+    r"(?<![0-9.,])[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}(?:,[0-9]+)?|(?:\.[0-9]{3})+,[0-9]+)"
+    r"(?![.,]?[0-9])"
+)
 
 _BLANKS = "\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _SIGNS = str.maketrans(
@@ -330,9 +334,13 @@ _IN_PROSE = re.compile(  # in a difference or a range there is no sign
 )
 
 
+def _without_points(found: re.Match[str]) -> str:
+    return found[0].replace(".", "").replace(",", ".")
+
+
 def _numbers(text: str) -> Iterator[Number]:
     """Each number of a text of prose, in their order."""
-    text = _MONEY_BEFORE.sub(r"\1", text)
+    text = _POINTS_IN_PROSE.sub(_without_points, _MONEY_BEFORE.sub(r"\1", text))
     for found in _IN_PROSE.finditer(text):
         number = _value(found)
         if number is not None:

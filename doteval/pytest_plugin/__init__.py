@@ -410,7 +410,7 @@ def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseExcept
     setting.begun.add(item.nodeid)
     try:
         call.run(setting.loop)
-        return call.verdict(), call.flow.first_error
+        return call.verdict(), call.execution.first_error
     except DotevalError as error:
         return call.refusal(error), error.__cause__ if isinstance(error, DatasetError) else None
     finally:

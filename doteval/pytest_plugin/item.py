@@ -18,7 +18,7 @@ from ..quantities import Allowance
 from ..record import FINAL, Failure, Record, failure_hint
 from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
 from ..reporting.summary import Summary
-from ..running import Flow
+from ..running import Execution
 from ..running import Options as Asked
 from ..storage import Named, Place, named, open_store
 from ..text import one_line, safe
@@ -45,7 +45,7 @@ class Call:
         fixtures: the functions of the item's fixtures.
 
     Attributes:
-        flow: the run.
+        execution: the run.
         summary: of everything stored; None before the end, and where nothing is.
     """
 
@@ -72,7 +72,7 @@ class Call:
         params = asked.params if "eval_params" in item.fixturenames else {}
         params = {**params, **as_config(config, "the fixture eval_config")}
         self._shard = asked.shard
-        self.flow = Flow(
+        self.execution = Execution(
             evaluation,
             replace(asked, fresh=asked.fresh and not again, params=params),
             name=name_of(item, place),
@@ -96,9 +96,9 @@ class Call:
         Raises:
             DotevalError: the store, the dataset or another run made it end early.
         """
-        flow = self.flow
+        execution = self.execution
         with self._screen.showing():
-            self.summary = loop.drive(flow.run, flow.interrupt)
+            self.summary = loop.drive(execution.run, execution.interrupt)
 
     def _meet(self, record: Record) -> None:
         """Keep the first failure."""
@@ -118,19 +118,19 @@ class Call:
 
     def _verdict_of_gates(self) -> str | None:
         """What does not hold, or is undecided, of everything that is stored."""
-        flow = self.flow
-        gates = [gate for gate in self._options.gates if gate.concerns(flow.name)]
+        execution = self.execution
+        gates = [gate for gate in self._options.gates if gate.concerns(execution.ledger.name)]
         if not gates:
             return None
         summary = self.summary
         if self._shard is not None and summary is not None and summary.missing != 0:
-            flow.notes.append("gates are about all shards: merge them, then `doteval gate`")
+            execution.notes.append("gates are about all shards: merge them, then `doteval gate`")
             return None
         failed = []
         for each in self._judged(gates):
             said = [f"gate {each.gate.text}: {each.message}", *[each.note] * bool(each.note)]
             if each.outcome == PASS:
-                flow.notes += said
+                execution.notes += said
             else:
                 word = "" if each.outcome == "fail" else f"{each.outcome}: "
                 failed.append(f"{word}{'; '.join(said)}")
@@ -138,40 +138,42 @@ class Call:
 
     def _judged(self, gates: list[Gate]) -> list[Verdict]:
         """The complete stored set is judged, not only what this session ran."""
-        flow = self.flow
-        if flow.place.path is None and self.summary is not None:  # a memory is gone by now
+        ledger = self.execution.ledger
+        if ledger.place.path is None and self.summary is not None:  # a memory is gone by now
             return judge(gates, AtHand(self.summary))
-        store = open_store(flow.place)
+        store = open_store(ledger.place)
         try:
-            return judge(gates, Stored(store, flow.experiment, [flow.name]))
+            return judge(gates, Stored(store, ledger.experiment, [ledger.name]))
         finally:
             store.close()
 
     def _verdict_of_rows(self) -> str | None:
         """Why the item fails because of rows that failed, or that its budget has left out."""
-        flow = self.flow
-        errors = Counter({**flow.errors, FINAL: flow.errors.get(FINAL, 0) + flow.final})
-        failed, rows = errors.total(), flow.done + flow.skipped
-        if flow.skipped and not flow.done:
-            flow.notes.append(
-                f"nothing to do: {plural(flow.skipped, 'row')} stored before; to run anew: "
+        execution = self.execution
+        errors = Counter(
+            {**execution.errors, FINAL: execution.errors.get(FINAL, 0) + execution.final}
+        )
+        failed, rows = errors.total(), execution.done + execution.skipped
+        if execution.skipped and not execution.done:
+            execution.notes.append(
+                f"nothing to do: {plural(execution.skipped, 'row')} stored before; to run anew: "
                 f"{self.command('--fresh')}"
             )
-        lines = [note for note in flow.notes if note.startswith("stalled: ")]
+        lines = [note for note in execution.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
-            lines += [note for note in flow.notes if note.startswith("stopped: ")]
-        if flow.status == "stopped":
-            lines.append(f"stopped: {flow.cause}")
-            flow.notes.append(f"to go on anyway: {self.command('--eval-keep-going')}")
+            lines += [note for note in execution.notes if note.startswith("stopped: ")]
+        if execution.status == "stopped":
+            lines.append(f"stopped: {execution.cause}")
+            execution.notes.append(f"to go on anyway: {self.command('--eval-keep-going')}")
         elif failed:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
             allowance = self._options.allowance or Allowance()
-            if flow.status != "stalled" and allowance.covers(failed, rows):
-                flow.notes.append(f"{said}, which --eval-max-errors allows")
+            if execution.status != "stalled" and allowance.covers(failed, rows):
+                execution.notes.append(f"{said}, which --eval-max-errors allows")
             else:
                 lines.append(f"{said}: {_counts(+errors)}")
                 if self._first is not None:
-                    first = _told(self._first, flow.first_error, flow.evaluation.file)
+                    first = _told(self._first, execution.first_error, execution.evaluation.file)
                     lines.append(f"first: {first}")
         return "\n".join([*lines, f"resume: {self.command()}"]) if lines else None
 
@@ -180,7 +182,7 @@ class Call:
         said = safe(error, 2_000)
         cause = error.__cause__
         its_own = cause is not None and not isinstance(cause, DotevalError)
-        if isinstance(error, (DatasetError, ExecutorError)) and its_own and self.flow.done:
+        if isinstance(error, (DatasetError, ExecutorError)) and its_own and self.execution.done:
             # What it raised itself may pass; two equal ids, say, are to be mended.
             return f"{said}\nresume: {self.command()}"
         return said
@@ -189,23 +191,23 @@ class Call:
         """The command that runs this evaluation again."""
         file = os.path.relpath(self._item.path, self._item.config.invocation_params.dir)
         arguments = ["::".join([file, *_below_file(self._item)])]
-        arguments += ["--experiment", self.flow.experiment]
+        arguments += ["--experiment", self.execution.ledger.experiment]
         return command([*arguments, *self._options.repeated, *more])
 
     # --------------------------------------------------------------------- telling
 
     def entry(self) -> str:
         """What came out, as text that can travel with a report."""
-        flow = self.flow
-        if self.summary is None and flow.done + flow.skipped:
-            self.summary = stored(flow.place, flow.experiment, flow.name)
+        execution, ledger = self.execution, self.execution.ledger
+        if self.summary is None and execution.done + execution.skipped:
+            self.summary = stored(ledger.place, ledger.experiment, ledger.name)
         return json.dumps(
             {
-                "name": flow.name,
-                "experiment": flow.experiment,
+                "name": ledger.name,
+                "experiment": ledger.experiment,
                 "summary": None if self.summary is None else asdict(self.summary),
-                "notes": flow.notes,
-                "status": flow.status,
+                "notes": execution.notes,
+                "status": execution.status,
             },
             default=str,
         )

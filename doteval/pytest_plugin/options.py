@@ -132,6 +132,20 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
     )
+    group.addoption(
+        "--eval-tag",
+        dest="doteval_tags",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a tag of the experiment, which `doteval list` shows and finds; can be given several "
+        "times",
+    )
+    group.addoption(
+        "--eval-note",
+        dest="doteval_note",
+        metavar="TEXT",
+        help="a sentence about the experiment, for `doteval list` and `doteval show`",
+    )
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
     parser.addini("eval_max_errors", "default for --eval-max-errors")
@@ -151,7 +165,7 @@ def read_options(config: pytest.Config) -> Options:
         map(config.getini, _KEYS)
     ):
         return Options()  # as most sessions have it: there is nothing to read
-    from ..quantities import Allowance, Param, Shard, parse_rows, read, words
+    from ..quantities import Allowance, Param, Shard, parse_rows, read, tag, words
 
     def value(parse: Callable[[str], Value], option: str, key: str = "") -> Value | None:
         text = config.getoption(option)
@@ -181,6 +195,8 @@ def read_options(config: pytest.Config) -> Options:
             "params": {each.name: each.value for each in params},
             "keep_config": given["doteval_keep_config"],
             "keep_going": given["doteval_keep_going"],
+            "tags": dict(read(tag, each, "--eval-tag") for each in given["doteval_tags"] or ()),
+            "note": given["doteval_note"],
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )

@@ -23,6 +23,7 @@ from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..record import Record
 from ..statistics import distributions, tests
+from ..statistics.noise import Flips
 from ..storage import Place, Store, open_store
 from ..views.terminal import printed
 from .figures import KEPT, recalled
@@ -79,6 +80,8 @@ class ScoreChange:
         failed_b: of the rows that only A has, those that failed in B.
         better, worse: paired rows whose score rose and fell in B; the other way round where
             lower is better.
+        flips: of true/false scores that were asked several times, how many rows would flip were
+            they asked once, and how many flip by themselves; else None.
         differences: by metric.
         examples: some of the rows that got worse, then some that got better.
     """
@@ -93,6 +96,7 @@ class ScoreChange:
     worse: int
     differences: tuple[Difference, ...]
     examples: tuple[Example, ...] = ()
+    flips: Flips | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,7 @@ class Comparison:
                 **_plain(each),
                 "differences": [_plain(difference) for difference in each.differences],
                 "examples": list(map(example, each.examples)),
+                "flips": None if each.flips is None else _plain(each.flips),
             }
 
         return {
@@ -518,6 +523,7 @@ def _change(
         better=pairs.fallen if less else pairs.risen,
         worse=pairs.risen if less else pairs.fallen,
         differences=tuple(differences),
+        flips=pairs.flips(asked.seed) if boolean else None,
         examples=tuple(
             Example(x, y, befores.get(key), afters.get(key), (y < x) != less)
             for key, x, y in picked

@@ -76,7 +76,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
             inside = replace(terminal, width=max(terminal.width - 2, 1))
         lines += [f"  {line}" for line in own.text(inside).splitlines()]
     for score in contrast.scores:
-        lines += _notes(score, terminal)
+        lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:
         lines += _sentence(note, terminal)
     shown: set[bytes] = set()
@@ -185,7 +185,7 @@ def _side(each: Difference, value: float | None) -> Cell:
     return Cell(value, shown=score_figure(each.metric, value, width))
 
 
-def _notes(score: ScoreChange, terminal: Terminal) -> Iterator[str]:
+def _notes(score: ScoreChange, confidence: float, terminal: Terminal) -> Iterator[str]:
     pieces = [
         Piece(terminal.shown(score.name, LONGEST_NAME)),
         Piece(f"{plural(score.worse, 'row')} worse", "bad" if score.worse else ""),
@@ -197,6 +197,14 @@ def _notes(score: ScoreChange, terminal: Terminal) -> Iterator[str]:
             which = f"{each.metric} " if len(score.differences) > 1 else ""
             pieces.append(Piece(f"{which}could see a change of {seen}", "dim"))
     yield from flow(pieces, terminal, "  ", 2)
+    if score.flips is not None:
+        beyond = score.flips.p < 1 - confidence
+        said = (
+            f"asked once, {score.flips.between:.1f} of {text.count(score.flips.rows)} rows would "
+            f"flip; {score.flips.within:.1f} flip by themselves: "
+            f"{'more than noise' if beyond else 'no more than noise'} (p {p_value(score.flips.p)})"
+        )
+        yield from flow([Piece(word) for word in said.split()], terminal, "  ", 2, " ")
     for each in score.differences:
         if each.reason:
             yield from _sentence(each.reason, terminal)
@@ -211,7 +219,7 @@ def _example(
     comparison: Comparison, score: ScoreChange, example: Example, record: Record, terminal: Terminal
 ) -> Iterator[str]:
     name = terminal.shown(score.name, LONGEST_NAME)
-    values = f"{_value(score, example.a)} to {_value(score, example.b)}"
+    values = terminal.shown(_values(score, example))
     yield ""
     yield from flow([Piece(f"row {record.position}"), Piece(f"{name} {values}")], terminal, "  ", 2)
     for label, said in _texts(comparison, example, record):
@@ -237,6 +245,19 @@ def _answer(record: Record | None) -> object:
 
 def _brief(value: object) -> str:
     return text.safe(value, _LONGEST_TEXT)
+
+
+def _values(score: ScoreChange, example: Example) -> str:
+    """ "True to False"; of labels "answer to refusal"."""
+    sides = ((example.before, example.a), (example.after, example.b))
+    return " to ".join(_label(score, each) or _value(score, value) for each, value in sides)
+
+
+def _label(score: ScoreChange, record: Record | None) -> str:
+    """What a record said, where that is a label; of one of several repeats it would mislead."""
+    scores = getattr(record and record.outcome, "scores", ()) if score.boolean else ()
+    labels = [each.value for each in scores if each.name == score.name]
+    return text.safe(labels[0], _LONGEST_TEXT) if labels and isinstance(labels[0], str) else ""
 
 
 def _value(score: ScoreChange, value: float) -> str:
@@ -298,8 +319,7 @@ def _markdown_examples(
     yield f"<details><summary>Examples: {escape(text.safe(title, 200))}</summary>"
     yield ""
     for example, record in shown:
-        values = f"{_value(score, example.a)} to {_value(score, example.b)}"
-        yield f"- row {record.position}: {values}"
+        yield f"- row {record.position}: {code(_values(score, example))}"
         for label, said in _texts(comparison, example, record):
             yield f"  - {code(label)} {code(said)}"
     yield ""

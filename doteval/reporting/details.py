@@ -66,8 +66,9 @@ def verdict(record: Record) -> int:
     found = SCORED
     for score in record.outcome.scores:
         assert isinstance(score, Score)  # what is stored are no bare values
-        if isinstance(score.value, bool) or "accuracy" in score.metrics:
-            if not score.value:
+        number = score.number
+        if isinstance(number, bool) or "accuracy" in score.metrics:
+            if not number:
                 return WRONG
             found = RIGHT
     return found
@@ -126,8 +127,13 @@ def _record_head(record: Record, terminal: Terminal) -> list[str]:
 def _score(score: Score, terminal: Terminal) -> Piece:
     value = score.value
     name = terminal.shown(score.name, LONGEST_NAME)
+    right = score.number
+    style = ("good" if right else "warn") if isinstance(right, bool) else ""
+    if isinstance(value, str):
+        instead = f", not {terminal.shown(score.expected, LONGEST_NAME)}" if right is False else ""
+        return Piece(f"{name} {terminal.shown(value, LONGEST_NAME)}{instead}", style)
     if isinstance(value, bool):
-        return Piece(f"{name} {value}", "good" if value else "warn")
+        return Piece(f"{name} {value}", style)
     return Piece(f"{name} {'NaN' if value != value else figure(value)}")
 
 

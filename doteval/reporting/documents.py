@@ -25,13 +25,14 @@ from ..views.json import together
 from ..views.table import Cell, Column, Table, code, csv_cell
 from .details import WRONG, as_text, record_dict, row_label, verdict
 from .summary import Summary, summarise
-from .views import estimate_cells, score_name, short_name
+from .views import estimate_cells, score_name, share_unread, short_name
 
 # --- CSV --------------------------------------------------------------------------------------
 
 _FIRST = ("evaluation", "position", "repeat", "verdict")
 _VERDICTS = ("right", "wrong", "failed", "scored")
 _LAST = (
+    "unread",
     "error",
     "message",
     "prompt",
@@ -54,8 +55,9 @@ def csv_pieces(store: Store, experiment: str) -> Iterator[str]:
     A line for each live record, under a header.
 
     `row.NAME` are the columns of the datasets and `score.NAME` the scores, of all evaluations;
-    `other` has what a row holds beside these columns, as JSON. Text that a spreadsheet could take
-    for a formula has an apostrophe before it, and controls are escaped.
+    `unread` names the scores that could not read the answer, and `other` has what a row holds
+    beside these columns, as JSON. Text that a spreadsheet could take for a formula has an
+    apostrophe before it, and controls are escaped.
 
     Raises:
         NotFound: there is no such experiment.
@@ -94,15 +96,18 @@ def _csv_line(
     error = message = None
     result: Result | None
     values: dict[str, Any] = {}
+    unread = ""
     if isinstance(outcome, Failure):
         result, error, message = outcome.result, outcome.type, outcome.message
     else:
         result = outcome
-        values = {each.name: each.value for each in outcome.scores}  # type: ignore[union-attr]
+        made: Sequence[Score] = outcome.scores  # type: ignore[assignment]
+        values = {each.name: each.value for each in made}
+        unread = " ".join([each.name for each in made if each.unread])
     row = dict(record.row)
     cells = [values.get(name) for name in scores]
     cells += [row.pop(name, None) for name in columns]
-    cells += [error, message]
+    cells += [unread or None, error, message]
     usage = NO_USAGE
     if result is None:
         cells += [None, None, None]
@@ -326,7 +331,7 @@ def _summary_rows(summary: Summary, most: int | None) -> Iterator[list[object]]:
     if not metrics:
         yield [*first, "", "", "", last]
     for name, metric, estimate in metrics[:most]:
-        said = score_name(name, metric, estimate)
+        said = score_name(name, metric, estimate, share_unread(summary, name))
         value, span = estimate_cells(metric, estimate)
         yield [*first, said, replace(value, style="strong"), span, last]
         first, last = [replace(each, shown="") for each in first], replace(last, shown="")

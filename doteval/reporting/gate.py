@@ -9,13 +9,15 @@ NaN passes no gate, and neither does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Protocol
 
+from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate
+from ..statistics.intervals import mean_of
 from ..statistics.power import rows_for_mean, rows_for_share
 from ..statistics.sequential import anytime
 from ..statistics.shares import exact
@@ -24,8 +26,9 @@ from ..views.figures import plural
 from .compare import evaluations_of
 from .figures import KEPT
 from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
+from .noise import is_flaky
 from .pairs import Difference, Source, difference
-from .summary import Summary, summarise
+from .summary import Rows, Summary, Values, summarise
 from .views import short_name
 
 __all__ = [
@@ -61,6 +64,10 @@ class Evidence(Protocol):
         Raises:
             NotFound: there is none.
         """
+        ...
+
+    def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        """The values of its scores by row: those of its repeats."""
         ...
 
     def difference(
@@ -181,6 +188,8 @@ def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
         figure = None if gate.is_score else FIGURES.get(gate.subject)
         if figure is not None:
             return _by_figure(gate, figure, summary, evidence)
+        if gate.each:
+            return _by_rows(gate, summary, evidence)
         metric, estimate = _estimate(gate, summary)
         if isinstance(gate.threshold, Baseline):
             return _by_difference(gate, gate.threshold, summary, metric, evidence)
@@ -206,12 +215,17 @@ def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
     if not by_metric:
         why = "" if summary.scored else ": no row has scores"
         raise NotFound(f"there is no score {gate.subject!r}{why}{there}")
-    if gate.metric is None and len(by_metric) > 1:
+    of_labels = [metric for metric in by_metric if metrics.is_share(metric)]
+    named = [metric for metric in by_metric if metric not in of_labels]
+    if gate.metric is None and (len(named) > 1 or (of_labels and not named)):
         raise NotFound(
             f"{gate.subject!r} has several metrics, say which: "
             + " or ".join(f"{gate.subject}.{metric}" for metric in by_metric)
         )
-    metric = next(iter(by_metric)) if gate.metric is None else gate.metric
+    metric = named[0] if gate.metric is None else gate.metric
+    if metric not in by_metric and of_labels and metrics.is_share(metric):
+        rows = [[("", None)]] * (summary.groups or by_metric[of_labels[0]].n)  # nobody said it
+        return metric, metrics.find(metric).estimate(rows, confidence=summary.confidence)  # type: ignore[arg-type]
     if metric not in by_metric:
         raise NotFound(f"there is no {gate.subject}.{metric}{there}")
     return metric, by_metric[metric]
@@ -276,18 +290,44 @@ def _by_difference(
     return _if_failures_counted(verdict, baseline.offset, summary, found.bounds, "the difference")
 
 
+def _by_rows(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
+    """Every row by itself: the worst one tells."""
+    assert isinstance(gate.threshold, float)
+    scores = evidence.rows(summary.evaluation)
+    if not scores.get(gate.subject):
+        raise NotFound(f"there is no score {gate.subject!r}; there are: {', '.join(scores)}")
+    values = [mean_of(row) for row in scores[gate.subject].values()]
+    wrong = [value for value in values if not gate.holds(value, gate.threshold)]
+    # Of those that do not hold one that is farthest off; NaN is, wherever it stands.
+    worst = max(wrong or values, key=lambda value: _off(gate, value))
+    verdict = _decided(gate, summary, gate.threshold, Estimate(worst, len(values)))
+    said = f"{len(wrong):,} of {plural(len(values), 'row')} do not hold, the worst: "
+    said = said if wrong else ""
+    verdict = replace(verdict, message=f"{said}{verdict.message}")
+    if summary.failed and not wrong:
+        verdict = replace(verdict, note=f"{plural(summary.failed, 'record')} failed, with no value")
+    return verdict
+
+
+def _off(gate: Gate, value: float) -> float:
+    """How far a value is on the wrong side."""
+    assert isinstance(gate.threshold, float)
+    apart = value - gate.threshold
+    return inf if value != value else {">": -apart, "<": apart}.get(gate.sign[0], abs(apart))
+
+
 def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence) -> Verdict:
     if not summary.done:
         raise NotFound("no row has an outcome yet")
-    value, n = _figure(gate, figure, summary)
+    value, n = _figure(gate, figure, summary, evidence)
     if isinstance(gate.threshold, Baseline):
         other = evidence.baseline(gate.threshold.experiment, summary.evaluation)
-        before, _ = _figure(gate, figure, other)
+        before, _ = _figure(gate, figure, other, evidence)
         return _decided(gate, summary, before + gate.threshold.offset, Estimate(value, n))
     estimate = Estimate(value, n)
     if gate.confidence is not None:
         # Repeats of a row may well fail together, so only rows are taken for independent.
-        rows = n / summary.repeats
+        rows = n if gate.subject == _FLAKY else n / summary.repeats
         there = value * rows
         if gate.anytime:
             ends = anytime({1.0: there, 0.0: rows - there}, confidence=gate.confidence)
@@ -298,13 +338,40 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
     return _decided(gate, summary, gate.threshold, estimate)
 
 
-def _figure(gate: Gate, figure: Figure, summary: Summary) -> tuple[float, int]:
+_FLAKY = "flaky"
+
+
+def _flaky(gate: Gate, summary: Summary, evidence: Evidence) -> tuple[float, int]:
+    """
+    How many rows have repeats that are not all the same, of those that were asked twice: by their
+    true/false scores, and by numbers where there are no others.
+    """
+    scores = evidence.rows(summary.evaluation)
+    sharp = [name for name, rows in scores.items() if _are_sharp(rows)]
+    asked: dict[bytes, bool] = {}
+    for rows in [scores[name] for name in sharp or scores]:
+        for key, values in rows.items():
+            if len(values) > 1:
+                asked[key] = asked.get(key, False) or is_flaky(values)
+    if not asked:
+        raise NotFound("flaky: no row was asked several times; ForEach(repeats=3) does")
+    flaky = sum(asked.values())
+    return (flaky / len(asked) if gate.percent else flaky), len(asked)
+
+
+def _are_sharp(rows: Rows) -> bool:
+    return all(value in (0, 1) for row in rows.values() for value in row)
+
+
+def _figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence) -> tuple[float, int]:
     """
     The figure, as a share where percent are asked for, and the rows it rests on.
 
     Raises:
         NotFound: it is unknown.
     """
+    if gate.subject == _FLAKY:
+        return _flaky(gate, summary, evidence)
     value = figure.read(summary)
     # Against a baseline, which may have other rows, counts are shares unless one more is allowed.
     equal = isinstance(gate.threshold, Baseline) and not gate.threshold.offset
@@ -468,6 +535,11 @@ class Stored:
             ]
         return self._summaries[asked]
 
+    def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        of = self._experiment, evaluation
+        values = Values(self._store, *of, self._store.runs(*of))
+        return {name: values.of(name) for name in self._store.tally(*of).scores}
+
     def baseline(self, experiment: str, evaluation: str) -> Summary:
         return summarise(self._store, *self._source(experiment, evaluation))
 
@@ -495,6 +567,9 @@ class Stored:
         raise NotFound(f"{experiment!r} has no evaluation {short_name(evaluation)!r}")
 
 
+_GONE = "is gone when gates are judged"
+
+
 class AtHand:
     """
     Evidence from a summary, where the store can not be asked any more.
@@ -509,10 +584,13 @@ class AtHand:
     def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
         if anytime or confidence != self._summary.confidence:
             raise UsageError(
-                f"a memory:// store is gone when gates are judged, with it all but intervals of "
+                f"a memory:// store {_GONE}, with it all but intervals of "
                 f"{_percent(self._summary.confidence)} for one look; name a file with --storage"
             )
         return [self._summary]
+
+    def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")

@@ -2,7 +2,7 @@
 The language of gates: a sentence such as "exact_match.accuracy >= 0.8 @ 95%" to a Gate.
 
     gate      = [ evaluation ":" ] subject comparison threshold [ "@" confidence [ "anytime" ] ]
-    subject   = score [ "." metric ] | a figure of the summary: "errors", "missing", ...
+    subject   = score [ "." metric ] | "each(" score ")" | a figure: "errors", "flaky", ...
     threshold = number [ "%" ] | "baseline(" experiment ")" [ ( "+" | "-" ) number [ "%" ] ]
 
 Names with blanks or signs stand in quotes. A gate without an evaluation in front holds for every
@@ -53,6 +53,7 @@ class Gate:
         percent: whether the threshold was written in percent: of counts, their share is meant.
         confidence: the whole interval of this confidence must hold; None: the figure must.
         anytime: whether that interval is one that may be looked at again and again.
+        each: whether every row has to fulfil it, by the mean of its repeats.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Gate:
     percent: bool = False
     confidence: float | None = None
     anytime: bool = False
+    each: bool = False
 
     def concerns(self, evaluation: str) -> bool:
         """Whether it is about an evaluation of this full name."""
@@ -129,6 +131,7 @@ FIGURES: Mapping[str, Figure] = {
     "versions": Figure(lambda summary: max(1, len(summary.versions)) if summary.done else 0),
     "unread": Figure(lambda summary: summary.unread, lambda summary: summary.scored),
     "empty": Figure(lambda summary: summary.empty, lambda summary: summary.scored),
+    "flaky": Figure(lambda summary: None, lambda summary: None),  # of rows, see `Evidence.rows`
     "scored": Figure(lambda summary: summary.scored),
     "coverage": Figure(lambda summary: summary.coverage, is_share=True),
     "duration": Figure(lambda summary: summary.duration),
@@ -172,6 +175,8 @@ def parse(text: str) -> Gate:
 _SIGNS = (">=", "<=", "==", ">", "<", "≥", "≤")  # those of two characters first
 _ASCII = {"≥": ">=", "≤": "<="}
 _ENDS_A_NAME = frozenset("<>=≥≤!'\"")
+_EACH = "each("
+_A = {"experiment": "an experiment", "score": "a score"}
 _NUMBER = frozenset("0123456789.eE+-_")
 
 
@@ -185,7 +190,8 @@ class _Parser:
     def gate(self) -> Gate:
         evaluation = self._scope()
         at = self._blank()
-        subject, metric, is_score = self._subject()
+        each = self._text.startswith(_EACH, at)
+        subject, metric, is_score = self._of_each() if each else self._subject()
         sign = self._sign()
         threshold, percent = self._threshold()
         before = self._blank()
@@ -203,6 +209,7 @@ class _Parser:
             percent,
             confidence,
             anytime,
+            each,
         )
         self._check(gate, at, before)
         return gate
@@ -212,6 +219,8 @@ class _Parser:
         figure = None if gate.is_score else FIGURES.get(gate.subject)
         if gate.confidence is not None and gate.sign == "==":
             self._refuse("an interval can not equal a number; use >= or <= before", at)
+        if gate.each and (gate.confidence is not None or isinstance(gate.threshold, Baseline)):
+            self._refuse("each row is held against a number, without an interval", subject)
         if figure is None:
             return
         if isinstance(gate.threshold, Baseline) and gate.confidence is not None:
@@ -274,6 +283,11 @@ class _Parser:
             self._refuse("expected a metric such as accuracy after the dot")
         return name, metric, quoted or metric is not None
 
+    def _of_each(self) -> tuple[str, None, bool]:
+        """The score in "each(score)"."""
+        self._at += len(_EACH)
+        return self._named("score"), None, True
+
     def _sign(self) -> str:
         at = self._blank()
         for sign in _SIGNS:
@@ -290,7 +304,7 @@ class _Parser:
         if self._blank() >= len(self._text) or self._peek() != "(":
             self._refuse("expected the name of an experiment in brackets, as in baseline(main)")
         self._at += 1
-        experiment = self._experiment()
+        experiment = self._named("experiment")
         self._blank()
         if self._peek() not in ("+", "-"):
             return Baseline(experiment), False
@@ -302,7 +316,8 @@ class _Parser:
         offset, percent = self._number()
         return Baseline(experiment, sign * offset), percent
 
-    def _experiment(self) -> str:
+    def _named(self, what: str) -> str:
+        """A name, with or without quotes, and the closing bracket after it."""
         start = self._blank()
         if self._peek() in ("'", '"'):
             name = self._quoted()
@@ -312,7 +327,7 @@ class _Parser:
             end = len(self._text) if end < 0 else end
             name = self._text[start:end].strip()
         if not name:
-            self._refuse("expected the name of an experiment here", start)
+            self._refuse(f"expected the name of {_A[what]} here", start)
         if self._text[end : end + 1] != ")":
             self._refuse("expected a closing bracket here", end)
         self._at = end + 1

@@ -20,6 +20,7 @@ from ..metrics import Metric, Span
 from ..record import Record
 from ..statistics import distributions, intervals, tests
 from ..statistics.clusters import clustered
+from ..statistics.noise import Flips, flips
 from ..statistics.power import detectable_flips, detectable_mean
 from ..statistics.sequential import anytime
 from ..statistics.shares import bounded
@@ -127,7 +128,7 @@ class Question:
         return not self.only or bool(self.only & {score, f"{score}.{metric}"})
 
     def prefers_less(self, score: str, metric: str) -> bool:
-        return bool(self.lower & {score, f"{score}.{metric}"})
+        return metric in metrics.LESS_IS_BETTER or bool(self.lower & {score, f"{score}.{metric}"})
 
 
 def difference(
@@ -268,12 +269,20 @@ class Pairs:
             spans.append((0.0, 1.0))
         return next((span for span in spans if span[0] <= low and high <= span[1]), None)
 
-    def of_labels(self) -> tuple[list[Any], list[Hashable] | None]:
+    def of_both(self) -> tuple[list[Any], list[Hashable] | None]:
         """What was said and expected in A and in B, row by row, and the groups of the rows."""
-        before, after = (side.values.labels(self.score) for side in self.sides)
+        before, after = (side.values.pairs(self.score) for side in self.sides)
         keys = [key for key in after if key in before]
         both = [(tuple(before[key]), tuple(after[key])) for key in keys]
         return both, None if self._groups is None else [self._groups.get(key, key) for key in keys]
+
+    def flips(self, seed: int) -> Flips | None:
+        """How many rows flip, and how many by themselves; None where none was asked twice."""
+        if self.rows_a is None or self.rows_b is None:
+            return None
+        rows = zip(self.rows_a, self.rows_b, strict=True)
+        known = [(a, b) for a, b in rows if not any(value != value for value in (*a, *b))]
+        return flips([a for a, _ in known], [b for _, b in known], seed=seed)
 
     @property
     def seen(self) -> tuple[float, float]:
@@ -526,22 +535,21 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
     """Any other metric: its change over the rows, which are resampled in pairs."""
     groups: Sequence[Hashable] | None = pairs.groups
     both: list[Any] = list(zip(pairs.xs, pairs.ys, strict=True))
-    if metric.of_labels:
-        both, groups = pairs.of_labels()
-        if not both:
-            return replace(empty, method="no labels in common", verdict=UNSURE)
+    of_values = metric.sees == "values"
+    if not of_values:
+        both, groups = pairs.of_both()
+        if metric.lacks(side for sides in both for side in sides):
+            return replace(empty, method=metrics.NOTHING_EXPECTED, verdict=UNSURE)
 
     def figures(rows: Sequence[Any]) -> list[float | None]:
-        sides: Any = zip(*rows, strict=True)
-        if metric.of_labels:  # of each row those of its repeats
-            sides = ([pair for row in side for pair in row] for side in sides)
-        return [metric.compute(list(values)) for values in sides]
+        figure = metric.compute if of_values else metric.over
+        return [figure(list(values)) for values in zip(*rows, strict=True)]
 
     def change(rows: Sequence[Any]) -> float | None:
         before, after = figures(rows)
         return None if before is None or after is None else after - before
 
-    if not metric.of_labels and any(x != x or y != y for x, y in both):
+    if of_values and any(x != x or y != y for x, y in both):
         return replace(empty, value=nan, method="NaN among the values", verdict=UNSURE)
     if metric.name in _NO_DIRECTION:
         a, b = figures(both)

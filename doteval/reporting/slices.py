@@ -23,8 +23,8 @@ from ..views.figures import p_value
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
 from .details import as_text
-from .summary import cluster_of, label_of, span_of
-from .views import LONGEST_NAME, estimate_cells, score_name, short_name
+from .summary import cluster_of, span_of
+from .views import LONGEST_NAME, estimate_cells, short_name
 
 LOWER, HIGHER, TOO_FEW = "lower", "higher", "too few to tell"
 
@@ -138,7 +138,7 @@ class _Rows:
     scored: int = 0
     failed: int = 0
     values: dict[str, dict[bytes, list[Any]]] = field(default_factory=dict)
-    labels: dict[str, dict[bytes, list[Any]]] = field(default_factory=dict)
+    pairs: dict[str, dict[bytes, list[Any]]] = field(default_factory=dict)
     groups: dict[bytes, Hashable] = field(default_factory=dict)
 
     def add(self, record: Record, cluster: str | None) -> None:
@@ -151,14 +151,14 @@ class _Rows:
             self.groups[record.key] = record.key if group is None else repr(group)
         for score in getattr(record.outcome, "scores", ()):
             assert isinstance(score, Score)  # what is stored are no bare values
-            self.values.setdefault(score.name, {}).setdefault(record.key, []).append(score.value)
-            if (pair := label_of(score)) is not None:
-                self.labels.setdefault(score.name, {}).setdefault(record.key, []).append(pair)
+            self.values.setdefault(score.name, {}).setdefault(record.key, []).append(score.number)
+            pair = score.value, score.expected
+            self.pairs.setdefault(score.name, {}).setdefault(record.key, []).append(pair)
 
     def estimate(
         self, name: str, metric: metrics.Metric, confidence: float, span: metrics.Span
     ) -> Estimate:
-        rows = (self.labels if metric.of_labels else self.values).get(name, {})
+        rows = (self.values if metric.sees == "values" else self.pairs).get(name, {})
         groups = [self.groups[key] for key in rows] if self.groups else None
         return metric.estimate(list(rows.values()), groups, confidence=confidence, span=span)
 
@@ -243,7 +243,7 @@ def slice_table(found: Mapping[str, Sequence[Slice]]) -> Table:
             *map(_value, each.by.values()),
             each.scored,
             each.failed,
-            score_name(name, metric, part.estimate),
+            name if metric in ("accuracy", "mean") else f"{name} {metric}",
             *estimate_cells(metric, part.estimate),
             Cell(part.p, shown=p_value(part.p)),
             part.verdict,

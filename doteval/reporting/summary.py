@@ -5,7 +5,8 @@ Records to numbers: what an evaluation's stored records say, and how sure that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Any
@@ -14,7 +15,8 @@ from .. import metrics, text
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
 from ..plugins import is_ours
-from ..record import Run, Score
+from ..record import LABELS, Run
+from ..statistics.labels import Confusion
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
@@ -67,8 +69,15 @@ class Summary:
             are others in the last one), and `commit`, the last one first. () where all are of one.
         shards: where the last run was of a shard: the status of each shard's last run by its name,
             such as "2/4"; "absent" where nobody has run it here.
+        confusion: of scores that are labels and were expected to be some: the `labels`, and a
+            `table` of how many records are which: a row for each expected label, a column for each
+            that was said.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
+        tags: of its runs, a later one's value for an earlier one's.
+        note: the last one that a run was given; None: there is none.
+        checkout: the `commit` and the `branch` of the last run, and whether the files were `clean`,
+            without changes; each None where it is not known.
     """
 
     experiment: str
@@ -101,6 +110,10 @@ class Summary:
     kept: tuple[str, ...] = ()
     versions: tuple[Mapping[str, Any], ...] = ()
     readings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    note: str | None = None
+    checkout: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unread(self) -> int:
@@ -175,6 +188,7 @@ class Summary:
                 name: {metric: list(pair) for metric, pair in by_metric.items()}
                 for name, by_metric in self.bounds.items()
             },
+            "confusion": {name: dict(each) for name, each in self.confusion.items()},
             "coverage": self.coverage,
             "repeats": self.repeats,
             "groups": self.groups,
@@ -189,6 +203,9 @@ class Summary:
             "error": self.error,
             "shards": dict(self.shards),
             "versions": [dict(each) for each in self.versions],
+            "tags": dict(self.tags),
+            "note": self.note,
+            "checkout": dict(self.checkout),
         }
 
     def __str__(self) -> str:
@@ -297,6 +314,7 @@ def summarise(
         shards=shards_of(runs),
         kept=tuple(recollected),
         versions=versions_of(store, runs),
+        confusion=_confusion(values, tally),
         readings={
             name: {
                 "of": facts["trials"],
@@ -305,7 +323,13 @@ def summarise(
             for name, facts in tally.scores.items()
             if any(facts.get(kind) for kind in ("unread", "empty", "differing"))
         },
+        tags={tag: said for run in runs for tag, said in (run.header.get("tags") or {}).items()},
+        note=next(filter(None, (run.header.get("note") for run in reversed(runs))), None),
+        checkout={name: last.header.get(name) for name in _CHECKOUT} if last else {},
     )
+
+
+_CHECKOUT = ("commit", "branch", "clean")
 
 
 def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str, Any]]:
@@ -432,6 +456,7 @@ def _status(last: Run | None, missing: int | None) -> str:
 # --- values by row ----------------------------------------------------------------------------
 
 Rows = dict[bytes, list[float]]
+Pairs = dict[bytes, list[tuple[Any, Any]]]  # what was said and what was expected
 
 
 class Values:
@@ -448,6 +473,7 @@ class Values:
         self._cluster = cluster_of(runs)
         self._groups: dict[bytes, int] | None = None
         self._failures: dict[bytes, int] | None = None
+        self._pairs: dict[str, Pairs] | None = None
 
     def of(self, score: str) -> Rows:
         """The values of a score by row: those of its repeats."""
@@ -456,18 +482,19 @@ class Values:
             rows.setdefault(key, []).append(nan if value is None else value)
         return rows
 
-    def labels(self, score: str) -> dict[bytes, list[tuple[str, str]]]:
+    def pairs(self, score: str) -> Pairs:
         """
-        What was said and what was expected, by row; of the scores of `classify`.
+        The values of a score and what was expected, by row.
 
         This reads every record with its texts, tens of microseconds each.
         """
-        rows: dict[bytes, list[tuple[str, str]]] = {}
-        for record in self._store.records(*self._of, failed=False):
-            for each in getattr(record.outcome, "scores", ()):
-                if each.name == score and (pair := label_of(each)) is not None:
-                    rows.setdefault(record.key, []).append(pair)
-        return rows
+        if self._pairs is None:
+            self._pairs = {}
+            for record in self._store.records(*self._of, failed=False):
+                for each in getattr(record.outcome, "scores", ()):
+                    rows = self._pairs.setdefault(each.name, {})
+                    rows.setdefault(record.key, []).append((each.value, each.expected))
+        return self._pairs.get(score, {})
 
     @property
     def groups(self) -> dict[bytes, int] | None:
@@ -507,13 +534,6 @@ def cluster_of(runs: Sequence[Run]) -> str | None:
     return header.get("cluster")
 
 
-def label_of(score: Score) -> tuple[str, str] | None:
-    """What was said and what was expected, of a score of `classify`; None of any other."""
-    if not score.metadata or "label" not in score.metadata:
-        return None
-    return str(score.metadata["label"]), str(score.metadata.get("expected"))
-
-
 # --- estimates --------------------------------------------------------------------------------
 
 Estimates = dict[str, dict[str, Estimate]]
@@ -529,7 +549,7 @@ def _estimates(
     unknown, recollected = [], []
     for name, facts in tally.scores.items():
         score = _Score(values, name, tally, confidence)
-        for title in metrics.declared(facts["metrics"])[0]:
+        for title in score.titles:
             try:
                 metric = metrics.find(title)
             except (NotFound, PluginError) as error:
@@ -550,6 +570,19 @@ def _estimates(
             if pair is not None:
                 bounds.setdefault(name, {})[title] = pair
     return estimates, bounds, unknown, recollected
+
+
+def _confusion(values: Values, tally: Tally) -> dict[str, dict[str, Any]]:
+    """How often each label was said for each that was expected, of scores that know both."""
+    found = {}
+    for name, facts in tally.scores.items():
+        if LABELS in facts["metrics"]:
+            rows = values.pairs(name).values()
+            pairs = [pair for row in rows for pair in row if pair[1] is not None]
+            if pairs:
+                of = Confusion.of(pairs)
+                found[name] = {"labels": list(of.labels), "table": of.table()}
+    return found
 
 
 def span_of(facts: Mapping[str, Any]) -> metrics.Span:
@@ -587,11 +620,20 @@ class _Score:
         self._read: Rows | None = None
         self._span = span_of(self._facts)
 
+    @property
+    def titles(self) -> Iterator[str]:
+        """The names of those that it has; of labels their shares too, the most frequent first."""
+        yield from metrics.declared(self._facts["metrics"])[0]
+        if LABELS in self._facts["metrics"]:
+            pairs = self._values.pairs(self._name)
+            said = Counter(value for row in pairs.values() for value, _ in row)
+            yield from (metrics.share_name(label) for label, _ in said.most_common(_MOST_SHARES))
+
     def estimate(self, metric: Metric) -> Estimate:
         groups = self._values.groups
         asked: Any = {"confidence": self._confidence, "span": self._span}
-        if metric.of_labels:
-            pairs = self._values.labels(self._name)
+        if metric.sees != "values":
+            pairs = self._values.pairs(self._name)
             known = None if groups is None else [groups.get(key, key) for key in pairs]
             return metric.estimate(list(pairs.values()), known, **asked)  # type: ignore[arg-type]
         if groups is not None:
@@ -608,11 +650,14 @@ class _Score:
 
     def anytime(self, metric: Metric) -> Estimate:
         """As `estimate`, with an interval that holds at every look."""
-        if metric.of_labels:
+        of_pairs, rows = metric.sees != "values", self._rows()
+        if of_pairs and not metrics.is_share(metric.name):
             found = self.estimate(metric)
             none = f"no interval: {metric.name} has none for any time"
             return replace(found, stderr=None, low=None, high=None, method=none, shaky="")
-        groups, rows = self._values.groups, self._rows()
+        if of_pairs:
+            rows = self._values.pairs(self._name)  # type: ignore[assignment]
+        groups = self._values.groups
         of_rows = None if groups is None else [groups.get(key, key) for key in rows]
         return metrics.at_any_time(
             metric, list(rows.values()), of_rows, self._confidence, self._span
@@ -667,3 +712,4 @@ class _Score:
 
 _MEANS = ("accuracy", "mean")
 _OF_REPEATS = ("pass@", "pass^")
+_MOST_SHARES = 20  # labels of a score

@@ -6,7 +6,7 @@ Everything here takes data and returns text or tables; nothing reads a store or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import text
@@ -87,9 +87,11 @@ def summary_lines(
         ("reason", [_words(summary.error or "", terminal)]),
         ("unknown", [_words(each, terminal) for each in summary.unknown]),
         ("kept", [_words(each, terminal) for each in summary.kept]),
-        ("note", [_words(each, terminal) for each in notes]),
+        ("note", [_words(each, terminal) for each in (*summary.alike, *notes)]),
     ):
         lines += _labelled(label, facts, terminal)
+        if label == "scores":
+            lines += _confusions(summary, terminal)
     return lines
 
 
@@ -150,7 +152,7 @@ _MANY_UNREAD = 0.10  # of the answers: then the figure says little about the mod
 
 
 def _readings(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
-    """How many answers could not be read, and what is wrong in one way with all of them."""
+    """How many answers could not be read, and how many there were not."""
     told = []
     for name, each in summary.readings.items():
         pieces = [Piece(terminal.shown(name, LONGEST_NAME))]
@@ -163,7 +165,7 @@ def _readings(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
                 )
         if len(pieces) > 1:
             told.append(pieces)
-    return told + [_words(sentence, terminal) for sentence in summary.alike]
+    return told
 
 
 def _times(summary: Summary) -> list[Piece]:
@@ -212,8 +214,8 @@ def _path(summary: Summary, terminal: Terminal) -> list[str]:
     return limit_path(summary.limits, _MOST_LIMITS, terminal.unicode, _MOST_LIMITS // 2)
 
 
-def _words(sentence: str, terminal: Terminal) -> list[Piece]:
-    return [Piece(word, "warn") for word in terminal.shown(sentence).split()]
+def _words(sentence: str, terminal: Terminal, style: str = "warn") -> list[Piece]:
+    return [Piece(word, style) for word in terminal.shown(sentence).split()]
 
 
 # --- scores -----------------------------------------------------------------------------------
@@ -240,6 +242,36 @@ def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
     if terminal.width is not None and sum(widths) + 2 * len(widths) + _LABEL > terminal.width:
         return [[piece for piece in row if piece.text] for row in rows]
     return [[Piece(_in_columns(row, widths, terminal))] for row in rows]
+
+
+_MOST_LABELS = 10  # of a matrix that can be read; of more the commonest mistakes are told
+
+
+def _confusions(summary: Summary, terminal: Terminal) -> list[str]:
+    """What was said for what was expected: a matrix for each score of labels."""
+    lines = []
+    for name, each in summary.confusion.items():
+        labels, table = each["labels"], each["table"]
+        if len(labels) <= _MOST_LABELS:
+            columns = (Column(f"{name}: expected", foreign=True), *labels)
+            shown = Table(columns, [[said, *row] for said, row in zip(labels, table, strict=True)])
+            lines += ["", *(f"  {line}" for line in shown.text(terminal).split("\n")), ""]
+            continue
+        mistakes = [
+            (count, expected, said)
+            for expected, row in zip(labels, table, strict=True)
+            for said, count in zip(labels, row, strict=True)
+            if count and said != expected
+        ]
+        lines += _labelled(
+            "mistakes",
+            [
+                [Piece(terminal.shown(f"{name}: {said}, not {expected}")), Piece(text.count(count))]
+                for count, expected, said in sorted(mistakes, reverse=True)[:_MOST_ERRORS]
+            ],
+            terminal,
+        )
+    return lines
 
 
 def _in_columns(row: Sequence[Piece], widths: Sequence[int], terminal: Terminal) -> str:
@@ -276,9 +308,9 @@ def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
 
 
 def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
-    """The first score with its first metric: (score, metric, estimate)."""
+    """The first score with its first metric: (what to call it, metric, estimate)."""
     heads = (
-        (name, metric, estimate)
+        (score_name(name, metric, estimate, share_unread(summary, name)), metric, estimate)
         for name, by_metric in summary.scores.items()
         for metric, estimate in by_metric.items()
     )
@@ -360,6 +392,19 @@ class Experiment(NamedTuple):
         return next((each for each in _WORST_FIRST if each in statuses), "incomplete")
 
     @property
+    def tags(self) -> dict[str, str]:
+        """Of its runs, a later one's value for an earlier one's."""
+        told = sorted(self.summaries, key=lambda each: each.finished or each.started or 0.0)
+        return {tag: said for each in told for tag, said in each.tags.items()}
+
+    @property
+    def note(self) -> str | None:
+        """The last one that a run was given; None: there is none."""
+        told = [each for each in self.summaries if each.note]
+        last = max(told, key=lambda each: each.finished or each.started or 0.0, default=None)
+        return last.note if last else None
+
+    @property
     def when(self) -> float:
         """When something last happened, Unix seconds."""
         times = [(each.finished or each.started) for each in self.summaries]
@@ -381,6 +426,8 @@ class Experiment(NamedTuple):
             "failed": sum(each.failed for each in self.summaries),
             "duration": sum(each.duration for each in self.summaries),
             "created": self.created,
+            "tags": self.tags,
+            "note": self.note,
             "evaluations": [each.to_dict() for each in self.summaries],
         }
 
@@ -398,12 +445,17 @@ _LIST = (
     Column("95% CI", "right", drop=5),
     Column("when", drop=4, style="dim"),
     Column("took", "right", drop=2),
+    Column("tags", least=10, drop=8, style="dim", foreign=True),
+    Column("note", least=10, drop=7, style="dim", foreign=True),
 )
 
 
-def experiment_table(experiments: Iterable[Experiment], now: float, unicode: bool = True) -> Table:
+def experiment_table(experiments: Sequence[Experiment], now: float, unicode: bool = True) -> Table:
     """The experiments, in the order given; `now` in Unix seconds."""
-    return Table(_LIST, [_listed(each, now, unicode) for each in experiments])
+    rows = [_listed(each, now, unicode) for each in experiments]
+    told = [any(each.tags for each in experiments), any(each.note for each in experiments)]
+    kept = [*range(len(_LIST) - 2), *(at for at, any_ in zip((-2, -1), told, strict=True) if any_)]
+    return Table([_LIST[at] for at in kept], [[row[at] for at in kept] for row in rows])
 
 
 def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
@@ -420,7 +472,39 @@ def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
         *_head(listed.summaries, unicode),
         Cell(listed.when, shown=text.when(listed.when, now)),
         Cell(took, shown=text.duration(took)),
+        Cell(tags_shown(listed.tags) or None),
+        Cell(listed.note and text.one_line(listed.note, 60)),
     ]
+
+
+def tags_shown(tags: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={said}" for name, said in tags.items())
+
+
+def experiment_lines(shown: Experiment, now: float, terminal: Terminal) -> list[str]:
+    """What stands above the blocks of its evaluations; `now` in Unix seconds."""
+    facts = [
+        Piece(terminal.shown(shown.name), "strong"),
+        Piece(plural(len(shown.summaries), "evaluation")),
+        Piece(plural(sum(each.runs for each in shown.summaries), "run")),
+        Piece(text.when(shown.when, now)),
+    ]
+    lines = flow(facts, terminal)
+    tags = [Piece(terminal.shown(f"{tag}={said}")) for tag, said in shown.tags.items()]
+    lines += _labelled("tags", [tags], terminal)
+    lines += _labelled("note", [_words(shown.note or "", terminal, "")], terminal)
+    last = max(shown.summaries, key=lambda each: each.started or 0.0, default=None)
+    return lines + _labelled("commit", [_checkout(last, terminal)] if last else [], terminal)
+
+
+def _checkout(summary: Summary, terminal: Terminal) -> list[Piece]:
+    """The commit of its last run, and what it lacks to tell which code that was."""
+    commit, branch, clean = (summary.checkout.get(each) for each in ("commit", "branch", "clean"))
+    if not commit:
+        return []
+    on = f" on {branch}" if branch else ""
+    pieces = [Piece(terminal.shown(f"{commit[:12]}{on}"))]
+    return pieces + [Piece("and changes that are in no commit", "warn")] * (clean is False)
 
 
 def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:
@@ -428,16 +512,27 @@ def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:
     heads = [head for summary in summaries if (head := headline(summary)) is not None]
     if not heads:
         return [None, None, None]
-    name, metric, estimate = heads[0]
-    said = score_name(name, metric, estimate)
+    said, metric, estimate = heads[0]
     more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
     return [Cell(said, shown=f"{said}{more}"), *estimate_cells(metric, estimate, unicode)]
 
 
-def score_name(name: str, metric: str, estimate: Estimate) -> str:
-    """What to call a figure: its score, its metric where that says something, its origin."""
+def score_name(name: str, metric: str, estimate: Estimate, unread: float = 0.0) -> str:
+    """
+    What to call a figure: its score, its metric where that says something, its origin, and which
+    share of the answers could not be read, where that is many.
+    """
     said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
-    return f"{said} (kept)" if estimate.method.startswith(KEPT) else said
+    marks = ["kept"] if estimate.method.startswith(KEPT) else []
+    if unread > _MANY_UNREAD:
+        marks.append(f"{text.percent(unread)} unread")
+    return f"{said} ({', '.join(marks)})" if marks else said
+
+
+def share_unread(summary: Summary, name: str) -> float:
+    """Of the answers that a score judged."""
+    read = summary.readings.get(name)
+    return read["unread"] / read["of"] if read else 0.0
 
 
 def estimate_cells(metric: str, estimate: Estimate, unicode: bool = True) -> tuple[Cell, Cell]:

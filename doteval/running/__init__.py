@@ -2,7 +2,7 @@
 
 from .driver import drive
 from .environment import evaluation_name
-from .execution import Flow
+from .execution import Execution
 from .options import Options
 
-__all__ = ["Flow", "Options", "drive", "evaluation_name"]
+__all__ = ["Execution", "Options", "drive", "evaluation_name"]

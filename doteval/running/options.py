@@ -28,6 +28,8 @@ class Options:
         params: plain values by name that decide over the answers; kept with the run.
         keep_config: resume although the last run had another config.
         keep_going: never end the run early because nothing succeeds, see `Breaker`.
+        tags: plain texts by name to find the experiment by.
+        note: a text about it; None: nothing new to say.
     """
 
     samples: int | None = None
@@ -37,6 +39,8 @@ class Options:
     params: Mapping[str, Any] = field(default_factory=dict)
     keep_config: bool = False
     keep_going: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    note: str | None = None
 
     @classmethod
     def read(cls, **given: Any) -> Options:
@@ -67,6 +71,24 @@ def _params(given: Any) -> dict[str, Any]:
     return as_config(given, "run(params=...)")
 
 
+def _tags(given: Any) -> dict[str, str]:
+    if given is None:
+        return {}
+    plain = (str, int, float, bool)
+    if isinstance(given, Mapping) and all(
+        isinstance(name, str) and name.strip() and isinstance(value, plain)
+        for name, value in given.items()
+    ):
+        return {name.strip(): str(value) for name, value in given.items()}
+    raise UsageError(f"tags={given!r:.80}: expected names and texts, as in tags={{'prompt': 'v2'}}")
+
+
+def _note(given: Any) -> str | None:
+    if given is None or isinstance(given, str):
+        return (given or "").strip() or None
+    raise UsageError(f"note={given!r:.80}: expected a text")
+
+
 def _as_it_is(given: Any) -> Any:
     return given
 
@@ -76,4 +98,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "budget": as_budget,
     "shard": _shard,
     "params": _params,
+    "tags": _tags,
+    "note": _note,
 }

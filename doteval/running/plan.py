@@ -122,7 +122,7 @@ async def plan(
     place: Place,
 ) -> Plan:
     """
-    Tell what `Flow` would do with the same arguments.
+    Tell what `Execution` would do with the same arguments.
 
     The dataset is read as a run would read it: to its end, or for `samples` rows. The function is
     not called, no store is made, and no lock taken.

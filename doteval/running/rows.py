@@ -14,7 +14,7 @@ from typing import Any
 from ..concurrency.ahead import Ahead
 from ..concurrency.loop import GRACE
 from ..concurrency.row import Row
-from ..datasets import binder
+from ..datasets import binder, tagger
 from ..errors import RowError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
@@ -59,6 +59,8 @@ class Rows:
         self._identities = Identities(evaluation.columns)
         self._bind = binder(evaluation.columns)
         self._dump = row_dumper(evaluation.columns)
+        beside = [tag for tag in evaluation.tags if tag not in evaluation.columns]
+        self._tagged = tagger(evaluation.columns, evaluation.tags) if beside else None
         self._inline = evaluation.is_async and evaluation.executor is None
         self._failures: dict[int, int] = {}  # ids of stored failures
         self._named: dict[int, int] = {}  # ids of what counts for rows with an id
@@ -124,6 +126,7 @@ class Rows:
         values: tuple[Any, ...] | None = None
         call: Callable[[], Any]
         try:
+            tags = None if self._tagged is None else self._tagged(row)
             values = self._bind(row)
         except RowError as error:
             named = {"row": row}
@@ -137,6 +140,8 @@ class Rows:
                 call = partial(self._function, **named)
             else:
                 call = partial(on_copies, self._function, named)
+            if tags is not None:
+                named = {**named, **tags}
         self.read += 1
         if self._shard is not None and not self._is_ours(key):
             return None
@@ -150,7 +155,8 @@ class Rows:
                 self._more.append(None)
                 continue
             if not text and self._texts:
-                text = dump(named) if values is None else self._dump(values)
+                tagged = values is None or self._tagged is not None
+                text = dump(named) if tagged else self._dump(values)  # type: ignore[arg-type]
             self.to_run += values is not None
             made = Row(call, inline, key, digest, position, repeat, named, text)
             if self._failures or self._named:

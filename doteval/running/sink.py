@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,8 @@ from ..storage import Writer
 from ..storage.encoding import Entry, encode
 from ..text import as_str, one_line
 from ..usage import read_usage
+from .channel import Channel
+from .environment import Clock
 
 _FEW = 20  # rows with scores before a figure that none of them told is missed
 _BACKLOG = 1_000  # rows that may have returned without being durable
@@ -37,39 +39,12 @@ _LAST_STATUS = 598  # of HTTP; what stands for no answer at all is none
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 
 
-class Channel:
-    """
-    The one way to whoever listens: what one of them raises ends the run and comes out of it, and
-    nobody is called again.
-
-    Args:
-        fail: ends the run with an error.
-    """
-
-    def __init__(self, fail: Callable[[BaseException], object]) -> None:
-        self._fail = fail
-        self._raised = False
-
-    def tell(self, listener: Callable[[Any], object], news: Any) -> None:
-        if self._raised:
-            return
-        try:
-            listener(news)
-        except BaseException as error:
-            self._raised = True
-            if isinstance(error, StopIteration):  # which can not come out of a coroutine
-                cause, error = error, RuntimeError(f"a listener raised StopIteration: {error}")
-                error.__cause__ = cause
-            self._fail(error)
-
-
 class Sink:
     """
     Args:
         evaluation: whose rows these are.
         budget: what the run may use up; None: anything.
-        on_record: called with each Record once it is durable; None: nobody listens.
-        channel: leads there.
+        channel: leads to who listens.
         notes: sentences for whoever reads the result; some are added.
         breaker: hears how rows end; None: nothing ends the run early.
         secrets: values that must not be stored, see `redaction.secrets_of`.
@@ -87,7 +62,6 @@ class Sink:
         self,
         evaluation: Evaluation,
         budget: Budget | None,
-        on_record: Callable[[Record], object] | None,
         channel: Channel,
         notes: list[str],
         breaker: Breaker | None,
@@ -103,7 +77,6 @@ class Sink:
         self._evaluation = evaluation
         self._pace = evaluation.rate_limit
         self._budget = budget
-        self._on_record = on_record
         self._channel = channel
         self._notes = notes
         self._breaker = breaker
@@ -114,13 +87,10 @@ class Sink:
         self._seen: set[str] = set()  # which figures any usage had
         self._usage_told = False
 
-    def begin(self, writer: Writer, now: Callable[[], float], epoch: float) -> None:
-        """
-        Args:
-            now: the clock of the run. epoch: turns its moments into Unix seconds.
-        """
-        self._writer, self._now, self._epoch = writer, now, epoch
-        self.durable_at = now()
+    def begin(self, writer: Writer, clock: Clock) -> None:
+        """The run begins."""
+        self._writer, self._clock = writer, clock
+        self.durable_at = clock.began
 
     # ------------------------------------------------------------------------ in
 
@@ -152,7 +122,7 @@ class Sink:
             self._charge(usage)
         if self._pace is not None:
             spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            self._pace.spent(spent, self._now())
+            self._pace.spent(spent, self._clock.now())
         self._unwritten.append(row.ended)
         self._writer.put(entry)
         breaker = self._breaker
@@ -172,7 +142,7 @@ class Sink:
     def _entry(self, row: Row, outcome: Any, usage: Usage) -> Entry:
         record = Record(
             row.key, row.position, row.repeat, row.named or {}, outcome, row.attempts,
-            self._epoch + row.started, row.ended - row.started, row.waited, row.concurrency,
+            self._clock.epoch + row.started, row.ended - row.started, row.waited, row.concurrency,
         )  # fmt: skip
         cluster = None
         if self._cluster is not None and (named := record.row.get(self._cluster)) is not None:
@@ -189,7 +159,7 @@ class Sink:
         assert row.error is not None
         failure = failure_of(row.error, self._secrets)
         attempt = Attempt(
-            row.key, row.repeat, row.attempts, self._epoch + row.started,
+            row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
             row.ended - row.started, reading.outcome.name.lower(), failure.type,
             failure.message[:500],
         )  # fmt: skip
@@ -251,17 +221,19 @@ class Sink:
             if isinstance(outcome, Failure):
                 self.errors[outcome.type] = self.errors.get(outcome.type, 0) + 1
             for score in entry.scores:
+                if score.expected is None and isinstance(score.value, str):
+                    continue  # a label that nothing was expected of has no mean
                 mean = means.get(score.name)
                 if mean is None:
                     mean = means[score.name] = [0, 0.0]
                 mean[0] += 1
                 try:
-                    mean[1] += score.value
+                    mean[1] += score.number
                 except OverflowError:
-                    mean[1] += as_float(score.value)
-            if self._on_record is not None:
-                self._channel.tell(self._on_record, record)
-        self.durable_at = self._now()
+                    mean[1] += as_float(score.number)
+            if self._channel.on_record is not None:
+                self._channel.tell(self._channel.on_record, record)
+        self.durable_at = self._clock.now()
 
     def enough(self, elapsed: float) -> str | None:
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .intervals import mean_of
 
@@ -30,6 +30,16 @@ class Confusion:
 
     labels: tuple[Hashable, ...]
     counts: Mapping[Pair, int]
+    _margins: tuple[Counter[Hashable], Counter[Hashable]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        margins: tuple[Counter[Hashable], Counter[Hashable]] = Counter(), Counter()
+        for pair, count in self.counts.items():
+            for margin, label in zip(margins, pair, strict=True):
+                margin[label] += count
+        object.__setattr__(self, "_margins", margins)
 
     @classmethod
     def of(cls, pairs: Iterable[Pair]) -> Confusion:
@@ -47,10 +57,10 @@ class Confusion:
         return [[self.counts.get((e, p), 0) for p in self.labels] for e in self.labels]
 
     def expected(self, label: Hashable) -> int:
-        return sum(count for (e, _), count in self.counts.items() if e == label)
+        return self._margins[0][label]
 
     def predicted(self, label: Hashable) -> int:
-        return sum(count for (_, p), count in self.counts.items() if p == label)
+        return self._margins[1][label]
 
     def hits(self, label: Hashable) -> int:
         return self.counts.get((label, label), 0)

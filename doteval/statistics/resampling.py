@@ -7,14 +7,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union
 
 from .distributions import check_open, normal_tail, quantile_for
 from .intervals import mean_of, squares
 
 V = TypeVar("V")
 
-Statistic = Callable[[list[V]], float]
+Statistic = Callable[[list[V]], Union[float, None]]  # None: it is not defined for such values
+_DEFINED = 0.95  # of the samples at least; what the others would say nobody knows
+BLOCKS = 100
 _DRAWS = 5_000_000  # values drawn where the fewest resamples allow it, about a second
 _RESAMPLES = 1_999  # so that the 2.5 % point is a replicate: (B + 1) * 0.025 = 50
 _FEWEST_RESAMPLES = 199
@@ -60,7 +62,8 @@ def bootstrap(
         resamples: by default 1,999, above 2,500 rows fewer, at least 199.
 
     Returns:
-        None for fewer than two rows, or groups; NaN where a sample's statistic is NaN.
+        None for fewer than two rows, or groups, or where the statistic is not defined for more
+        than a few of the samples; NaN where a sample's statistic is NaN.
 
     Source: Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13; expanded as in
     Hesterberg (2015), Am. Stat. 69, p. 371.
@@ -75,10 +78,13 @@ def bootstrap(
     if resamples is None:
         resamples = max(_FEWEST_RESAMPLES, min(_RESAMPLES, _DRAWS // len(values)))
     draw = Random(seed).choices
-    if units is None:
-        found = [statistic(draw(values, k=count)) for _ in range(resamples)]
-    else:
-        found = [statistic(_flat(draw(units, k=count))) for _ in range(resamples)]
+    drawn = (
+        statistic(draw(values, k=count) if units is None else _flat(draw(units, k=count)))
+        for _ in range(resamples)
+    )
+    found = [value for value in drawn if value is not None]
+    if len(found) < _DEFINED * resamples:
+        return None
     if any(value != value for value in found):
         return Resampled(math.nan, math.nan, math.nan, resamples)
     found.sort()
@@ -86,7 +92,7 @@ def bootstrap(
     tail = normal_tail(quantile_for(confidence, count - 1) * wider)
     low, high = _ranked(found, tail), _ranked(found, 1 - tail)
     mean = mean_of(found)
-    spread = math.sqrt(squares(found, mean) / (resamples - 1)) * wider
+    spread = math.sqrt(squares(found, mean) / (len(found) - 1)) * wider
     return Resampled(spread, low, high, resamples)
 
 
@@ -97,7 +103,7 @@ def jackknife(
     *,
     seed: int,
     confidence: float = 0.95,
-    blocks: int = 100,
+    blocks: int = BLOCKS,
 ) -> Resampled | None:
     """
     Normal interval for a statistic of very many rows: compute it once without each block of them.
@@ -108,7 +114,8 @@ def jackknife(
         blocks: how often the statistic is computed; large blocks make it valid for medians too.
 
     Returns:
-        None for fewer rows, or groups, than blocks.
+        None for fewer rows, or groups, than blocks, or where the statistic is not defined without
+        one of them.
 
     Source: Shao & Wu (1989), Ann. Stat. 17, p. 1176, for the jackknife that deletes many at once.
     """
@@ -118,14 +125,18 @@ def jackknife(
     if len(units) < blocks:
         return None
     Random(seed).shuffle(units)
-    found = []
+    found: list[float] = []
     for block in range(blocks):
         start, end = (len(units) * edge // blocks for edge in (block, block + 1))
         rest = units[:start] + units[end:]
-        found.append(statistic(rest if groups is None else _flat(rest)))
+        one = statistic(rest if groups is None else _flat(rest))
+        if one is None:
+            return None
+        found.append(one)
     mean = mean_of(found)
     stderr = math.sqrt((blocks - 1) / blocks * squares(found, mean))
     value, reach = statistic(list(values)), quantile_for(confidence) * stderr
+    assert value is not None  # it was defined without each of the blocks
     return Resampled(stderr, value - reach, value + reach, blocks)
 
 

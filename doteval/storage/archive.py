@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Union
 
 from ..errors import StoreError
-from ..record import Attempt, Run
+from ..record import Attempt, Call, Run
 from .database import Database
 from .encoding import (
+    CALL_COLUMNS,
     RECORD_COLUMNS,
     load,
     value_of,
@@ -22,6 +23,7 @@ from .encoding import (
 
 _PAGE = 500  # records read or written at a time
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
+_CALL = ", ".join(f"calls.{name}" for name in CALL_COLUMNS.split(", "))
 
 
 class Opening(NamedTuple):
@@ -72,7 +74,14 @@ class Paid(NamedTuple):
     attempt: Attempt
 
 
-Fact = Union[Opening, Ran, Kept, Paid]
+class Asked(NamedTuple):
+    """A call that was kept, and the uid of its run."""
+
+    run: str
+    call: Call
+
+
+Fact = Union[Opening, Ran, Kept, Paid, Asked]
 
 
 class Adopted(NamedTuple):
@@ -107,6 +116,7 @@ def facts(
     with db.reading():
         last_record = db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
         last_attempt = db.all("SELECT coalesce(max(id), 0) FROM attempts")[0][0]
+        last_call = db.all("SELECT coalesce(max(id), 0) FROM calls")[0][0]
         evaluations = db.all(
             "SELECT id, name, total FROM evaluations "
             "WHERE experiment = ? AND (? IS NULL OR name = ?) ORDER BY id",
@@ -136,6 +146,10 @@ def facts(
         scores = {id: score for id, score, _ in names[number]}
         yield from _records(db, number, last_record, uids, scores)
         yield from _attempts(db, number, last_attempt, uids)
+        told_uids = frozenset(uids.values())
+        for uid, call in calls(db, number, None, last_call):
+            if uid in told_uids:
+                yield Asked(uid, call)
 
 
 def must_be_there(db: Database, evaluation: int) -> None:
@@ -206,4 +220,27 @@ def _attempts(db: Database, evaluation: int, last: int, uids: dict[int, str]) ->
         for _, run, *attempt in rows:
             if run in uids:
                 yield Paid(uids[run], Attempt(*attempt))
+    must_be_there(db, evaluation)
+
+
+def calls(
+    db: Database, evaluation: int, only: bytes | None = None, last: int = 2**63 - 1
+) -> Iterator[tuple[str, Call]]:
+    """
+    The calls that an evaluation has kept, row by row, each with the uid of its run; read in pages.
+
+    Args:
+        only: the key of the only row whose calls to tell; None: of all.
+        last: id of the last one to tell.
+    """
+    key, after = only or b"", 0
+    while rows := db.page(
+        f"SELECT calls.id, uid, {_CALL} FROM calls INDEXED BY calls_of JOIN runs ON runs.id = run "
+        "WHERE calls.evaluation = ? AND (key, calls.id) > (?, ?) AND calls.id <= ? "
+        "AND (? IS NULL OR key = ?) ORDER BY key, calls.id LIMIT ?",
+        evaluation, key, after, last, only, only, _PAGE, text=9, most=_PAGE_TEXT,
+    ):  # fmt: skip
+        after, _, key, *_ = rows[-1]
+        for _, uid, *call in rows:
+            yield uid, Call(*call)
     must_be_there(db, evaluation)

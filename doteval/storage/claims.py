@@ -69,6 +69,10 @@ class Claims:
         self._mine.append(claim)
         return claim
 
+    def holds(self, claim: Claim) -> bool:
+        """Whether whoever asks for the lock file now finds the one that this claim has locked."""
+        return self._file is None or all(locks.is_of(lock, self._file) for lock in claim.taken)
+
     def give_back(self, claim: Claim) -> None:
         """End a claim."""
         self._mine.remove(claim)

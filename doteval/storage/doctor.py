@@ -1,7 +1,7 @@
 """
 What is the matter with a store, and what can be done about it.
 
-`check` only looks. `fix` keeps a copy of everything as it was before it changes anything.
+`check` only looks. `fix` makes a new file of what can be read, and keeps the damaged one.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from . import locks
 from .claims import lock_of
 from .database import Database
 from .encoding import load, load_body
-from .place import Place
-from .salvage import Saved, salvage
+from .place import Place, sync
+from .salvage import Damaged, Saved, salvage
 from .schema import VERSION
-from .sqlite import VANISHED, SqliteStore
+from .sqlite import SqliteStore
 
 _LITTLE_ROOM = 100 * 2**20  # bytes
 # File systems whose locks or syncs do less than SQLite takes for granted, as far as is known.
@@ -44,6 +44,7 @@ _ORPHANS = (
     ("score", "of no record", "scores", "record NOT IN (SELECT id FROM records)"),
     ("run", "of no evaluation", "runs", _NO_EVALUATION),
     ("attempt", "of no evaluation", "attempts", _NO_EVALUATION),
+    ("call", "of no evaluation", "calls", _NO_EVALUATION),
     ("name", "of a score of no evaluation", "score_names", _NO_EVALUATION),
 )  # fmt: skip
 # Of several live records of one row, all but the last count for nothing.
@@ -60,13 +61,11 @@ class Finding:
 
     Attributes:
         level: "damage", data can not be read; "risk", it may come to that; "note".
-        text: what it is, and what to do where `fix` can not help.
-        fixable: whether `fix` does something about it.
+        text: what it is, and what to do where `fix` does not help.
     """
 
     level: str
     text: str
-    fixable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,8 @@ class Report:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether everything can be read and nothing needs mending."""
-        return not any(finding.fixable or finding.level == "damage" for finding in self.findings)
+        """Whether everything can be read."""
+        return all(finding.level != "damage" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for `--json`."""
@@ -103,9 +102,9 @@ class Repair:
     What `fix` did.
 
     Attributes:
-        backup: a copy of the store as it was; None where nothing had to be done.
+        backup: the damaged file, under the name that it has now; None where nothing had to be done.
         done: in sentences.
-        saved: counts, where the store had to be made anew.
+        saved: what was saved; None where nothing had to be done.
         report: of the store as it is now.
     """
 
@@ -132,12 +131,13 @@ def check(place: Place) -> Report:
     try:
         store = SqliteStore(path, place.anchor, create=False, read_only=True)
     except StoreError as error:
-        findings.append(Finding("damage", str(error), fixable=_is_ours(path)))
+        text = str(error).removesuffix("; see `doteval doctor`")
+        findings.append(Finding("damage", text))
     else:
         try:
             findings += _inside(store, facts)
         except StoreError as error:
-            findings.append(Finding("damage", str(error), fixable=True))
+            findings.append(Finding("damage", str(error)))
         finally:
             store.close()
     order = ("damage", "risk", "note")
@@ -155,41 +155,52 @@ def _path_of(place: Place) -> Path:
 
 def fix(place: Place) -> Repair:
     """
-    Mend a store. What it was is copied first, beside it.
+    Make a damaged store anew, from all that can be read of it: see `salvage`. A row that lost its
+    result runs again when its evaluation is resumed.
 
-    Small things are put right in place. A damaged file is made anew from all that can be read: see
-    `salvage`. A row that lost its result runs again when its evaluation is resumed.
+    The damaged file is kept, under another name. At each moment one of the two has the store's
+    name, so what interrupts this does no harm, and it can be done again.
 
     Raises:
         UsageError: the store is not a file.
-        StoreError: there is none; nothing can be read of it; or there is no room for copies.
+        StoreError: there is none; nothing can be read of it; or the disk prevents it.
         Busy: a run is going on.
     """
-    path = _path_of(place)
+    path = Path(os.path.realpath(_path_of(place)))
+    new = path.with_name(f"{path.name}.mending")
+    with _alone(path):  # beside a run not all would be looked at
+        _remove(new)  # of a repair that was killed
     report = check(place)
     if report.is_healthy:
         return Repair(None, (), None, report)
-    for finding in report.findings:
-        if finding.level == "damage" and not finding.fixable:
-            raise StoreError(f"the store {path} can not be mended: {finding.text}")
-    with _alone(path):
-        backup = _back_up(path)
-        done, saved = [f"everything was copied to {backup.name}"], None
-        if any(finding.level == "damage" for finding in report.findings):
-            saved = _make_anew(path, backup)
-            done.append(
-                f"the store was made anew: {_count(saved.records, 'record')} saved, "
-                f"{saved.without_texts} of them without texts, {saved.without_scores} without "
-                "scores (these run again)"
-            )
-        done += _put_right(path)
-    return Repair(backup, tuple(done), saved, check(place))
+    with _alone(path), closing(Damaged(path)) as damaged:
+        try:
+            saved = salvage(damaged, new)
+            # What it would undo was undone when the file was opened; the new one has nothing of it.
+            _journal_of(path).unlink(missing_ok=True)
+            backup = _keep(path)
+            os.replace(new, path)
+            sync(path.parent)
+        finally:
+            _remove(new)
+    done = (
+        f"the store was made anew: {_count(saved.records, 'record')} saved, "
+        f"{saved.without_texts} of them without texts, {saved.without_scores} without "
+        "scores (these run again)"
+    )
+    return Repair(backup, (done,), saved, check(place))
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """While nobody runs anything in the store, and nobody can begin."""
-    lock = locks.acquire_all(lock_of(path))
+    try:
+        lock = locks.acquire_all(lock_of(path))
+    except OSError as error:
+        raise StoreError(
+            f"the store {path} can not be mended where it is: {lock_of(path).name} can not be "
+            f"locked ({error.strerror}); copy it to a folder of yours, and mend the copy"
+        ) from error
     if lock is None:
         raise Busy(f"a run is going on in {path}; wait for it, or end it")
     try:
@@ -198,71 +209,32 @@ def _alone(path: Path) -> Iterator[None]:
         locks.release(lock)
 
 
-def _back_up(path: Path) -> Path:
-    """Copy the database and its journal, which undoes what was not finished."""
-    files = [file for file in _files(path) if file.suffix != ".lock"]
-    size = sum(file.stat().st_size for file in files)
-    free = _free(path)
-    if free is not None and free < 3 * size + _LITTLE_ROOM:
-        raise StoreError(
-            f"there is no room to mend {path}: it takes {3 * size / 2**20 + 100:.0f} MB for copies "
-            f"and there are {free / 2**20:.0f}"
-        )
-    backup = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}.backup")
-    for file in files:
-        _copy(file, backup.with_name(backup.name + file.name[len(path.name) :]))
-    return backup
-
-
-def _copy(file: Path, to: Path) -> None:
-    with open(file, "rb") as source:
-        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as target:
+def _keep(path: Path) -> Path:
+    """Give a damaged file a name of its own beside the one that it has."""
+    names = (f"{path.name}.damaged{'' if n == 1 else f'-{n}'}" for n in count(1))
+    free = (path.with_name(name) for name in names)
+    kept = next(each for each in free if not each.exists() or each.samefile(path))
+    if kept.exists():  # so it was named by a repair that was killed
+        return kept
+    try:
+        os.link(path, kept)
+    except OSError:  # a file system on which a file has one name, such as FAT
+        with open(path, "rb") as source, open(kept, "xb") as target:
+            os.chmod(kept, 0o600)
             while piece := source.read(2**20):
                 target.write(piece)
             target.flush()
             os.fsync(target.fileno())
+    return kept
 
 
-def _make_anew(path: Path, backup: Path) -> Saved:
-    work, new = path.with_name(f"{path.name}.work"), path.with_name(f"{path.name}.new")
-    try:
-        for file in _files(backup):
-            _copy(file, work.with_name(work.name + file.name[len(backup.name) :]))
-        try:
-            saved = salvage(work, new)
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"nothing can be read of {path} any more ({error}); it was copied to {backup.name}"
-            ) from error
-        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # it would undo the new one
-        os.replace(new, path)
-        return saved
-    finally:
-        for file in (*_files(work), *_files(new)):
-            file.unlink()
+def _remove(path: Path) -> None:
+    for file in (path, _journal_of(path)):
+        file.unlink(missing_ok=True)
 
 
-def _put_right(path: Path) -> list[str]:
-    """What needs no new file: runs that are over, and permissions."""
-    done = []
-    store = SqliteStore(path, path.parent, create=False)
-    try:
-        with store.database.writing() as db:
-            over = db.execute(
-                "UPDATE runs SET status = 'interrupted', error = coalesce(error, ?) "
-                "WHERE status = 'running'",
-                (VANISHED,),
-            ).rowcount
-    finally:
-        store.close()
-    if over:
-        done.append(f"{_count(over, 'run')} that ended without a word: marked as interrupted")
-    for file in _files(path):
-        if os.name != "nt" and stat.S_IMODE(file.stat().st_mode) & 0o077:
-            file.chmod(0o600)
-            done.append(f"{file.name} can be read by its owner alone")
-    return done
+def _journal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
 
 
 # --------------------------------------------------------------------- around the file
@@ -298,9 +270,8 @@ def _permissions(path: Path) -> Iterator[Finding]:
         if mode & 0o077:
             yield Finding(
                 "note",
-                f"{file.name} can be read or written by others (mode {mode:04o}, not 0600); "
-                "prompts and answers stand in it",
-                fixable=True,
+                f"{file.name} can be read or written by others (mode {mode:04o}, not 0600), and "
+                f"prompts and answers stand in it: `chmod 600 {file.name}`",
             )
         if not _may(file, os.R_OK | os.W_OK):
             yield Finding("risk", f"{file.name} may not be read and written by you: no run can")
@@ -360,7 +331,7 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
         return
     wrong = [text for (text,) in db.all("PRAGMA integrity_check(10)")]
     if wrong != ["ok"]:
-        yield Finding("damage", f"SQLite finds: {'; '.join(wrong)}", fixable=True)
+        yield Finding("damage", f"SQLite finds: {'; '.join(wrong)}")
         return
     for (text,) in db.all("SELECT metrics FROM score_names UNION ALL SELECT sums FROM evaluations"):
         load(text or "{}")  # those of the runs have been read above
@@ -381,9 +352,9 @@ def _belongings(db: Database) -> Iterator[Finding]:
     for noun, what, table, condition in _ORPHANS:
         count = db.all(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0]
         if count:
-            yield Finding("damage", f"{_count(count, noun)} {what}", fixable=True)
+            yield Finding("damage", f"{_count(count, noun)} {what}")
     if twice := db.all(_TWICE):
-        yield Finding("damage", f"{_count(len(twice), 'row')} counted more than once", True)
+        yield Finding("damage", f"{_count(len(twice), 'row')} counted more than once")
 
 
 def _texts(db: Database) -> Iterator[Finding]:
@@ -402,19 +373,7 @@ def _texts(db: Database) -> Iterator[Finding]:
                 broken.append(record)
         last = rows[-1][0]
     if broken:
-        yield Finding("damage", f"{_count(len(broken), 'record')} with damaged texts", True)
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file that can not be opened is worth a try: it was a store once."""
-    with open(path, "rb") as file:
-        head = file.read(100)
-        pages = file.read(2**20)
-    named = head[68:72] == b"dote"
-    if named and head.startswith(b"SQLite format 3\0"):
-        version = int.from_bytes(head[60:64], "big")
-        return not VERSION < version < 1_000  # else it is newer, and not damaged
-    return named or b"CREATE TABLE score_names" in pages
+        yield Finding("damage", f"{_count(len(broken), 'record')} with damaged texts")
 
 
 def _count(n: int, noun: str) -> str:

@@ -34,6 +34,7 @@ _PARTS = ("cached_tokens", "reasoning_tokens")  # of the usage, beside the colum
 ATTEMPT_COLUMNS = (  # beside evaluation and run
     "key, repeat, number, started, duration, outcome, error, message"
 )
+CALL_COLUMNS = "key, repeat, digest, number, started, duration, request, response"  # likewise
 
 
 class Entry(NamedTuple):
@@ -171,10 +172,15 @@ def _is_figure(value: Any) -> bool:
 
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
-        ("doteval", "python", "platform", "commit", "source", "named"),
+        ("doteval", "python", "platform", "commit", "branch", "note", "source", "named"),
         (_is_text, "a text"),
     ),
     **dict.fromkeys(("code", "config"), (lambda value: isinstance(value, dict), "an object")),
+    "tags": (
+        lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),
+        "an object of texts",
+    ),
+    "clean": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
     "strategy": (
         lambda value: isinstance(value, dict) and isinstance(value.get("name", ""), str),
         "an object with a name",
@@ -235,6 +241,12 @@ _BODY: dict[str, tuple[Callable[[Any], bool], str]] = {
     "error": (_is_text, "a text, or null"),
     "scores": (lambda value: isinstance(value, dict), "an object"),
     "expected": (lambda value: isinstance(value, dict), "an object"),
+    "labels": (
+        lambda value: (
+            isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+        ),
+        "an object of texts",
+    ),
     "unread": (
         lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
         "a list of names",
@@ -344,7 +356,7 @@ def encode(
         if type(score.value) is bool:  # nearly always, and a call less for each row
             values += ((int(score.value), 1 + mark),)
         else:
-            values += (value_to(score.value, mark),)
+            values += (value_to(score.number, mark),)
     return Entry(record, columns, body, scores, values, replaces)
 
 
@@ -366,7 +378,7 @@ def _texts(result: Result, scores: tuple[Score, ...]) -> str:
     if result.error is not None:
         parts += f', "error": {dump(result.error)}'
     for score in scores:
-        if score.metadata or score.unread or score.expected is not None:
+        if score.metadata or score.unread or score.expected is not None or type(score.value) is str:
             return parts + _beside(scores)
     return parts
 
@@ -375,8 +387,10 @@ def _beside(scores: tuple[Score, ...]) -> str:
     """What scores have beside their values, by their names."""
     notes = {score.name: score.metadata for score in scores if score.metadata}
     expected = {score.name: score.expected for score in scores if score.expected is not None}
+    labels = {score.name: score.value for score in scores if isinstance(score.value, str)}
     unread = [score.name for score in scores if score.unread]
     parts = f', "scores": {dump(notes)}' if notes else ""
+    parts += f', "labels": {dump(labels)}' if labels else ""
     parts += f', "expected": {dump(expected)}' if expected else ""
     return parts + (f', "unread": {dump(unread)}' if unread else "")
 
@@ -404,12 +418,12 @@ def decode(
     if "usage" in body:
         usage = (usage or Usage())._replace(**{part: body["usage"].get(part) for part in _PARTS})
     notes, expected = body.get("scores", {}), body.get("expected", {})
-    unread = body.get("unread", ())
+    unread, labels = body.get("unread", ()), body.get("labels", {})
     result = Result(
         *[
             Score(
                 name,
-                value_of(value, boolean),
+                labels[name] if name in labels else value_of(value, boolean),
                 tuple(metrics),
                 noted if isinstance(noted := notes.get(name), dict) else None,
                 expected.get(name),

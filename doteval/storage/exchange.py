@@ -6,11 +6,12 @@ An experiment as JSON Lines, and back: everything a store knows of it, one fact 
     {"type": "run", "evaluation": …, "run": its id, "status": …, "header": {…}, …}
     {"type": "record", "evaluation": …, "run": …, "state": …, "scores": {…}, "body": {…}, …}
     {"type": "attempt", "evaluation": …, "run": …, "key": …, "error": …, "message": …, …}
-    {"type": "end", "records": n, "attempts": n}
+    {"type": "call", "evaluation": …, "run": …, "key": …, "request": {…}, "response": …, …}
+    {"type": "end", "records": n, "attempts": n, "calls": n}
 
-Runs, records and attempts stand below their evaluation. The lines are ASCII, so lone surrogates
-survive. A score that is no finite number is the text "NaN", "Infinity" or "-Infinity"; inside
-bodies such numbers stand bare, as Python's json writes and reads them.
+All but the experiment stands below its evaluation. The lines are ASCII, so lone surrogates survive.
+A score that is no finite number is the text "NaN", "Infinity" or "-Infinity"; inside bodies such
+numbers stand bare, as Python's json writes and reads them.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import NotFound, StoreError, UsageError
-from ..record import Attempt, Run
-from .archive import Adopted, Fact, Kept, Opening, Paid, Ran
+from ..record import Attempt, Call, Run
+from .archive import Adopted, Asked, Fact, Kept, Opening, Paid, Ran
 from .encoding import check_body, check_header, check_history, dump, is_part, storable, value_to
 from .stores import Store
 from .transfer import Contradiction
@@ -106,7 +107,7 @@ def unchanged(store: Store, experiments: Iterable[str], pieces: Iterable[str]) -
 
 def _lines(store: Store, experiment: str, created: float) -> Iterator[str]:
     yield _line({"type": "experiment", "doteval": FORMAT, "name": experiment, "created": created})
-    records = attempts = 0
+    records = attempts = calls = 0
     name = ""
     for fact in store.facts(experiment):
         if isinstance(fact, Kept):
@@ -115,6 +116,9 @@ def _lines(store: Store, experiment: str, created: float) -> Iterator[str]:
         elif isinstance(fact, Paid):
             attempts += 1
             yield _line(_attempt(fact, name))
+        elif isinstance(fact, Asked):
+            calls += 1
+            yield _call(fact, name)
         elif isinstance(fact, Ran):
             yield _line(_run(fact, name))
         else:
@@ -127,7 +131,8 @@ def _lines(store: Store, experiment: str, created: float) -> Iterator[str]:
                     "scores": {score: list(metrics) for score, metrics in fact.scores},
                 }
             )
-    yield _line({"type": "end", "records": records, "attempts": attempts})
+    end = {"type": "end", "records": records, "attempts": attempts}
+    yield _line({**end, "calls": calls} if calls else end)
 
 
 def _line(fact: Mapping[str, Any]) -> str:
@@ -193,6 +198,23 @@ def _attempt(paid: Paid, evaluation: str) -> dict[str, Any]:
     }
 
 
+def _call(asked: Asked, evaluation: str) -> str:
+    """What was asked and answered is JSON already, and goes in as it is."""
+    call = asked.call
+    head = {
+        "type": "call",
+        "evaluation": evaluation,
+        "run": asked.run,
+        "key": call.key.hex(),
+        "repeat": call.repeat,
+        "digest": call.digest.hex(),
+        "number": call.number,
+        "started": call.started,
+        "duration": call.duration,
+    }
+    return f'{dump(head)[:-1]}, "request": {call.request}, "response": {call.response}}}\n'
+
+
 # --- in ---------------------------------------------------------------------------------------
 
 
@@ -256,7 +278,7 @@ class _Reader:
     def facts(self, experiment: str) -> Iterator[Fact]:
         """The facts of the lines that follow."""
         evaluation: str | None = None
-        counts = {"record": 0, "attempt": 0}
+        counts = {"record": 0, "attempt": 0, "call": 0}
         while line := self._next():
             kind = line.of.get("type")
             if kind == "end":
@@ -266,7 +288,7 @@ class _Reader:
                 evaluation = line.text("evaluation")
                 yield line.opening()
                 continue
-            if kind not in ("run", "record", "attempt"):
+            if kind not in ("run", *counts):
                 raise line.wrong(f"a line of type {kind!r:.40} is not known")
             if evaluation is None or line.text("evaluation") != evaluation:
                 raise line.wrong(f"it belongs to an evaluation other than {evaluation!r:.200}")
@@ -276,6 +298,9 @@ class _Reader:
             elif kind == "attempt":
                 counts[kind] += 1
                 yield line.attempt()
+            elif kind == "call":
+                counts[kind] += 1
+                yield line.call()
             else:
                 yield line.run(experiment, evaluation)
         raise UsageError(
@@ -291,7 +316,7 @@ class _Reader:
 
     def _end(self, line: _Line, counts: Mapping[str, int]) -> None:
         for kind, n in counts.items():
-            said = line.whole(f"{kind}s")
+            said = line.whole(f"{kind}s", optional=kind == "call") or 0
             if said != n:
                 raise line.wrong(f"there should be {said} {kind}s above, and there are {n}")
         if (more := self._next()) is not None:
@@ -427,6 +452,21 @@ class _Line:
             self.text("message"),
         )
         return Paid(self.text("run"), attempt)
+
+    def call(self) -> Asked:
+        if "response" not in self.of:
+            raise self.wrong("a call has no 'response'")
+        call = Call(
+            self.hex("key", _KEY),
+            self.whole("repeat", most=_MOST) or 0,
+            self.hex("digest", _KEY),
+            self.whole("number", most=_MOST) or 0,
+            self.number("started"),
+            self.number("duration"),
+            dump(self.mapping("request")),
+            dump(self.of["response"]),
+        )
+        return Asked(self.text("run"), call)
 
     # ---------------------------------------------------------------- values
 

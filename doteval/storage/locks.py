@@ -97,6 +97,15 @@ def release(lock: Lock) -> None:
             _close_unused(lock.file)
 
 
+def is_of(lock: Lock, path: Path) -> bool:
+    """Whether a lock is one of the lock file that is now at `path`."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) == lock.file[:2]
+
+
 def is_held(path: Path, name: str) -> bool:
     """
     Whether this or another process has the lock now.

@@ -143,7 +143,7 @@ def make_room(path: Path) -> None:
         except FileExistsError:
             return
         for folder in (path.parent, *made):
-            _sync(folder)
+            sync(folder)
     except OSError as error:
         raise StoreError(
             f"the store {path} can not be made: {error.strerror or error}; "
@@ -174,7 +174,7 @@ def _make_folder(folder: Path) -> list[Path]:
     return changed
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Make new entries of a folder survive a power cut; SQLite syncs files, not their folders."""
     if os.name == "nt":
         return  # pragma: no cover - which has no such call

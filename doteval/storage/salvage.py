@@ -1,28 +1,45 @@
 """
-What can still be read of a damaged database, row by row, into a new one.
+What can still be read of a damaged store, as facts for a new one.
 
 Where a page is damaged, its rows are passed over: the next readable row is looked for by number,
-so a table loses what stood on its damaged pages and nothing else. A store without its header or
-its list of tables gets those of a new store: all have the same.
+so a table loses what stood on its damaged pages and nothing else.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
-from ..record import LIVE, STALE, SUPERSEDED
-from .database import Database, by_column
-from .encoding import dump, load, load_body, value_of
+from ..record import LIVE, STALE, SUPERSEDED, Attempt, Call, Run
+from .archive import Asked, Fact, Kept, Opening, Paid, Ran
+from .claims import Claims
+from .database import Database
+from .encoding import (
+    ATTEMPT_COLUMNS,
+    CALL_COLUMNS,
+    RECORD_COLUMNS,
+    check_body,
+    check_header,
+    check_history,
+    dump,
+    is_part,
+    load,
+    load_body,
+    storable,
+    value_of,
+)
 from .place import make_room
+from .schema import version_in
+from .transfer import transfer
 
 _PAGE = 200  # rows read at a time, while nothing is in the way
 _LAST = 2**62  # beyond any number of a row
 _LOST = "Lost"  # the type of a failure whose scores could not be read
 _LOST_TEXT = "it could not be read any more when the store was repaired"
+_STATUSES = ("complete", "incomplete", "interrupted", "stalled", "failed")
 
 
 class Saved(NamedTuple):
@@ -42,268 +59,253 @@ class Saved(NamedTuple):
     unnamed: int
 
 
-def salvage(damaged: Path, new: Path) -> Saved:
+def salvage(damaged: Damaged, new: Path) -> Saved:
     """
-    Bring what can be read of a database into a new one.
+    Bring what can be read of a store into a new one.
 
     Args:
-        damaged: a copy that nobody else has open; its first page may be replaced.
         new: of the file to make.
 
     Raises:
-        sqlite3.Error: not even the list of tables can be read.
         StoreError: the new file can not be made or written.
     """
-    old = _opened(damaged)
+    make_room(new)
+    store = Database(new)
     try:
-        make_room(new)
-        store = Database(new)
-        try:
-            with store.writing() as db:
-                return _Salvage(old, db, store).everything()
-        finally:
-            store.close()
+        for name, created in damaged.experiments():
+            facts = damaged.facts(name)
+            transfer(store, Claims(None), name, created, facts, merging=True)
     finally:
-        old.close()
+        store.close()
+    return damaged.saved
 
 
-def _opened(damaged: Path) -> sqlite3.Connection:
-    """The database, if need be with a list of tables of our own."""
-    try:
-        return _readable(damaged)
-    except (sqlite3.Error, UnicodeDecodeError):  # it quotes what is damaged
-        _replace_list_of_tables(damaged)
-        return _readable(damaged)
+class _Evaluation(NamedTuple):
+    """An evaluation, its runs by their numbers, and its scores by theirs."""
+
+    experiment: str
+    name: str
+    total: int | None
+    runs: dict[int, Ran]
+    scores: dict[int, tuple[str, tuple[str, ...]]]
 
 
-def _readable(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-        if "records" not in tables:
-            raise sqlite3.DatabaseError("its list of tables is lost")
-        return db
-    except BaseException:
-        db.close()
-        raise
-
-
-def _replace_list_of_tables(path: Path) -> None:
+class Damaged:
     """
-    Put back the header and the list of tables.
-
-    Tables are made in one order, so they begin at the same pages in every store; at others where
-    VACUUM has put them, but these are the same again.
-    """
-    model = path.with_name(f"{path.name}.model")
-    layouts = [_layout(model, "SELECT 1"), _layout(model, "VACUUM")]
-    pages = [page for layout in layouts for page in (*layout.lists, *layout.tables)]
-    size = len(layouts[0].lists[1])
-    with open(path, "r+b") as file:
-        content = file.read(max(pages) * size)
-        layout = max(layouts, key=lambda each: each.likeness(content))
-        if 2 * layout.likeness(content) < len(layout.tables):
-            raise sqlite3.DatabaseError("its list of tables is lost, and so are its tables")
-        for number, page in layout.lists.items():
-            file.seek((number - 1) * size)
-            file.write(page)
-        file.seek(28)
-        file.write((path.stat().st_size // size).to_bytes(4, "big"))  # pages of the file
-        file.write(bytes(8))  # no free pages are known; they are lost, not harmful
-
-
-class _Layout(NamedTuple):
-    """
-    Where what stands in a new store.
+    A store of which not all can be read. Nobody writes it as long as this is open.
 
     Attributes:
-        lists: the pages of the header and of the list of tables, by number from 1.
-        tables: kinds of the pages at which tables and indexes begin, by number.
+        saved: what was told so far.
+
+    Raises:
+        StoreError: nothing can be read of it, or it never was a store.
     """
 
-    lists: dict[int, bytes]
-    tables: dict[int, int]
+    def __init__(self, path: Path) -> None:
+        self.saved = Saved(0, 0, 0, 0)
+        # What was read, by evaluation: of many records too much for memory, so a file of its own.
+        self._read = sqlite3.connect("", isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._open(path)
+            self._created: dict[str, float] = {}
+            self._names: set[tuple[str, str]] = set()
+            self._evaluations: dict[int, _Evaluation] = {}
+            self._survey()
+        except BaseException:
+            self.close()
+            raise
 
-    def likeness(self, content: bytes) -> int:
-        """How many tables and indexes seem to begin where they do here."""
-        size = len(self.lists[1])
-        return sum(
-            content[(page - 1) * size : (page - 1) * size + 1] in _KINDS[kind]
-            for page, kind in self.tables.items()
-        )
+    def close(self) -> None:
+        """Let others write it."""
+        self._db.close()
+        self._read.close()
 
-
-# First bytes of a page of an index and of one of a table, inside its tree and at its leaves.
-_KINDS = {10: (b"\x02", b"\x0a"), 13: (b"\x05", b"\x0d")}
-
-
-def _layout(model: Path, change: str) -> _Layout:
-    """The layout of a new store after a statement."""
-    _remove(model)
-    make_room(model)
-    database = Database(model)
-    try:
-        database.all(change)
-        roots = {page for (page,) in database.all("SELECT rootpage FROM sqlite_master")}
-    finally:
-        database.close()
-    content = model.read_bytes()
-    _remove(model)
-    size = int.from_bytes(content[16:18], "big")
-    pages = {at // size + 1: content[at : at + size] for at in range(0, len(content), size)}
-    return _Layout(
-        {number: page for number, page in pages.items() if number not in roots},
-        {number: pages[number][0] for number in roots},
-    )
-
-
-def _remove(model: Path) -> None:
-    for leftover in model.parent.glob(f"{model.name}*"):
-        leftover.unlink()
-
-
-class _Salvage:
-    """
-    One salvage.
-
-    Args:
-        old: the damaged database.
-        new: the new one, inside a transaction; `store` knows how to insert many rows.
-    """
-
-    def __init__(self, old: sqlite3.Connection, new: sqlite3.Connection, store: Database) -> None:
-        self._old, self._new, self._store = old, new, store
-        self._records = self._without_texts = self._without_scores = 0
-        self._evaluations: dict[int, int] = {}  # by numbers of the names of scores
-
-    def everything(self) -> Saved:
-        for table in ("experiments", "evaluations", "runs", "score_names", "attempts"):
-            self._copy(table)
-        self._evaluations.update(self._new.execute("SELECT id, evaluation FROM score_names"))
-        for rows in self._pages("records", self._columns("records")):
-            self._keep(rows)
-        unnamed = self._name_the_nameless()
-        self._drop_what_belongs_to_nothing()
-        return Saved(self._records, self._without_texts, self._without_scores, unnamed)
-
-    def _columns(self, table: str) -> dict[str, _Column]:
-        """Those of a new store that the old one has, which may be of an earlier version."""
-        there = {name for _, name, *_ in self._old.execute(f"PRAGMA table_info({table})")}
-        return {
-            name: _Column(_TYPES[declared], bool(required or key))
-            for _, name, declared, required, _, key in self._new.execute(
-                f"PRAGMA table_info({table})"
-            )
-            if name in there or not there
-        }
-
-    def _copy(self, table: str) -> None:
-        columns = self._columns(table)
-        marks = ", ".join("?" * len(columns))
-        for rows in self._pages(table, columns):
-            self._new.executemany(
-                f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})",
-                [_mended(row, columns) for row in rows if _is_whole(row, columns)],
+    def _open(self, path: Path) -> None:
+        try:
+            self._db.execute("PRAGMA trusted_schema = OFF")
+            self._db.execute("PRAGMA writable_schema = ON")  # reads a file that was cut short
+            self._db.execute("BEGIN")
+            known = version_in(self._db, str(path)) > 0
+            tables = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            self._tables = {name for (name,) in tables}
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # it quotes what is damaged
+            raise StoreError(
+                f"nothing can be read of {path} any more ({error}), and it was left as it is; "
+                "take a backup, or try what `sqlite3` finds with its command .recover"
+            ) from error
+        if not known or "records" not in self._tables:
+            raise StoreError(
+                f"nothing can be read of {path} any more: its list of tables is lost. It was left "
+                "as it is; take a backup, or try what `sqlite3` finds with its command .recover"
             )
 
-    # ------------------------------------------------------------------------ records
+    # ------------------------------------------------------------------------- as facts
 
-    def _keep(self, rows: list[tuple[Any, ...]]) -> None:
-        """Records, with the texts and scores that are left of them."""
-        columns = self._columns("records")
-        error, evaluation = (list(columns).index(name) for name in ("error", "evaluation"))
-        rows = [row for row in rows if _is_whole(row, columns) and _is_record(row, columns)]
-        ids = [row[0] for row in rows]
-        owners = {row[0]: row[evaluation] for row in rows}
-        bodies = dict(self._some("bodies", "record, body", "record", ids))
-        scores: dict[int, dict[int, Any]] = {}  # by record and name
-        for row in self._some("scores", "record, name, value, boolean", "record", ids):
-            owner = owners.get(row[0]) if _is_score(row) else None
-            if owner is not None and self._evaluations.setdefault(row[1], owner) == owner:
-                scores.setdefault(row[0], {})[row[1]] = row
-        kept, texts = [], []
-        for row in rows:
-            document = _document(bodies.get(row[0]))
-            if document is None:
-                document = {"row": {"?": _LOST_TEXT}}
-                self._without_texts += 1
-            if row[error] is None and row[0] not in scores:
-                row = (*row[:error], _LOST, *row[error + 1 :])
-                message = f"its scores are lost: {_LOST_TEXT}"
-                document = {**document, "failure": {"message": message}}
-                self._without_scores += 1
-            kept.append(row)
-            texts.append((row[0], dump(document)))
-        self._records += len(kept)
-        self._store.insert("records", ", ".join(columns), by_column(kept))
-        length = sum(len(body) for _, body in texts)
-        self._store.insert("bodies", "record, body", by_column(texts), length)
-        flat = [row for of in scores.values() for row in of.values()]
-        self._store.insert("scores", "record, name, value, boolean", by_column(flat))
+    def experiments(self) -> list[tuple[str, float]]:
+        """The names of its experiments, and when each was made."""
+        return list(self._created.items())
 
-    def _name_the_nameless(self) -> int:
-        """Records whose evaluation or experiment is lost get one with a name of our own."""
-        self._new.execute(
-            "INSERT INTO experiments (id, name, created) "
-            "SELECT experiment, 'recovered ' || experiment, 0 FROM evaluations "
-            "WHERE experiment NOT IN (SELECT id FROM experiments) GROUP BY experiment"
-        )
-        lost = self._new.execute(
-            "SELECT DISTINCT evaluation FROM records "
-            "WHERE evaluation NOT IN (SELECT id FROM evaluations)"
-        ).fetchall()
-        if lost:
-            self._new.execute("INSERT OR IGNORE INTO experiments VALUES (NULL, 'recovered', 0)")
-            self._new.executemany(
-                "INSERT INTO evaluations (id, experiment, name) SELECT ?, id, "
-                "'recovered::' || ? FROM experiments WHERE name = 'recovered'",
-                [(id, id) for (id,) in lost],
-            )
-        self._new.execute(
-            "INSERT INTO score_names (id, evaluation, name, metrics) "
-            "SELECT scores.name, evaluation, 'recovered ' || scores.name, '[\"mean\"]' FROM scores "
-            "JOIN records ON records.id = record "
-            "WHERE scores.name NOT IN (SELECT id FROM score_names) GROUP BY scores.name"
-        )
-        self._new.execute("UPDATE evaluations SET sums = NULL, summed = -1")
-        return len(lost)
+    def facts(self, experiment: str) -> Iterator[Fact]:
+        """What can be read of an experiment."""
+        for number, each in self._evaluations.items():
+            if each.experiment == experiment:
+                yield Opening(each.name, each.total, tuple(each.scores.values()))
+                yield from each.runs.values()
+                yield from self._records(number, each)
+                for row in self._rows_read("attempts", number):
+                    yield Paid(each.runs[row[1]].run.uid, Attempt(*row[2:]))
+                for row in self._rows_read("calls", number):
+                    yield Asked(each.runs[row[1]].run.uid, Call(*row[2:]))
 
-    def _drop_what_belongs_to_nothing(self) -> None:
-        for table in ("runs", "attempts", "score_names"):
-            self._new.execute(
-                f"DELETE FROM {table} WHERE evaluation NOT IN (SELECT id FROM evaluations)"
-            )
-        self._new.execute(  # of several live records of one row, the last counts
-            f"UPDATE records SET state = {SUPERSEDED} WHERE state = {LIVE} AND id NOT IN "
-            f"(SELECT max(id) FROM records WHERE state = {LIVE} GROUP BY evaluation, key, repeat)"
+    def _records(self, number: int, of: _Evaluation) -> Iterator[Kept]:
+        rows = self._rows_read("records", number)
+        while page := [row for _, row in zip(range(_PAGE), rows, strict=False)]:
+            ids = [row[0] for row in page]
+            bodies = dict(self._some("bodies", "record, body", ids))
+            values: dict[int, dict[str, Any]] = {}
+            for record, score, value, boolean in self._some(
+                "scores", "record, name, value, boolean", ids
+            ):
+                if score in of.scores and _is_score(value, boolean):
+                    name = of.scores[score][0]
+                    values.setdefault(record, {})[name] = value_of(value, boolean)
+            for id, run, state, *columns in page:
+                body, lost_texts, lost_scores = _body(bodies.get(id)), 0, 0
+                if body is None:
+                    body, lost_texts = dump({"row": {"?": _LOST_TEXT}}), 1
+                scores = tuple(values.get(id, {}).items()) if columns[4] is None else ()
+                if columns[4] is None and not scores:
+                    columns[4], lost_scores = _LOST, 1
+                    failure = {"message": f"its scores are lost: {_LOST_TEXT}"}
+                    body = dump({**load(body), "failure": failure})
+                records, texts, without, unnamed = self.saved
+                self.saved = Saved(records + 1, texts + lost_texts, without + lost_scores, unnamed)
+                yield Kept(of.runs[run].run.uid, state, tuple(columns), body, scores)
+
+    # --------------------------------------------------------------------- what is there
+
+    def _survey(self) -> None:
+        names = {}
+        for id, name, created in self._rows("experiments", "id, name, created"):
+            if _are((name, str), (created, float)):
+                names[id] = name
+                self._created[name] = created
+        for id, experiment, name, total in self._rows("evaluations", "id, experiment, name, total"):
+            if _are((experiment, int), (name, str)):
+                total = total if type(total) is int else None
+                self._name(id, names.get(experiment, f"recovered {experiment}"), name, total)
+        self._keep("records", f"id, evaluation, run, state, {RECORD_COLUMNS}", _is_record)
+        self._keep("attempts", f"id, evaluation, run, {ATTEMPT_COLUMNS}", _is_attempt)
+        self._keep("calls", f"id, evaluation, run, {CALL_COLUMNS}", _is_call)
+        self._read.execute(  # of several live records of one row, the last counts
+            f"UPDATE records SET state = {SUPERSEDED} WHERE state = {LIVE} AND id NOT IN (SELECT "
+            f"max(id) FROM records WHERE state = {LIVE} GROUP BY evaluation, key, repeat)"
         )
+        for (id,) in self._read.execute("SELECT DISTINCT evaluation FROM records").fetchall():
+            if id not in self._evaluations:
+                self._name(id, "recovered", f"recovered::{id}", None)
+                self.saved = self.saved._replace(unnamed=self.saved.unnamed + 1)
+        for table in ("attempts", "calls"):
+            told = self._read.execute(f"SELECT DISTINCT evaluation FROM {table}").fetchall()
+            lost = [(id,) for (id,) in told if id not in self._evaluations]
+            self._read.executemany(f"DELETE FROM {table} WHERE evaluation = ?", lost)
+        self._survey_runs()
+        self._survey_scores()
+
+    def _name(self, id: int, experiment: str, name: str, total: int | None) -> None:
+        self._created.setdefault(experiment, 0.0)
+        if (experiment, name) in self._names:
+            name = f"{name} (recovered {id})"
+        self._names.add((experiment, name))
+        self._evaluations[id] = _Evaluation(experiment, name, total, {}, {})
+
+    def _survey_runs(self) -> None:
+        told = "uid, started, finished, duration, status, pid, header, history, error"
+        for id, number, part, *columns in self._rows("runs", f"id, evaluation, part, {told}"):
+            of = self._evaluations.get(number)
+            if of is not None and (run := _run(of, *columns)) is not None:
+                of.runs[id] = Ran(run, part if is_part(part) else "")
+        for number, id, started in self._read.execute(
+            "SELECT evaluation, run, min(started) FROM (SELECT evaluation, run, started FROM "
+            "records UNION ALL SELECT evaluation, run, started FROM attempts "
+            "UNION ALL SELECT evaluation, run, started FROM calls) GROUP BY 1, 2"
+        ):
+            of = self._evaluations[number]
+            if id not in of.runs:
+                run = Run(
+                    f"recovered-{id}", of.experiment, of.name, started, None, 0.0, "interrupted",
+                    0, {}, (), _LOST_TEXT,
+                )  # fmt: skip
+                of.runs[id] = Ran(run, "")
+
+    def _survey_scores(self) -> None:
+        """The names of scores, and in place of those that are lost some of our own."""
+        owners = {}
+        for id, number, name, metrics in self._rows("score_names", "id, evaluation, name, metrics"):
+            of = self._evaluations.get(number)
+            if of is not None and isinstance(name, str):
+                names = _loaded(metrics, list)
+                fit = names is not None and all(isinstance(each, str) for each in names)
+                of.scores[id] = (name, tuple(names) if names is not None and fit else ("mean",))
+                owners[id] = number
+        for number, of in self._evaluations.items():
+            rows = self._rows_read("records", number)
+            while ids := [row[0] for _, row in zip(range(_PAGE), rows, strict=False)]:
+                for _, id, value, boolean in self._some(
+                    "scores", "record, name, value, boolean", ids
+                ):
+                    if type(id) is int and id not in owners and _is_score(value, boolean):
+                        of.scores[id] = (f"recovered {id}", ("mean",))
+                        owners[id] = number
+
+    def _keep(self, table: str, columns: str, fits: Callable[[tuple[Any, ...]], bool]) -> None:
+        """Note the rows of a table that can be read, by evaluation."""
+        names = columns.split(", ")
+        self._read.execute(
+            f"CREATE TABLE {table} ({columns}, PRIMARY KEY (evaluation, id)) WITHOUT ROWID"
+        )
+        self._read.execute("BEGIN")
+        self._read.executemany(
+            f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})",
+            (row for row in self._rows(table, columns) if fits(row)),
+        )
+        self._read.execute("COMMIT")
+
+    def _rows_read(self, table: str, evaluation: int) -> Iterator[list[Any]]:
+        """The noted rows of an evaluation: id, run, and what else was noted."""
+        for id, _, *row in self._read.execute(
+            f"SELECT * FROM {table} WHERE evaluation = ? ORDER BY id", (evaluation,)
+        ):
+            yield [id, *row]
 
     # ----------------------------------------------------------------- around the damage
 
-    def _pages(self, table: str, columns: Iterable[str]) -> Iterator[list[tuple[Any, ...]]]:
-        """All rows of a table that can be read, by number."""
-        last = -1
-        query = (
-            f"SELECT {', '.join(columns)} FROM {table} NOT INDEXED WHERE id > ? ORDER BY id LIMIT ?"
+    def _rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
+        """All rows of a table that can be read, by number; None for what it has no column of."""
+        if table not in self._tables:
+            return
+        there = {name for _, name, *_ in self._db.execute(f"PRAGMA table_info({table})")}
+        chosen = ", ".join(
+            name if name in there else f"NULL AS {name}" for name in columns.split(", ")
         )
+        query = f"SELECT {chosen} FROM {table} NOT INDEXED WHERE id > ? ORDER BY id LIMIT ?"
+        last = -1
         while True:
-            rows, is_whole = self._read(query, last)
+            rows, is_whole = self._next(query, last)
             if rows:
-                yield rows
+                yield from rows
                 last = rows[-1][0]
-            elif is_whole:
+            elif is_whole or (beyond := self._beyond(query, last)) is None:
                 return
             else:
-                beyond = self._beyond(query, last)
-                if beyond is None:
-                    return
                 last = beyond
 
-    def _read(self, query: str, last: int) -> tuple[list[tuple[Any, ...]], bool]:
+    def _next(self, query: str, last: int) -> tuple[list[tuple[Any, ...]], bool]:
         """The next rows, up to the damage; and whether there was none."""
         rows: list[tuple[Any, ...]] = []
         try:
-            for row in self._old.execute(query, (last, _PAGE)):
+            for row in self._db.execute(query, (last, _PAGE)):
                 if row[0] > last:  # a damaged tree can lead back, and in circles
                     last = row[0]
                     rows.append(row)
@@ -326,75 +328,118 @@ class _Salvage:
 
     def _reads(self, query: str, last: int) -> bool:
         try:
-            self._old.execute(query, (last, 1)).fetchall()
+            self._db.execute(query, (last, 1)).fetchall()
         except sqlite3.Error:
             return False
         return True
 
-    def _some(self, table: str, columns: str, key: str, ids: list[int]) -> Iterator[Any]:
-        """The rows of a table that belong to some records: together, else one by one."""
-        query = f"SELECT {columns} FROM {table} WHERE {key} BETWEEN ? AND ?"
+    def _some(self, table: str, columns: str, ids: list[int]) -> Iterator[Any]:
+        """What a table has of some records: of all together, else of one after the other."""
+        query = f"SELECT {columns} FROM {table} WHERE record IN ({{}})"
         try:
-            yield from self._old.execute(query, (ids[0], ids[-1])).fetchall()
+            yield from self._db.execute(query.format(", ".join("?" * len(ids))), ids).fetchall()
         except sqlite3.Error:
             for id in ids:
                 try:
-                    yield from self._old.execute(query, (id, id)).fetchall()
+                    yield from self._db.execute(query.format("?"), (id,)).fetchall()
                 except sqlite3.Error:
                     continue  # lost; it is counted where it is missed
 
 
-class _Column(NamedTuple):
-    """What may stand in a column; damaged pages can hold anything."""
-
-    types: tuple[type, ...]
-    required: bool
+# --- what damaged pages hold ------------------------------------------------------------------
 
 
-_TYPES = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,), "BLOB": (bytes,)}
-_EMPTY = {"header": {}, "history": [], "metrics": ["mean"]}  # in place of a damaged document
-
-
-def _is_whole(row: tuple[Any, ...], columns: dict[str, _Column]) -> bool:
-    """Whether a row has values of the kinds that it must have."""
+def _are(*expected: tuple[Any, type]) -> bool:
+    """Whether values are of the kinds that they must be; an int may stand for a float."""
     return all(
-        isinstance(value, column.types) or (value is None and not column.required)
-        for value, column in zip(row, columns.values(), strict=True)
+        type(value) is kind or (kind is float and type(value) is int) for value, kind in expected
     )
 
 
-def _is_record(row: tuple[Any, ...], columns: dict[str, _Column]) -> bool:
-    values = dict(zip(columns, row, strict=True))
-    return len(values["key"]) == 16 and values["state"] in (LIVE, STALE, SUPERSEDED)
+def _may_be(*expected: tuple[Any, type]) -> bool:
+    return all(value is None or _are((value, kind)) for value, kind in expected)
 
 
-def _is_score(row: tuple[Any, ...]) -> bool:
-    _, name, value, boolean = row
+def _is_record(row: tuple[Any, ...]) -> bool:
+    (
+        id, evaluation, run, state, key, digest, repeat, position, error, attempts, started,
+        duration, waited, concurrency, input_tokens, output_tokens, cost, cluster,
+    ) = row  # fmt: skip
+    return (
+        _are((id, int), (evaluation, int), (run, int), (key, bytes), (repeat, int))
+        and _are((position, int), (attempts, int), (started, float), (duration, float))
+        and _are((waited, float), (concurrency, int))
+        and _may_be((digest, bytes), (error, str), (input_tokens, float), (output_tokens, float))
+        and _may_be((cost, float), (cluster, str))
+        and len(key) == 16
+        and state in (LIVE, STALE, SUPERSEDED)
+    )
+
+
+def _is_attempt(row: tuple[Any, ...]) -> bool:
+    id, evaluation, run, key, repeat, number, started, duration, outcome, error, message = row
+    return (
+        _are((id, int), (evaluation, int), (run, int), (key, bytes), (repeat, int), (number, int))
+        and _are((started, float), (duration, float), (outcome, str), (error, str), (message, str))
+        and len(key) == 16
+    )
+
+
+def _is_call(row: tuple[Any, ...]) -> bool:
+    id, evaluation, run, key, repeat, digest, number, started, duration, request, response = row
+    return (
+        _are((id, int), (evaluation, int), (run, int), (repeat, int), (number, int))
+        and _are((started, float), (duration, float), (request, str), (response, str))
+        and all(isinstance(each, bytes) and len(each) == 16 for each in (key, digest))
+    )
+
+
+def _is_score(value: Any, boolean: Any) -> bool:
     try:
         value_of(value, boolean)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
-    return isinstance(name, int) and boolean in range(16) and not isinstance(value, bytes)
+    return boolean in range(16) and not isinstance(value, bytes)
 
 
-def _mended(row: tuple[Any, ...], columns: Iterable[str]) -> tuple[Any, ...]:
-    """A row with empty documents in place of damaged ones."""
-    return tuple(
-        value if value is None or name not in _EMPTY else _read_or(value, _EMPTY[name])
-        for name, value in zip(columns, row, strict=True)
-    )
-
-
-def _read_or(text: str, empty: Any) -> str:
+def _run(of: _Evaluation, *columns: Any) -> Run | None:
+    """A run with empty documents in place of damaged ones; None: too little of it is left."""
+    uid, started, finished, duration, status, pid, header, history, error = columns
+    if not (
+        _are((uid, str), (started, float), (duration, float), (pid, int))
+        and _may_be((finished, float), (error, str))
+        and all(uid != each.run.uid for each in of.runs.values())
+    ):
+        return None
+    told, changes = _loaded(header, dict), _loaded(history or "[]", list)
     try:
-        return text if type(load(text)) is type(empty) else dump(empty)
+        check_header(told)
+    except ValueError:
+        told = {}
+    try:
+        check_history(changes)
+    except ValueError:
+        changes = []
+    return Run(
+        uid, of.experiment, of.name, started, finished, duration,
+        status if status in _STATUSES else "running", pid, told or {}, tuple(changes or ()),
+        None if error is None else storable(error),
+    )  # fmt: skip
+
+
+def _loaded(text: Any, kind: type) -> Any:
+    """A document of a kind; None where it is not."""
+    try:
+        found = load(text)
     except StoreError:
-        return dump(empty)
+        return None
+    return found if isinstance(found, kind) else None
 
 
-def _document(body: Any) -> Mapping[str, Any] | None:
+def _body(text: Any) -> str | None:
     """The texts of a record; None: they are lost."""
     try:
-        return load_body(body)
+        check_body(load_body(text))
     except (TypeError, ValueError):
         return None
+    return str(text)

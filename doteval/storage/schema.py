@@ -27,6 +27,7 @@ APPLICATION_ID = 0x646F7465  # "dote"
 # Version 1: the first.
 # Version 2: sums are kept at commit, instead of what a reader left; the id of a run is unique
 #            within its evaluation, so a copy of an experiment keeps it; records have a cluster.
+# Version 3: calls.
 _DDL = """
 CREATE TABLE experiments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a reader may still hold it
@@ -124,6 +125,22 @@ CREATE TABLE attempts (                 -- the ledger: failed attempts, paid and
     message TEXT NOT NULL
 );
 CREATE INDEX attempts_of ON attempts (evaluation);
+CREATE TABLE calls (                    -- those that rows have asked to be kept
+    id INTEGER PRIMARY KEY,
+    evaluation INTEGER NOT NULL,        -- evaluations.id
+    run INTEGER NOT NULL,               -- runs.id
+    key BLOB NOT NULL,                  -- of the row
+    repeat INTEGER NOT NULL,
+    digest BLOB NOT NULL,               -- of function, scope and arguments, 16 bytes
+    number INTEGER NOT NULL,            -- of such calls that its attempt had made before
+    started REAL NOT NULL,              -- Unix seconds
+    duration REAL NOT NULL,             -- seconds
+    request TEXT NOT NULL,              -- JSON
+    response TEXT NOT NULL              -- JSON
+);
+-- Both are random, which costs little beside the texts of a call.
+CREATE INDEX calls_of ON calls (evaluation, key);
+CREATE INDEX calls_known ON calls (digest, repeat, number, key);
 """
 
 
@@ -176,9 +193,23 @@ def _to_2(db: sqlite3.Connection) -> None:
         )
 
 
+def _to_3(db: sqlite3.Connection) -> None:
+    """Calls come from now on; no earlier version kept any."""
+    for statement in (
+        """CREATE TABLE calls (
+            id INTEGER PRIMARY KEY, evaluation INTEGER NOT NULL, run INTEGER NOT NULL,
+            key BLOB NOT NULL, repeat INTEGER NOT NULL, digest BLOB NOT NULL,
+            number INTEGER NOT NULL, started REAL NOT NULL, duration REAL NOT NULL,
+            request TEXT NOT NULL, response TEXT NOT NULL)""",
+        "CREATE INDEX calls_of ON calls (evaluation, key)",
+        "CREATE INDEX calls_known ON calls (digest, repeat, number, key)",
+    ):
+        db.execute(statement)
+
+
 # What makes the tables of version n + 2 of those of version n + 1. One that was released is never
 # changed, so none of them uses the definition above, which is today's.
-MIGRATIONS = (_to_2,)
+MIGRATIONS = (_to_2, _to_3)
 VERSION = 1 + len(MIGRATIONS)
 BUSY = 60.0  # seconds to wait for other processes; the worst wait measured with 8 writers was 17
 

@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
-from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Record, Run, Stored
+from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Call, Record, Run, Stored
 from ..text import similar
-from .archive import Adopted, Fact, facts, must_be_there
+from .archive import Adopted, Fact, calls, facts, must_be_there
 from .claims import Claim, Claims, lock_of
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
+    CALL_COLUMNS,
     RECORD_COLUMNS,
     Entry,
     attempt_columns,
@@ -31,7 +33,7 @@ from .encoding import (
 from .place import make_room
 from .schema import BUSY
 from .tally import Tally, add_scores, added, clear, tally
-from .transfer import transfer
+from .transfer import insert_calls, transfer
 
 _PAGE = 500  # records read at a time
 _PAGE_OF_KEYS = 5_000  # of which only the identity is read
@@ -39,7 +41,7 @@ _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlie
 VANISHED = "its process ended without a word"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     """
     What is being run through this object.
@@ -47,12 +49,19 @@ class _Running:
     Attributes:
         uid: of the run.
         evaluation: its number.
+        revision: of the evaluation, as the run has left it; where it is `unsure`, whether its last
+            commit was written or not, it may be one more.
+        first, added: the number of its first record, and how many it has.
         scores: the numbers of the names of its scores.
     """
 
     uid: str
     evaluation: int
     claim: Claim
+    revision: int
+    unsure: bool = False
+    first: int = 0
+    added: int = 0
     scores: dict[str, int] = field(default_factory=dict)
 
 
@@ -165,12 +174,90 @@ class SqliteStore:
                     (run.uid, part, evaluation, run.started, run.status, run.pid,
                      dump(dict(run.header))),
                 ).lastrowid  # fmt: skip
+                revision = self._db.all("SELECT revision FROM evaluations WHERE id = ?", evaluation)
         except BaseException:
             self._claims.give_back(claim)
             raise
         assert number is not None
-        self._runs[number] = _Running(run.uid, evaluation, claim)
+        self._runs[number] = _Running(run.uid, evaluation, claim, revision[0][0])
         return number
+
+    @contextmanager
+    def _writing(
+        self, number: int, revisions: int = 0
+    ) -> Iterator[tuple[sqlite3.Connection, _Running, int, str | None]]:
+        """
+        A transaction of a run: the connection, the run, and what `_own` has found.
+
+        Args:
+            revisions: by how many it changes that of the evaluation.
+        """
+        run = self._runs[number]
+        try:
+            with self._db.writing() as db:
+                yield db, run, *self._own(number, run)
+        except BaseException:
+            run.unsure = True
+            raise
+        run.revision += revisions
+
+    def _own(self, number: int, run: _Running) -> tuple[int, str | None]:
+        """
+        Asked in each transaction of a run: whether it is still the one that works on its
+        evaluation, and the store still the one that it has written. No lock can promise that: the
+        lock file may be deleted, the database have two names, or a backup be copied over it.
+
+        Returns:
+            the last number of a record, and the sums of the evaluation.
+
+        Raises:
+            StoreError: it is not; says what happened.
+        """
+        found = self._db.all(
+            "SELECT (SELECT coalesce(max(id), 0) FROM records), sums, revision, uid, status "
+            "FROM runs JOIN evaluations ON evaluations.id = evaluation WHERE runs.id = ?",
+            number,
+        )
+        last, sums, revision, uid, status = found[0] if found else (0, None, -1, "", "")
+        if uid != run.uid or revision < run.revision:
+            happened = (
+                "an earlier state of it, such as a backup or a snapshot, or another store was put "
+                "in its place"
+            )
+        elif status != "running" or (revision > run.revision + run.unsure and not run.claim.part):
+            other = self._db.all(
+                "SELECT pid FROM runs WHERE evaluation = ? AND id <> ? ORDER BY id DESC LIMIT 1",
+                run.evaluation, number,
+            )  # fmt: skip
+            happened = (
+                f"{f'process {other[0][0]}' if other else 'another process'} has taken this "
+                "evaluation over (was the lock file deleted, or has the database two names?)"
+            )
+        elif not self._claims.holds(run.claim) and not self._db.is_moved():  # which tells itself
+            happened = "its lock file was deleted or replaced, so that two runs could work on one"
+        else:
+            return last, sums
+        raise self._ended_by(happened)
+
+    def _count_own(self, number: int, run: _Running) -> None:
+        """
+        Whether all records of a run are there at its end: what is copied over a database in the
+        midst of a commit can leave a mixture, of which each page is whole.
+        """
+        found = self._db.all(
+            "SELECT count(*) FROM records WHERE id >= ? AND run = ?", run.first, number
+        )[0][0]
+        if found < run.added:
+            raise self._ended_by(
+                f"of {run.added:,} records that this run has stored there are {found:,}; something "
+                "was copied over it, or wrote it past its locks"
+            )
+
+    def _ended_by(self, happened: str) -> StoreError:
+        return StoreError(
+            f"the store {self}: {happened}; this run stops, and writes nothing more. The same "
+            "command goes on from what is there"
+        )
 
     def _rename_evaluation(self, db: sqlite3.Connection, run: Run, old: str) -> None:
         """Give an evaluation a run's name, unless another run has just done so."""
@@ -284,9 +371,9 @@ class SqliteStore:
             after = page[-1].id
             yield from page
 
-    def add(self, number: int, entries: Iterable[Entry | Attempt]) -> None:
+    def add(self, number: int, entries: Iterable[Entry | Attempt | Call]) -> None:
         """
-        Write records and failed attempts of a run: durable when this returns, or not at all.
+        Write records, failed attempts and calls of a run: durable when this returns, or not at all.
 
         Raises:
             StoreError: the disk, the file or another process prevents it.
@@ -294,37 +381,31 @@ class SqliteStore:
         run = self._runs[number]
         records: list[Entry] = []
         attempts: list[tuple[Any, ...]] = []
+        calls: list[Call] = []
         for entry in entries:
             if isinstance(entry, Entry):
                 records.append(entry)
+            elif isinstance(entry, Call):
+                calls.append(entry)
             else:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
         try:
-            with self._db.writing() as db:
-                last, sums = self._db.all(
-                    "SELECT coalesce(max(records.id), 0), (SELECT sums FROM evaluations "
-                    "WHERE id = ?) FROM records",
-                    run.evaluation,
-                )[0]
+            with self._writing(number, 1) as (db, _, last, sums):
                 is_summed = True
                 if records:
                     sums, is_summed = self._add_records(db, number, run, records, last, sums)
                 self._db.insert(
                     "attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts)
                 )
-                done = db.execute(  # a run of which that is not so must not add to another's rows
+                insert_calls(self._db, run.evaluation, [(number, each) for each in calls])
+                db.execute(
                     "UPDATE evaluations SET revision = revision + 1, "
-                    "summed = coalesce(summed, 0) + ?, sums = ? WHERE id = ? AND EXISTS "
-                    "(SELECT 1 FROM runs WHERE id = ? AND uid = ? AND status = 'running')",
-                    (int(is_summed), sums or "", run.evaluation, number, run.uid),
+                    "summed = coalesce(summed, 0) + ?, sums = ? WHERE id = ?",
+                    (int(is_summed), sums or "", run.evaluation),
                 )
-                if not done.rowcount:
-                    raise StoreError(
-                        f"the store {self}: this run is no longer the one that is running there; "
-                        "another has begun in its place (was the lock file deleted?), or the store "
-                        "was replaced. What was stored before is kept"
-                    )
                 self.on_prepared()
+            run.first = run.first or (last + 1 if records else 0)
+            run.added += len(records)
         except BaseException:
             run.scores.clear()  # some may be names that were undone with the rest
             raise
@@ -389,28 +470,25 @@ class SqliteStore:
 
     def mark(self, number: int, ids: Iterable[int], state: int) -> None:
         """Say of stored records whether the dataset still has their rows (LIVE, STALE)."""
-        with self._db.writing() as db:
+        with self._writing(number, 1) as (db, run, *_):
             self._db.update(f"UPDATE records SET state = {int(state)} WHERE id IN", list(ids))
-            touch(db, self._runs[number].evaluation)
+            touch(db, run.evaluation)
 
     def total(self, number: int, total: int) -> None:
         """Note how many records the evaluation has when it is complete."""
-        with self._db.writing() as db:
-            db.execute(
-                "UPDATE evaluations SET total = ? WHERE id = ?",
-                (total, self._runs[number].evaluation),
-            )
+        with self._writing(number) as (db, run, *_):
+            db.execute("UPDATE evaluations SET total = ? WHERE id = ?", (total, run.evaluation))
 
     def end(self, number: int, run: Run) -> None:
         """
         Close a run: its last status, times and history, and what has come to its header. Gives its
         lock back.
         """
-        running = self._runs.pop(number)
+        running = self._runs[number]
         try:
-            with self._db.writing() as db:
-                found = db.execute("SELECT header FROM runs WHERE id = ?", (number,)).fetchone()
-                begun = found[0] if found else "{}"
+            with self._writing(number) as (db, *_):
+                self._count_own(number, running)
+                begun = self._db.all("SELECT header FROM runs WHERE id = ?", number)[0][0]
                 db.execute(
                     "UPDATE runs SET finished = ?, duration = ?, status = ?, header = ?, "
                     "history = ?, error = ? WHERE id = ?",
@@ -420,6 +498,7 @@ class SqliteStore:
                 )  # fmt: skip
             tally(self._db, running.evaluation, keeping=0)  # now, and not at a look
         finally:
+            del self._runs[number]
             self._claims.give_back(running.claim)
 
     # -------------------------------------------------------------------- reading
@@ -561,6 +640,66 @@ class SqliteStore:
             )
         ]
 
+    def calls(
+        self, experiment: str, evaluation: str, key: bytes | None = None
+    ) -> Iterator[tuple[str, Call]]:
+        """
+        The calls that an evaluation has kept, in the order in which they became durable, each with
+        the uid of its run. They are read in pages.
+
+        Args:
+            key: of the only row whose calls to tell; None: of all.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        return calls(self._db, self._evaluation(experiment, evaluation), key)
+
+    def known_call(
+        self, digest: bytes, repeat: int, number: int, key: bytes, experiment: str | None = None
+    ) -> Call | None:
+        """
+        The latest call that was kept of what is asked: one of the same row, else of another.
+
+        Args:
+            digest, repeat, number, key: see Call.
+            experiment: where to look; None: in all.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
+        within, of = "", [digest, repeat, number]
+        if experiment is not None:
+            within = "AND evaluation IN (SELECT id FROM evaluations WHERE experiment = ?)"
+            of.append(self._experiment(experiment))
+        for own in ([key], []):
+            found = self._db.all(
+                f"SELECT {CALL_COLUMNS} FROM calls "
+                f"WHERE digest = ? AND repeat = ? AND number = ? {within} "
+                f"{'AND key = ? ' * len(own)}ORDER BY key DESC, id DESC LIMIT 1",
+                *of, *own,
+            )  # fmt: skip
+            if found:
+                return Call(*found[0])
+        return None
+
+    def late_requests(self, limit: int, experiment: str | None = None) -> list[tuple[bytes, str]]:
+        """
+        Of the latest so many calls the key of the row, and the request.
+
+        Args:
+            experiment: where to look; None: in all.
+
+        Raises:
+            NotFound: there is no such experiment.
+        """
+        return self._db.all(
+            "SELECT key, request FROM calls "
+            "WHERE ? IS NULL OR evaluation IN (SELECT id FROM evaluations WHERE experiment = ?) "
+            "ORDER BY id DESC LIMIT ?",
+            *[None if experiment is None else self._experiment(experiment)] * 2, limit,
+        )  # fmt: skip
+
     def tally(self, experiment: str, evaluation: str) -> Tally:
         """
         Aggregates of an evaluation's records.
@@ -654,7 +793,7 @@ class SqliteStore:
             db.execute(f"DELETE FROM bodies WHERE record IN {records}", (number,))
             db.execute(f"DELETE FROM scores WHERE record IN {records}", (number,))
             gone = db.execute(f"DELETE FROM records WHERE evaluation IN {of}", (number,)).rowcount
-            for table in ("score_names", "attempts", "runs"):
+            for table in ("score_names", "attempts", "calls", "runs"):
                 db.execute(f"DELETE FROM {table} WHERE evaluation IN {of}", (number,))
             db.execute("DELETE FROM evaluations WHERE experiment = ?", (number,))
             db.execute("DELETE FROM experiments WHERE id = ?", (number,))

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Busy, UsageError
-from ..record import LIVE, Run
-from .archive import Fact, Kept, Opening, Paid, Ran
+from ..record import LIVE, Call, Run
+from .archive import Asked, Fact, Kept, Opening, Paid, Ran
 from .claims import Claim, Claims
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
+    CALL_COLUMNS,
     RECORD_COLUMNS,
     attempt_columns,
     dump,
@@ -184,11 +185,11 @@ class Arrival:
         self._asking = asking
         self._claim: Claim | None = None
         self._coming: dict[str, Ran] = {}
-        self._page: list[Kept | Paid] = []
+        self._page: list[Kept | Paid | Asked] = []
         self._text = 0
         self._at: _Destination | None = None
 
-    def take(self, fact: Ran | Kept | Paid) -> None:
+    def take(self, fact: Ran | Kept | Paid | Asked) -> None:
         """Write a fact, or gather it with others."""
         evaluation = self._name[1]
         if isinstance(fact, Ran):
@@ -205,6 +206,8 @@ class Arrival:
             for name, _ in fact.scores:
                 if name not in self._scores:
                     raise Contradiction(f"evaluation {evaluation!r} has no score {name!r}")
+        elif isinstance(fact, Asked):
+            self._text += len(fact.call.request) + len(fact.call.response)
         self._page.append(fact)
         if len(self._page) >= _PAGE or self._text >= _PAGE_TEXT:
             self._flush()
@@ -317,9 +320,9 @@ class _Destination:
             self._before: int = db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
             lost = 0
             for number in self.open.values():  # they come once more, all of them
-                lost += connection.execute(
-                    "DELETE FROM attempts WHERE evaluation = ? AND run = ?", (self._number, number)
-                ).rowcount
+                of = "WHERE evaluation = ? AND run = ?", (self._number, number)
+                lost += connection.execute(f"DELETE FROM attempts {of[0]}", of[1]).rowcount
+                connection.execute(f"DELETE FROM calls {of[0]}", of[1])
             self._lost = lost
             self._take_scores(connection, opening)
         if self.open and not self._is_apart:
@@ -420,7 +423,7 @@ class _Destination:
             )  # fmt: skip
             last = page[0][0]
 
-    def write(self, page: Sequence[Kept | Paid]) -> None:
+    def write(self, page: Sequence[Kept | Paid | Asked]) -> None:
         """A page, in one transaction."""
         kept = [fact for fact in page if isinstance(fact, Kept)]
         attempts = [
@@ -428,8 +431,10 @@ class _Destination:
             for fact in page
             if isinstance(fact, Paid)
         ]
+        calls = [(self._numbers[fact.run], fact.call) for fact in page if isinstance(fact, Asked)]
         with self._db.writing() as connection:
             self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts))
+            insert_calls(self._db, self._number, calls)
             if kept:
                 self._keep(connection, kept)
         self._count(attempts=len(attempts))
@@ -570,6 +575,13 @@ class _Destination:
         for name, n in counts.items():
             if n:
                 self.arrived = replace(self.arrived, **{name: getattr(self.arrived, name) + n})
+
+
+def insert_calls(db: Database, evaluation: int, calls: Sequence[tuple[int, Call]]) -> None:
+    """Insert calls, each with the number of its run, inside `writing()`."""
+    rows = [(evaluation, run, *call) for run, call in calls]
+    text = sum(len(call.request) + len(call.response) for _, call in calls)
+    db.insert("calls", f"evaluation, run, {CALL_COLUMNS}", by_column(rows), text)
 
 
 def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:

@@ -18,6 +18,7 @@ from contextvars import copy_context
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..record import Call
 from .encoding import Entry
 
 if TYPE_CHECKING:
@@ -181,6 +182,8 @@ class Grouped:
             entry = queue.popleft()
             if isinstance(entry, Entry):
                 text += len(entry.body)
+            elif isinstance(entry, Call):
+                text += len(entry.request) + len(entry.response)
             batch.append(entry)
         return batch
 

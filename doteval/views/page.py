@@ -175,10 +175,13 @@ class _Part:
             "short": self.short,
             "called": self.called,
             "summary": self.summary.to_dict(),
-            "header": {name: header.get(name) for name in ("python", "platform", "commit")},
+            "header": {name: header.get(name) for name in _HEADER},
             "timeline": self.timeline.to_dict(),
             "latencies": self.latencies.to_dict(),
         }
+
+
+_HEADER = ("python", "platform", "commit", "branch", "clean")  # what of it a page tells
 
 
 class _Report:

@@ -31,6 +31,7 @@ def tables() -> Iterator[simulations.Table]:
     yield simulations.corrected_judges(EFFORT)
     yield simulations.half_widths(EFFORT)
     yield simulations.false_slices(EFFORT)
+    yield simulations.flips_of_nothing(EFFORT)
 
 
 def main() -> None:

@@ -386,3 +386,19 @@ def false_slices(effort: int) -> Table:
 
 def _rates(r: Random, n: int) -> list[float]:
     return [r.betavariate(2, 1) for _ in range(n)]
+
+
+def flips_of_nothing(effort: int, count: int | None = None) -> Table:
+    """P("more than noise") between two runs of an unchanged model."""
+    found = []
+    for rows, repeats in ((60, 2), (60, 5), (20, 3)):
+        r, called = Random(rows * repeats), 0
+        times = count or effort * 50
+        for seed in range(times):
+            rates = _rates(r, rows)
+            a, b = ([[float(r.random() < p) for _ in range(repeats)] for p in rates] for _ in "ab")
+            test = noise.flips(a, b, seed=seed)
+            assert test is not None
+            called += test.p < 0.05
+        found.append((f"{rows} rows, {repeats} repeats", (called / times,)))
+    return Table("flips", ("data", "called more than noise"), tuple(found))

@@ -103,3 +103,10 @@ def test_slices_that_do_not_differ_are_seldom_called_different():
     table = simulations.false_slices(EFFORT)
 
     assert max(table.cells()) <= 0.05 + noise_of(0.05, 10 * EFFORT)
+
+
+def test_an_unchanged_model_rarely_flips_more_than_it_does_by_itself():
+    """In 5 of 100 comparisons at most."""
+    table = simulations.flips_of_nothing(EFFORT, 60)
+
+    assert max(table.cells()) <= 0.05 + noise_of(0.05, 60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from doteval.record import Attempt, Failure, Record, Result, Run, Score, Usage
+from doteval.record import Attempt, Call, Failure, Record, Result, Run, Score, Usage
 from doteval.storage.encoding import dump, encode
 from doteval.storage.sqlite import SqliteStore
 
@@ -65,6 +65,20 @@ def an_attempt(name="a", **others):
         **others,
     }
     return Attempt(key_of(name), **values)
+
+
+def a_call(name="a", asked="?", **others):
+    values = {
+        "repeat": 0,
+        "digest": key_of(asked),
+        "number": 0,
+        "started": 1.0,
+        "duration": 0.1,
+        "request": dump({"function": "ask", "arguments": {"text": asked}}),
+        "response": dump("that"),
+        **others,
+    }
+    return Call(key_of(name), **values)
 
 
 def a_store(path, **options):

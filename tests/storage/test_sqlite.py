@@ -783,12 +783,112 @@ def test_a_run_that_another_has_taken_the_place_of_adds_nothing(path):
     path.with_name(path.name + ".lock").unlink()
     second.begin(a_run())
 
-    with pytest.raises(StoreError, match="no longer the one that is running"):
+    with pytest.raises(StoreError, match=f"process {os.getpid()} has taken this evaluation over"):
         first.add(number, [an_entry("b")])
 
     assert [record.row["text"] for record in second.records("e", V)] == ["a"]
     first.close()
     second.close()
+
+
+def unlock(path):
+    path.with_name(path.name + ".lock").unlink()
+
+
+def replace_lock(path):
+    unlock(path)
+    path.with_name(path.name + ".lock").touch()
+
+
+def take_over(path):
+    unlock(path)
+    other = a_store(path)
+    other.begin(a_run())
+    other.close()
+
+
+def restore(path):
+    path.write_bytes(path.with_name("backup").read_bytes())
+
+
+def restore_before_it_began(path):
+    path.write_bytes(path.with_name("empty").read_bytes())
+
+
+def write_beside_it(path):
+    db = sqlite3.connect(path)
+    db.execute("UPDATE evaluations SET revision = revision + 1")
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("happens", "told"),
+    [
+        (unlock, "its lock file was deleted or replaced"),
+        (replace_lock, "its lock file was deleted or replaced"),
+        (take_over, f"process {os.getpid()} has taken this evaluation over"),
+        (write_beside_it, "another process has taken this evaluation over"),
+        (restore, "an earlier state of it, such as a backup"),
+        (restore_before_it_began, "or another store was put in its place"),
+    ],
+)
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store, number: store.add(number, [an_entry("b")]),
+        lambda store, number: store.mark(number, [1], STALE),
+        lambda store, number: store.total(number, 7),
+        lambda store, number: store.end(number, a_run(status="complete")),
+    ],
+    ids=["add", "mark", "total", "end"],
+)
+def test_a_run_that_is_no_longer_the_one_writes_nothing(path, happens, told, write):
+    """No row counts twice, and no run ends well of which a record is lost."""
+    store = a_store(path)
+    path.with_name("empty").write_bytes(path.read_bytes())
+    number = store.begin(a_run())
+    path.with_name("backup").write_bytes(path.read_bytes())
+    store.add(number, [an_entry("a")])
+    happens(path)
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match=told):
+        write(store, number)
+
+    assert path.read_bytes() == before
+    store.close()
+
+
+def test_a_run_that_lost_a_record_does_not_end_well(path):
+    """Whatever wrote past its locks: the run counts what it has stored."""
+    store = a_store(path)
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a"), an_entry("b")])
+    other = sqlite3.connect(path)
+    other.execute("DELETE FROM records WHERE id = 1")
+    other.commit()
+    other.close()
+
+    with pytest.raises(StoreError, match="of 2 records that this run has stored there are 1"):
+        store.end(number, a_run(status="complete"))
+    store.close()
+
+
+def test_shards_that_run_beside_each_other_write_one_evaluation(path):
+    """What one adds is nothing that the other has to hear of; an earlier state is."""
+    first, second = a_store(path), a_store(path)
+    one, two = first.begin(a_run(), part="1/2"), second.begin(a_run(), part="2/2")
+    path.with_name("backup").write_bytes(path.read_bytes())
+    first.add(one, [an_entry("a")])
+    second.add(two, [an_entry("b")])
+    first.add(one, [an_entry("c")])
+    restore(path)
+
+    for store, number in ((first, one), (second, two)):
+        with pytest.raises(StoreError, match="an earlier state"):
+            store.add(number, [an_entry("d")])
+        store.close()
 
 
 def test_aggregates_fit_together_while_somebody_writes(path, monkeypatch):

@@ -1,0 +1,268 @@
+"""
+A run in its store: how it begins there, what it finds, what becomes of it, how it ends.
+
+The store is opened, read, written and closed where the writer is: somebody else may hold it for a
+minute, and the event loop does not wait for that.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ..concurrency.loop import GRACE
+from ..concurrency.strategies import summary_of
+from ..errors import UsageError
+from ..evaluation import Evaluation
+from ..record import LIVE, STALE, Run, Stored
+from ..reporting.figures import HEADER as FIGURES
+from ..reporting.summary import Summary, own_figures, summarise
+from ..storage import NAMING, Grouped, Inline, Named, Place, Writer, open_store
+from .driver import if_abandoned
+from .environment import checkout_of, version
+from .options import Options
+from .rows import Rows
+from .version import Version
+
+# The evaluations that this process has run, by store, experiment and name, while they are alive.
+_ran: WeakValueDictionary[tuple[str, str, str], Evaluation] = WeakValueDictionary()
+
+
+def _is_variant(one: Evaluation | None, other: Evaluation) -> bool:
+    return one is not None and one.is_variant_of(other)
+
+
+class Ledger:
+    """
+    Args:
+        place: of the store.
+        experiment: name to store the run under.
+        name: of the evaluation in the store.
+
+    Attributes:
+        place, experiment, name: the same; the name as the run has it.
+    """
+
+    def __init__(self, place: Place, experiment: str, name: Named) -> None:
+        self.place = place
+        self.experiment = experiment
+        self.name, self._formerly = name
+        self._store: Any = None  # while it is open
+        self._number = 0  # of the evaluation in its store
+        self._broken = False  # the store refused to write
+
+    def refuse_namesake(self, evaluation: Evaluation) -> None:
+        """
+        Two evaluations that a factory or a loop has made would be one in the store.
+
+        Raises:
+            UsageError: another evaluation of the same lines of code has this name. One whose code
+                has changed, as in a notebook's cell that was edited, goes on as the same.
+        """
+        if self.place.path is None:
+            return
+        entry = str(self.place), self.experiment, self.name
+        if _is_variant(_ran.get(entry), evaluation):
+            gc.collect()  # one that nobody holds any more is no other: its factory was called again
+        if _is_variant(_ran.get(entry), evaluation):
+            raise UsageError(
+                f"two different evaluations are called {self.name} in the experiment "
+                f"{self.experiment!r}: rows of one would count as the other's; give each a name of "
+                f"its own ({evaluation.__name__}.__name__ = ...), or another experiment"
+            )
+        _ran[entry] = evaluation
+
+    def writer(
+        self,
+        on_durable: Callable[[list[Any]], None],
+        on_error: Callable[[BaseException], None],
+        on_prepared: Callable[[], None],
+    ) -> Writer:
+        """The writer of this run, see `storage.Grouped`; `close` ends it."""
+
+        def broken(error: BaseException) -> None:
+            self._broken = True  # what is durable stays
+            on_error(error)
+
+        self._writer: Writer
+        if self.place.scheme == "memory":
+            self._writer = Inline(self._write, on_durable)
+        else:
+            self._writer = Grouped(self._write, on_durable, broken, on_prepared)
+        if_abandoned(partial(self._writer.end, self._close, GRACE))
+        return self._writer
+
+    def _open(self) -> None:
+        self._store = open_store(self.place)
+        if isinstance(self._writer, Grouped):
+            self._store.on_prepared = self._writer.prepared
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def _write(self, entries: list[Any]) -> None:
+        self._store.add(self._number, entries)
+
+    # ---------------------------------------------------------------------- begins
+
+    async def begin(
+        self, evaluation: Evaluation, options: Options, made_by: Version, at: float
+    ) -> list[str]:
+        """
+        Open the store, and note there that a run begins.
+
+        Args:
+            made_by: what its records will be made by.
+            at: Unix seconds.
+
+        Returns:
+            sentences for whoever reads the result.
+
+        Raises:
+            Busy: another run is working on this evaluation.
+            StoreError: the store can not be read or written.
+            UsageError: the last run had another config.
+        """
+        await self._writer.call(self._open)
+        former, before = await self._writer.call(self._before)
+        header = _header(evaluation, options, made_by)
+        header |= checkout_of(self._store.anchor)
+        notes = []
+        if before and not options.fresh:
+            last = before[-1].header
+            changed = made_by.since(last, header["source"], options.keep_config)
+            notes += [] if changed is None else [changed]
+        known = bool(before) and "cluster" in before[-1].header
+        if "group" in evaluation.columns and evaluation.cluster is None and not known:
+            notes.append(
+                "a column named 'group' clusters no rows any more; where rows of a group are not "
+                "independent, write ForEach(cluster='group')"
+            )
+        self._run = Run(
+            os.urandom(16).hex(), self.experiment, self.name, at, None, 0.0, "running",
+            os.getpid(), header,
+        )  # fmt: skip
+        begin = partial(
+            self._store.begin, self._run, fresh=options.fresh, part=header["shard"] or ""
+        )
+        if former is not None:
+            begin = partial(begin, formerly=former)
+            notes.append(f"what an earlier version stored as {former} goes on")
+        self._number = await self._writer.call(begin)
+        return notes
+
+    def _before(self) -> tuple[str | None, list[Run]]:
+        """
+        The earlier runs of this evaluation, and the name that an earlier version stored them
+        under, where that was another. What has been run since under that name is not ours.
+        """
+        try:
+            for name in (self.name, *self._formerly):
+                runs = self._store.runs(self.experiment, name)
+                if name == self.name and runs:
+                    return None, runs
+                if runs and not any(NAMING in run.header for run in runs):
+                    return name, runs
+        except LookupError:
+            pass  # it is a new experiment
+        return None, []
+
+    # -------------------------------------------------------------------- goes on
+
+    async def stored(self) -> AsyncIterator[Stored]:
+        """What earlier runs have left, a page at a time."""
+        after = 0
+        while page := await self._writer.call(self._store.stored, self._number, after):
+            for record in page:
+                yield record
+            after = page[-1].id
+
+    async def settle(self, rows: Rows, repeats: int) -> int:
+        """
+        Tell which stored rows count: those of rows that came back, and not those of rows that
+        have changed or, where the dataset was read to its end, are gone.
+
+        Returns:
+            how many are stale from now on.
+        """
+        call, store = self._writer.call, self._store
+        if rows.to_the_end:
+            await call(store.total, self._number, rows.read * repeats)
+        changed: dict[int, list[int]] = {LIVE: [], STALE: []}
+        if rows.stored:
+            async for record in self.stored():
+                state = rows.verdict(record)
+                if state is not None:
+                    changed[state].append(record.id)
+        for state, ids in changed.items():
+            if ids:
+                await call(store.mark, self._number, ids, state)
+        return len(changed[STALE])
+
+    # ------------------------------------------------------------------------ ends
+
+    async def end(
+        self,
+        status: str,
+        duration: float,
+        history: tuple[Mapping[str, Any], ...],
+        error: str | None,
+    ) -> None:
+        """Close the run in the store, if the store still works; see `record.Run`."""
+        if self._broken:
+            return
+        call = self._writer.call
+        header = dict(self._run.header)
+        closed = replace(
+            self._run,
+            finished=self._run.started + duration,
+            duration=duration,
+            status=status,
+            header=header,
+            history=history,
+            error=error,
+        )
+        try:
+            figures = await call(own_figures, self._store, self.experiment, self.name)
+            header.update({FIGURES: figures} if figures else {})
+        finally:  # whatever prevents them, the run ends
+            await call(self._store.end, self._number, closed)
+
+    async def summary(self) -> Summary:
+        """Of everything stored for this evaluation of this experiment."""
+        return await self._writer.call(summarise, self._store, self.experiment, self.name)
+
+    async def close(self) -> None:
+        """Write what was put, and close the store."""
+        await self._writer.close(self._close)
+
+
+def _header(evaluation: Evaluation, options: Options, made_by: Version) -> dict[str, Any]:
+    """What is worth knowing later about the environment of a run."""
+    length = evaluation.source.length()
+    return {
+        "doteval": version(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "platform": sys.platform,
+        "strategy": summary_of(evaluation.strategy),
+        "columns": list(evaluation.columns),
+        "repeats": evaluation.repeats,
+        "cluster": evaluation.cluster,
+        "samples": options.samples,
+        "total": None if length is None else length * evaluation.repeats,
+        "fresh": options.fresh,
+        "shard": None if options.shard is None else str(options.shard),
+        "source": evaluation.digest(),
+        "code": dict(made_by.code),
+        "config": dict(made_by.config),
+        "tags": dict(options.tags),
+        "note": options.note,
+        NAMING: "project",
+    }

@@ -1,0 +1,1 @@
+"""Beside the tools that others use for the same."""
