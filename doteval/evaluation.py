@@ -50,6 +50,7 @@ class Evaluation:
             callable that makes one at the start of a run; None: nothing is declared.
         cluster: the column or tag whose equal values make rows that are not independent; None: all
             are.
+        fail_fast: rows at the beginning that all fail in one way, and end the run; 0: nothing does.
         resources: names of the parameters that have no default and are no columns: fixtures
             under pytest, keyword arguments of `run`.
         is_async: whether the function is an `async def`.
@@ -69,6 +70,7 @@ class Evaluation:
         executor: Any = None,
         config: Config | None = None,
         cluster: str | None = None,
+        fail_fast: int = 0,
         retries: Wrapper | None = None,
         tags: tuple[str, ...] = (),
     ) -> None:
@@ -86,6 +88,7 @@ class Evaluation:
         self.executor = executor
         self.config = config
         self.cluster = cluster
+        self.fail_fast = fail_fast
         self.is_async = inspect.iscoroutinefunction(function)
         others = [p for name, p in signature.parameters.items() if name not in columns]
         self.resources = tuple(
@@ -327,6 +330,10 @@ class ForEach:
         cluster: a column or a tag: rows with an equal value in it, such as questions about one
             document, are not independent of each other, and intervals count clusters in place of
             rows. A row with None is on its own.
+        fail_fast: a run that can not succeed ends early, as *stopped*: when so many rows at its
+            beginning have all failed in one way, when the account or a proxy refuses everybody, or
+            when the endpoint asks for a pause that is longer than `Retry(patience=)`. None or 0:
+            it goes on.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -342,6 +349,7 @@ class ForEach:
         executor: Any = None,
         config: Config | None = None,
         cluster: str | None = None,
+        fail_fast: int | None = 20,
     ) -> None:
         as_strategy(concurrency, plain=True)
         self._concurrency = concurrency
@@ -356,6 +364,12 @@ class ForEach:
         self._executor = executors.as_executor(executor)
         self._config = config if callable(config) else as_config(config, "ForEach(config=...)")
         self._cluster = cluster
+        if fail_fast is not None and (type(fail_fast) is not int or fail_fast < 0):
+            raise UsageError(
+                f"ForEach(fail_fast={safe(repr(fail_fast), 80)}): expected a whole number of rows, "
+                "or None to go on whatever fails"
+            )
+        self._fail_fast = fail_fast or 0
 
     def __call__(
         self, column_spec: str, dataset: Any = _NONE, *, tags: str = "", **misplaced: NoReturn
@@ -415,6 +429,7 @@ class ForEach:
                 executor=self._executor,
                 config=self._config,
                 cluster=self._cluster,
+                fail_fast=self._fail_fast,
                 retries=self._retries,
                 tags=beside,
             )

@@ -257,5 +257,7 @@ def words(option: str, value: object) -> list[str]:
     """What to type for an option to have this value again; nothing where it was not given."""
     if isinstance(value, list):
         return [word for each in value for word in words(option, each)]
+    if value is True:
+        return [option]
     said = str(value or "")
     return [option, said] if said else []

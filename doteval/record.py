@@ -400,7 +400,8 @@ class Run:
         experiment, evaluation: what it worked on.
         started, finished: Unix seconds; finished is None while it works, or after a crash.
         duration: seconds on a monotonic clock.
-        status: "running", "complete", "incomplete", "interrupted", "stalled" or "failed".
+        status: "running", "complete", "incomplete", "interrupted", "stalled", "stopped" or
+            "failed".
         pid: of its process.
         header: versions, git commit, strategy and its parameters, source digest, ...
         history: how the limit of concurrency moved: `at`, `limit`, `reason`, `throughput`.

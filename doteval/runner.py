@@ -38,6 +38,7 @@ async def run_async(
     resources: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     keep_config: bool = False,
+    keep_going: bool = False,
     tags: Mapping[str, object] | None = None,
     note: str | None = None,
     **named: Any,
@@ -57,6 +58,7 @@ async def run_async(
         shard=shard,
         params=params,
         keep_config=keep_config,
+        keep_going=keep_going,
         tags=tags,
         note=note,
     )
@@ -117,6 +119,7 @@ def run(
             each goes to the function's parameter of its name, those that have none together to
             its parameter `params`. They are kept with the run, as `ForEach(config=...)` is.
         keep_config: True: resume although the last run had another config.
+        keep_going: True: go on even if nothing succeeds, see `ForEach(fail_fast=)`.
         tags: of the experiment, such as `{"prompt": "v2"}`; those of a later run are added, and a
             name that is there gets the new value.
         note: a text about the experiment; a later one takes its place.

@@ -33,6 +33,7 @@ concurrency.learned_rate # how many may start in a second
 concurrency.outage       # nothing succeeds
 concurrency.adaptive     # all of them behind one gate
 concurrency.reading      # exceptions into outcomes
+concurrency.breaker      # when nothing can succeed
 concurrency.retry        # the policy
 concurrency.pace         # beside retry: the loop asks both
 concurrency.notes        # what an attempt has said so far

@@ -59,6 +59,7 @@ _REPEATED = {
     "--shard": "shard",
     "-P": "params",
     "--budget": "budget",
+    "--keep-going": "keep_going",
 }
 
 
@@ -144,6 +145,11 @@ def _experiment(said: str) -> str:
         action="store_true",
         help="resume although the last run had another config; its rows and new ones then stand "
         "in one figure, which says so",
+    ),
+    option(
+        "--keep-going",
+        action="store_true",
+        help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
     ),
     option(
         "--tag",
@@ -266,6 +272,7 @@ class _Round:
         self._shows = call.options.quiet < 2
         self._failed = 0  # rows
         self._final = 0  # of them, those that do not run again
+        self._stopped = False  # early, because nothing can succeed
         self._heals = False  # whether trying again may be all that is needed
         self._first: Record | None = None  # that failed, of the evaluation that is being run
         self._clear: Callable[[], object] = lambda: None
@@ -307,6 +314,8 @@ class _Round:
             self._say_hint(f"to try them again:    {self._again(*anew)}")
         elif self._heals:
             self._say_hint(f"to resume: {self._again()}")
+        if self._stopped:
+            self._say_hint(f"to go on anyway:      {self._again('--keep-going')}")
         return next(code for code in (FAILED, INCONCLUSIVE, OK) if code in codes)
 
     def _execution(self, chosen: Chosen, listener: Listener | None) -> Execution:
@@ -372,6 +381,10 @@ class _Round:
 
         failed = sum(execution.errors.values()) + execution.final
         done = execution.done + execution.skipped
+        if execution.status == "stopped":
+            self._failed += failed
+            self._stopped = True
+            return FAILED, f"stopped: {execution.cause}"
         if not self._call.options.max_errors.covers(failed, done):
             self._failed += failed
             self._final += execution.final + execution.errors.get(FINAL, 0)

@@ -256,7 +256,7 @@ class Loop:
 
     def _start(self, row: Row, now: float) -> float:
         """Start an attempt; the moment when that was done."""
-        row.error = None
+        row.error = row.reading = None
         row.noted = Noted() if row.noted is None else row.noted.next()
         self._schedule.start(row, now)
         if self._threads is None and not row.inline:
@@ -384,7 +384,7 @@ class Loop:
             schedule.dropped(row, row.ended)
             self.fail(error)
         else:
-            reading = read(error, time.time())
+            row.reading = reading = read(error, time.time())
             again = schedule.failed(row, reading, self._now())
             if schedule.stalled:
                 for left in schedule.stall():

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from .notes import Noted
+from .reading import Reading
 
 
 class Ending(Enum):
@@ -33,7 +34,7 @@ class Row:
         waited: seconds between attempts.
         concurrency: attempts in flight when the last one began, itself included.
         value: what the last attempt returned; meaningless while `error` is set.
-        error: what the last attempt raised.
+        error: what the last attempt raised. reading: of that; None: nobody has read it.
         token: of the last attempt, as the gate knows it.
         tries: what the schedule remembers of attempts that failed; None: none has.
         timer: ends the attempt that is running. ending: who has cancelled it.
@@ -57,6 +58,7 @@ class Row:
         "concurrency",
         "value",
         "error",
+        "reading",
         "token",
         "tries",
         "timer",
@@ -87,6 +89,7 @@ class Row:
         self.noted: Noted | None = None
         self.waited = 0.0
         self.tries: Any = None
+        self.reading: Reading | None = None
         self.timer: TimerHandle | None = None
         self.ending: Ending | None = None
         # The others are set when an attempt starts or ends.

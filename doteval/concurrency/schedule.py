@@ -75,6 +75,7 @@ class Schedule:
         in_flight: attempts that are running.
         exhausted: whether the source has no more rows; set by who fetches them.
         stalled: whether patience ran out.
+        held: seconds of a pause that binds everybody and is longer than patience; 0: none is.
         completed, failures: finished rows, and how many of them failed.
         ended_at: when the last of them ended.
     """
@@ -93,6 +94,7 @@ class Schedule:
         self.policy = policy
         self.in_flight = 0
         self.exhausted = self.stalled = False
+        self.held = 0.0
         self.completed = self.failures = 0
         self.began = self.ended_at = now
         self._pace = pace
@@ -191,7 +193,8 @@ class Schedule:
         The attempt raised what reads so.
 
         Returns:
-            whether the row is tried again, when it is due; else it is finished.
+            whether the row is tried again, when it is due, or in a later run where the endpoint
+            asked for a pause that this one does not wait for; else it is finished.
         """
         self.in_flight -= 1
         binding = self.gate.ended(row.token, row.ended, reading.outcome, reading.retry_after)
@@ -199,6 +202,8 @@ class Schedule:
         if wait is None:
             self._finish(row)
             return False
+        if self._stopped:  # it has no outcome: a resume tries it again
+            return True
         heapq.heappush(self._due, (now + wait, next(self._order), row))
         return True
 
@@ -224,8 +229,15 @@ class Schedule:
     def _wait(self, row: Row, reading: Reading, binding: bool, now: float) -> float | None:
         """Seconds before the row is due again; None: it has had its chances."""
         policy = self.policy
-        if self._stopped or policy is None or not policy.retryable(reading):
+        if policy is None or (self._stopped and not self.held):
             return None
+        asked = reading.asked or 0.0
+        if asked > policy.patience and (binding or row.started >= self._last_success):
+            self.held = asked
+        if not policy.retryable(reading):
+            return None
+        if self._stopped:
+            return 0.0
         tries: Tries = row.tries or Tries()
         row.tries = tries
         if reading.again:  # at once, for nobody has to recover
@@ -243,10 +255,10 @@ class Schedule:
         wait = policy.delay(tries.failures, self._random)
         if reading.retry_after is None:
             return wait
-        asked = min(reading.retry_after, policy.patience)  # a day's pause is no reason to hang
+        pause = min(reading.retry_after, policy.patience)  # a day's is no reason to hang
         if binding:
-            self._hold.extend(now, asked)
-        return max(wait, asked)
+            self._hold.extend(now, pause)
+        return max(wait, pause)
 
     def _worth_another(self, row: Row, tries: Tries, policy: Retry, troubled: bool) -> bool:
         """Whether the failure was the endpoint's, or the row has attempts left."""

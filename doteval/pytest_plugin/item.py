@@ -162,7 +162,10 @@ class Call:
         lines = [note for note in execution.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
             lines += [note for note in execution.notes if note.startswith("stopped: ")]
-        if failed:
+        if execution.status == "stopped":
+            lines.append(f"stopped: {execution.cause}")
+            execution.notes.append(f"to go on anyway: {self.command('--eval-keep-going')}")
+        elif failed:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
             allowance = self._options.allowance or Allowance()
             if execution.status != "stalled" and allowance.covers(failed, rows):

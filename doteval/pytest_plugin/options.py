@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
-_REPEATED = ("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget")
+_REPEATED = (
+    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget"),
+    "--eval-keep-going",
+)
 
 
 class Options(NamedTuple):
@@ -124,6 +127,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="resume although the last run had another config",
     )
     group.addoption(
+        "--eval-keep-going",
+        dest="doteval_keep_going",
+        action="store_true",
+        help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
+    )
+    group.addoption(
         "--eval-tag",
         dest="doteval_tags",
         metavar="NAME=VALUE",
@@ -185,6 +194,7 @@ def read_options(config: pytest.Config) -> Options:
             "budget": value(_budget, "--eval-budget", "eval_budget"),
             "params": {each.name: each.value for each in params},
             "keep_config": given["doteval_keep_config"],
+            "keep_going": given["doteval_keep_going"],
             "tags": dict(read(tag, each, "--eval-tag") for each in given["doteval_tags"] or ()),
             "note": given["doteval_note"],
         },

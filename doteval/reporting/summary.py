@@ -31,7 +31,8 @@ class Summary:
 
     Attributes:
         experiment, evaluation: names.
-        status: "running", "complete", "incomplete", "interrupted", "stalled" or "failed".
+        status: "running", "complete", "incomplete", "interrupted", "stalled", "stopped" or
+            "failed".
         total: records that the evaluation has when it is complete: rows x repeats. None while
             the end of the dataset is unknown.
         scored, failed: records with scores, and without.
@@ -434,7 +435,7 @@ def _duration(runs: list[Run], ended: float | None) -> float:
 
 
 def status_of(runs: list[Run], tally: Tally, total: int | None) -> str:
-    """ "running", "complete", "incomplete", "interrupted", "stalled" or "failed"."""
+    """ "running", "complete", "incomplete", "interrupted", "stalled", "stopped" or "failed"."""
     total = total_of(runs, total)
     return _status(
         runs[-1] if runs else None,

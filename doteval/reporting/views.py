@@ -32,6 +32,7 @@ STATUS_STYLES = {
     "incomplete": "warn",
     "interrupted": "warn",
     "stalled": "bad",
+    "stopped": "bad",
     "failed": "bad",
 }
 _LABEL = 10  # columns of "strategy" and what parts it from its value
@@ -431,7 +432,7 @@ class Experiment(NamedTuple):
         }
 
 
-_WORST_FIRST = ("running", "failed", "stalled", "interrupted", "incomplete", "complete")
+_WORST_FIRST = ("running", "failed", "stopped", "stalled", "interrupted", "incomplete", "complete")
 
 _LIST = (
     Column("experiment", style="strong", above=True, foreign=True),

@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from ..concurrency.breaker import Breaker
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import Loop
+from ..concurrency.reading import Reading
+from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
@@ -29,6 +32,7 @@ from ..reporting.summary import Summary
 from ..storage import Named, Place, Writer
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
+from ..text import duration
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
@@ -36,6 +40,8 @@ from .options import Options
 from .rows import Rows
 from .sink import Sink
 from .version import version_of
+
+_MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
 
 class Execution:
@@ -62,6 +68,7 @@ class Execution:
         first_error: the exception behind this run's first failure.
         notes: sentences for whoever reads the result.
         status: of the run, as stored.
+        cause: why nothing that it could do would have succeeded; None: it was not stopped.
     """
 
     def __init__(
@@ -91,9 +98,15 @@ class Execution:
         self.status = "failed"  # should it never begin
         self._rows = Rows(self.evaluation, options)
         self._channel = Channel(listener, on_record, on_limit, self._fail)
-        self._sink = Sink(self.evaluation, options.budget, self._channel, self.notes, self._secrets)
+        self._breaker: Breaker | None = None
+        if self.evaluation.fail_fast and not options.keep_going:
+            self._breaker = Breaker(self.evaluation.fail_fast, self._stop)
+        self._sink = Sink(
+            self.evaluation, options.budget, self._channel, self.notes, self._breaker, self._secrets
+        )
         self._failure: BaseException | None = None  # what ends the run from outside the loop
-        self._stopped: str | None = None  # by the budget, and why
+        self._spent: str | None = None  # what of the budget is used up
+        self.cause: str | None = None
         self._loop: Loop | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -163,6 +176,7 @@ class Execution:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
             self._rows.remember(record)
+            self._sink.resumed |= not record.failed
         self._open()
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
@@ -219,7 +233,7 @@ class Execution:
             sink.finished,
             threads=threads,
             timeout=evaluation.timeout,
-            on_failed=sink.failed,
+            on_failed=self._attempt_failed,
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )
@@ -233,9 +247,13 @@ class Execution:
             self.status = "incomplete"
             raise self._dataset_error(loop.source_error) from loop.source_error
         self.status = "stalled" if self._schedule.stalled else "complete"
-        if self._stopped is not None:
+        if self._spent is not None:
             self.status = "incomplete"
-            self.notes.append(f"stopped: {self._stopped}; the same command resumes the run")
+            self.notes.append(f"stopped: {self._spent}; the same command resumes the run")
+        elif self.cause is not None and not self._schedule.stalled:
+            self.status = "stopped"
+        elif self.status == "complete" and self.done and not self._is_any_scored():
+            self.status = "failed"
         if self._schedule.stalled:
             self.notes.append(
                 f"stalled: nothing succeeded for {self.evaluation.policy.patience:g} s, so the run "
@@ -256,6 +274,10 @@ class Execution:
         reason = None
         if error is not None and not interrupted:
             reason = safe_without(self._secrets, error, 1_000) or type(error).__name__
+        elif self.status == "stopped":
+            reason = f"{self.cause}; nothing more was started"
+        elif self.status == "failed":
+            reason = f"not one of {self.done} {_plural(self.done, 'row')} has a result"
         clock, changes = self._clock, []
         if self._loop is not None:
             gate = self._schedule.gate
@@ -276,6 +298,10 @@ class Execution:
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise
             raise self._dataset_error(error) from error
+
+    def _is_any_scored(self) -> bool:
+        """Whether any row has a result, of this run or of an earlier one."""
+        return self.done > sum(self.errors.values()) or self.skipped > self.final
 
     async def _close_dataset(self) -> None:
         """Who opens a dataset closes it, however the run ends."""
@@ -332,10 +358,25 @@ class Execution:
 
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
-        if self._stopped is None and self._loop is not None:
-            self._stopped = self._sink.enough(self._clock.elapsed())
-            if self._stopped is not None:
+        if self._spent is None and self._loop is not None:
+            self._spent = self._sink.enough(self._clock.elapsed())
+            if self._spent is not None:
                 self._loop.stop()
+
+    def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
+        self._sink.failed(row, reading, final)
+        held = self._schedule.held
+        if held and self._breaker is not None and self.cause is None:
+            until = time.strftime(_MOMENT, time.localtime(time.time() + held))
+            patience = self.evaluation.policy.patience
+            self._breaker.held(duration(held), until, patience, self._sink.last_error)
+
+    def _stop(self, cause: str) -> None:
+        """Start nothing new: it would not succeed. What is in flight may finish."""
+        if self.cause is None:
+            self.cause = cause
+            assert self._loop is not None
+            self._loop.stop()
 
     def _fail(self, error: BaseException) -> None:
         """A listener raised, or the store refused: stop at once."""

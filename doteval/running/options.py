@@ -27,6 +27,7 @@ class Options:
         shard: only the rows whose key falls into this part; None: all.
         params: plain values by name that decide over the answers; kept with the run.
         keep_config: resume although the last run had another config.
+        keep_going: never end the run early because nothing succeeds, see `Breaker`.
         tags: plain texts by name to find the experiment by.
         note: a text about it; None: nothing new to say.
     """
@@ -37,6 +38,7 @@ class Options:
     shard: Shard | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     keep_config: bool = False
+    keep_going: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..budget import Budget
+from ..concurrency.breaker import Breaker
 from ..concurrency.notes import Noted
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
@@ -27,13 +28,14 @@ from ..redaction import safe_without
 from ..statistics.intervals import as_float
 from ..storage import Writer
 from ..storage.encoding import Entry, encode
-from ..text import as_str
+from ..text import as_str, one_line
 from ..usage import read_usage
 from .channel import Channel
 from .environment import Clock
 
 _FEW = 20  # rows with scores before a figure that none of them told is missed
 _BACKLOG = 1_000  # rows that may have returned without being durable
+_LAST_STATUS = 598  # of HTTP; what stands for no answer at all is none
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 
 
@@ -44,6 +46,7 @@ class Sink:
         budget: what the run may use up; None: anything.
         channel: leads to who listens.
         notes: sentences for whoever reads the result; some are added.
+        breaker: hears how rows end; None: nothing ends the run early.
         secrets: values that must not be stored, see `redaction.secrets_of`.
 
     Attributes:
@@ -51,6 +54,8 @@ class Sink:
         first_error: the exception behind the first failure.
         means: by score, how many there are and their sum.
         durable_at: when records were last made durable.
+        resumed: whether an earlier run has left results.
+        last_error: what the latest failed attempt raised, in a few words.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Sink:
         budget: Budget | None,
         channel: Channel,
         notes: list[str],
+        breaker: Breaker | None,
         secrets: tuple[str, ...],
     ) -> None:
         self.done = 0
@@ -66,11 +72,14 @@ class Sink:
         self.first_error: BaseException | None = None
         self.means: dict[str, list[float]] = {}
         self.durable_at = 0.0
+        self.resumed = False
+        self.last_error = ""
         self._evaluation = evaluation
         self._pace = evaluation.rate_limit
         self._budget = budget
         self._channel = channel
         self._notes = notes
+        self._breaker = breaker
         self._secrets = secrets
         self._cluster = evaluation.cluster
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
@@ -116,6 +125,19 @@ class Sink:
             self._pace.spent(spent, self._clock.now())
         self._unwritten.append(row.ended)
         self._writer.put(entry)
+        breaker = self._breaker
+        if breaker is not None and breaker.tense:
+            self._tell_breaker(breaker, row, outcome)
+
+    def _tell_breaker(self, breaker: Breaker, row: Row, outcome: Outcome) -> None:
+        if not isinstance(outcome, Failure):
+            breaker.succeeded(row.started)
+        elif row.replaces is None or not self.resumed:  # that it fails again is no news
+            status, blocks = None, False
+            if row.reading is not None:
+                status, blocks = row.reading.status, bool(row.reading.blocks)
+            way = (outcome.type, _place(row.error) or outcome.message if status is None else status)
+            breaker.failed(way, _named(outcome, status), row.started, blocks)
 
     def _entry(self, row: Row, outcome: Any, usage: Usage) -> Entry:
         record = Record(
@@ -143,6 +165,9 @@ class Sink:
         )  # fmt: skip
         self._unwritten.append(row.ended)
         self._writer.put(attempt)
+        self.last_error = _named(failure, reading.status)
+        if self._breaker is not None and reading.blocks:
+            self._breaker.blocked(reading.blocks, self.last_error, row.ended)
 
     def _charge(self, usage: Usage) -> None:
         self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
@@ -271,3 +296,20 @@ def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:
         changes["metadata"] = {**last["metadata"], **own}
     result = altered(result, **changes)
     return replace(outcome, result=result) if isinstance(outcome, Failure) else result
+
+
+def _named(failure: Failure, status: int | None) -> str:
+    """An error in a few words: "AuthenticationError (401): no such key"."""
+    known = "" if status is None or status > _LAST_STATUS else f" ({status})"
+    said = one_line(failure.message, 200)
+    return f"{failure.type}{known}{': ' if said else ''}{said}"
+
+
+def _place(error: BaseException | None) -> tuple[str, int] | None:
+    """Where in the code it was raised; None: nobody knows, as of one from another process."""
+    place = None
+    trace = None if error is None else error.__traceback__
+    while trace is not None:
+        place = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    return place

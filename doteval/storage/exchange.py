@@ -29,7 +29,7 @@ from .transfer import Contradiction
 
 FORMAT = 1  # of the lines
 _STATES = ("live", "stale", "superseded")  # in the order of their numbers
-_STATUSES = ("running", "complete", "incomplete", "interrupted", "stalled", "failed")
+_STATUSES = ("running", "complete", "incomplete", "interrupted", "stalled", "stopped", "failed")
 _OUTCOMES = ("congestion", "trouble", "ignored")
 _KEY, _DIGEST = 16, 8  # bytes; see `keys.Identities.meet`
 _MOST = 2**31  # of what is added up in 64 bits, or is a number of bits
