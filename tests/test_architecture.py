@@ -104,6 +104,8 @@ importers.lm_eval
 importers.promptfoo
 importers                # the face
 
+cassette                 # calls as they are kept: requests, responses
+replay                   # calls that are kept, and served again
 budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest

@@ -60,6 +60,8 @@ _REPEATED = {
     "-P": "params",
     "--budget": "budget",
     "--keep-going": "keep_going",
+    "--calls": "calls",
+    "--calls-from": "calls_from",
 }
 
 
@@ -93,7 +95,8 @@ def _experiment(said: str) -> str:
     "doteval run eval_sums.py --experiment v2 --tag prompt=v2 --note 'shorter prompt'\n"
     "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
     "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
-    "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines",
+    "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines\n"
+    "doteval run eval_sums.py --calls replay --calls-from baseline   # no model is called",
     option("files", metavar="FILE[::NAME]", nargs="+", help="a file, or one of its evaluations"),
     option(
         "--experiment",
@@ -161,6 +164,17 @@ def _experiment(said: str) -> str:
         help="a tag of the experiment, which `list` shows and finds; can be given several times",
     ),
     option("--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"),
+    option(
+        "--calls",
+        choices=("live", "reuse", "replay"),
+        help="of calls that are replayable: make them, and keep them (the default); serve those "
+        "that are known; or serve all, where one that is not known raises, so that nothing is paid",
+    ),
+    option(
+        "--calls-from",
+        metavar="NAME",
+        help="the only experiment whose calls are served (default: all of the store)",
+    ),
     option(
         "--plan",
         action="store_true",

@@ -210,6 +210,7 @@ class Elsewhere:
                 here = ATTEMPT.get()
                 if here is not None:
                     here.update(noted)
+                    here.calls = noted.calls
                 return end
 
     def _made(self) -> Any:

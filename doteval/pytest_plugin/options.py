@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
 _REPEATED = (
     *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget"),
-    "--eval-keep-going",
+    *("--eval-keep-going", "--eval-calls", "--eval-calls-from"),
 )
 
 
@@ -146,6 +146,19 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="TEXT",
         help="a sentence about the experiment, for `doteval list` and `doteval show`",
     )
+    group.addoption(
+        "--eval-calls",
+        dest="doteval_calls",
+        choices=("live", "reuse", "replay"),
+        help="of calls that are replayable: make them, and keep them (the default); serve those "
+        "that are known; or serve all, where one that is not known raises, so that nothing is paid",
+    )
+    group.addoption(
+        "--eval-calls-from",
+        dest="doteval_calls_from",
+        metavar="NAME",
+        help="the only experiment whose calls are served (default: all of the store)",
+    )
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
     parser.addini("eval_max_errors", "default for --eval-max-errors")
@@ -179,6 +192,8 @@ def read_options(config: pytest.Config) -> Options:
     params = [read(Param.parse, each, "--eval-param") for each in given["doteval_params"] or ()]
     if name is not None and not name.strip():
         raise UsageError("--experiment is empty; give it a name, as in --experiment baseline")
+    if given["doteval_calls_from"] and given["doteval_calls"] in (None, "live"):
+        raise UsageError("--eval-calls-from: say also --eval-calls reuse, or --eval-calls replay")
     name = name or config.getini("experiment").strip()
     return Options(
         experiment=name,
@@ -197,6 +212,8 @@ def read_options(config: pytest.Config) -> Options:
             "keep_going": given["doteval_keep_going"],
             "tags": dict(read(tag, each, "--eval-tag") for each in given["doteval_tags"] or ()),
             "note": given["doteval_note"],
+            "calls": given["doteval_calls"] or "live",
+            "calls_from": given["doteval_calls_from"],
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )

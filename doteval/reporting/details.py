@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import text
-from ..record import Failure, Record, Result, Run, Score, Usage
+from ..cassette import nearest
+from ..record import Call, Failure, Record, Result, Run, Score, Usage
 from ..views.figures import figure
 from ..views.table import Column, Table
 from ..views.terminal import Piece, Terminal, flow, sparkline
@@ -35,6 +36,35 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
         fields += [(f"unread: {name}", why) for name, why in _unread(result)]
     if isinstance(outcome, Failure):
         fields += [("error", outcome.message), ("traceback", outcome.traceback.rstrip() or None)]
+    yield from _fields(fields, terminal)
+
+
+def call_lines(
+    calls: Sequence[Call], late: Sequence[tuple[bytes, str]], terminal: Terminal
+) -> Iterator[str]:
+    """
+    The calls of a record: what was asked and answered.
+
+    Args:
+        late: keys and requests of other calls; what each differs in from the nearest of them is
+            told as well.
+    """
+    for call in calls:
+        request = json.loads(call.request)
+        head = [Piece(terminal.shown(request["function"], 100), "strong")]
+        head += [Piece(f"scope {terminal.shown(request['scope'], 100)}")] * bool(request["scope"])
+        yield ""
+        yield from flow([*head, Piece(text.duration(call.duration), "dim")], terminal, "  ", 2)
+        asked: list[tuple[str, Any]] = [*request["arguments"].items()]
+        others = [each for each in late if each[1] != call.request]
+        differs = nearest(call.request, call.key, others) if others else None
+        told = None if differs is None else "; ".join(differs) or "nothing: it was asked elsewhere"
+        asked += [("response", json.loads(call.response)), ("new in", told)]
+        yield from _fields(asked, terminal)
+
+
+def _fields(fields: Sequence[tuple[str, Any]], terminal: Terminal) -> Iterator[str]:
+    """Values beside their names; nothing for None."""
     shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
     widths = [text.display_width(name) for name, _ in shown]
     widest = min(max(widths, default=0), _WIDEST_LABEL)

@@ -72,6 +72,8 @@ class Summary:
         confusion: of scores that are labels and were expected to be some: the `labels`, and a
             `table` of how many records are which: a row for each expected label, a column for each
             that was said.
+        calls: how many of those that rows asked to be kept were `made`, and how many were `served`
+            from what was kept; {} where there are none.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
         tags: of its runs, a later one's value for an earlier one's.
@@ -114,6 +116,7 @@ class Summary:
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
     checkout: Mapping[str, Any] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unread(self) -> int:
@@ -180,6 +183,7 @@ class Summary:
             "attempts": self.attempts,
             "errors": dict(self.errors),
             "usage": dict(self.usage),
+            "calls": dict(self.calls),
             "scores": {
                 name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
                 for name, by_metric in self.scores.items()
@@ -315,6 +319,7 @@ def summarise(
         kept=tuple(recollected),
         versions=versions_of(store, runs),
         confusion=_confusion(values, tally),
+        calls=_calls(_since_fresh(runs)),
         readings={
             name: {
                 "of": facts["trials"],
@@ -330,6 +335,14 @@ def summarise(
 
 
 _CHECKOUT = ("commit", "branch", "clean")
+
+
+CALLS = "calls"  # in a run's header: how many it made, and how many were served
+
+
+def _calls(runs: list[Run]) -> dict[str, int]:
+    told = [run.header[CALLS] for run in runs if CALLS in run.header]
+    return {name: sum(each[name] for each in told) for name in ("made", "served") if told}
 
 
 def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str, Any]]:

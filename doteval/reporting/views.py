@@ -78,6 +78,7 @@ def summary_lines(
         ("versions", _versions(summary, terminal)),
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
+        ("calls", [_calls(summary)]),
         ("errors", _errors(summary, terminal)),
         (
             "strategy",
@@ -193,6 +194,14 @@ def _usage(summary: Summary) -> list[Piece]:
     if cost is not None:
         pieces.append(Piece(f"cost {figure(cost)}"))
     return pieces
+
+
+def _calls(summary: Summary) -> list[Piece]:
+    if not summary.calls:
+        return []
+    made, served = summary.calls["made"], summary.calls["served"]
+    pieces = [Piece(f"{text.count(made)} made")]
+    return [*pieces, Piece(f"{text.count(served)} served from what was kept")] if served else pieces
 
 
 def _errors(summary: Summary, terminal: Terminal) -> list[list[Piece]]:

@@ -25,7 +25,7 @@ from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation
-from ..record import Attempt, Record
+from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary
@@ -287,13 +287,15 @@ class Execution:
                 at, words = round(clock.elapsed(), 3), f"at the end: {gate.belief}"
                 end = {"at": at, "limit": gate.limit, "reason": words, "throughput": None}
                 changes.append(end)
-        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason)
+        made, served = self._sink.made, self._sink.served
+        calls = {"made": made, "served": served} if made or served else {}
+        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason, calls)
 
     # -------------------------------------------------------------------- the dataset
 
     def _open(self) -> None:
         try:
-            self._rows.open(self._function(), self._wake)
+            self._rows.open(self._function(), self._wake, self.ledger.shelf)
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise
@@ -351,7 +353,7 @@ class Execution:
         assert self._loop is not None  # what wakes it begins after it
         self._loop.wake()
 
-    def _durable(self, entries: list[Entry | Attempt]) -> None:
+    def _durable(self, entries: list[Entry | Attempt | Call]) -> None:
         self._sink.durable(entries)
         self._check_budget()
         self._wake()

@@ -21,8 +21,10 @@ from ..concurrency.strategies import summary_of
 from ..errors import UsageError
 from ..evaluation import Evaluation
 from ..record import LIVE, STALE, Run, Stored
+from ..replay import LIVE as MAKE
+from ..replay import Shelf
 from ..reporting.figures import HEADER as FIGURES
-from ..reporting.summary import Summary, own_figures, summarise
+from ..reporting.summary import CALLS, Summary, own_figures, summarise
 from ..storage import NAMING, Grouped, Inline, Named, Place, Writer, open_store
 from .driver import if_abandoned
 from .environment import checkout_of, version
@@ -47,6 +49,7 @@ class Ledger:
 
     Attributes:
         place, experiment, name: the same; the name as the run has it.
+        shelf: where rows look for the calls that they would make; None: every call is made.
     """
 
     def __init__(self, place: Place, experiment: str, name: Named) -> None:
@@ -54,6 +57,7 @@ class Ledger:
         self.experiment = experiment
         self.name, self._formerly = name
         self._store: Any = None  # while it is open
+        self.shelf: Shelf | None = None
         self._number = 0  # of the evaluation in its store
         self._broken = False  # the store refused to write
 
@@ -128,9 +132,11 @@ class Ledger:
         Raises:
             Busy: another run is working on this evaluation.
             StoreError: the store can not be read or written.
-            UsageError: the last run had another config.
+            UsageError: the last run had another config, or calls can not be served.
+            NotFound: there is no experiment whose calls are to be served.
         """
         await self._writer.call(self._open)
+        self.shelf = await self._writer.call(self._shelf_of, evaluation, options)
         former, before = await self._writer.call(self._before)
         header = _header(evaluation, options, made_by)
         header |= checkout_of(self._store.anchor)
@@ -157,6 +163,17 @@ class Ledger:
             notes.append(f"what an earlier version stored as {former} goes on")
         self._number = await self._writer.call(begin)
         return notes
+
+    def _shelf_of(self, evaluation: Evaluation, options: Options) -> Shelf | None:
+        mode = options.calls
+        if mode == MAKE:
+            return None
+        if evaluation.executor is not None:
+            raise UsageError(
+                f"calls={mode!r}: rows that run in an executor do not reach the store; leave "
+                "executor= out, or run them live"
+            )
+        return Shelf(mode, self._store, self._writer.look, options.calls_from)
 
     def _before(self) -> tuple[str | None, list[Run]]:
         """
@@ -214,8 +231,14 @@ class Ledger:
         duration: float,
         history: tuple[Mapping[str, Any], ...],
         error: str | None,
+        calls: Mapping[str, int],
     ) -> None:
-        """Close the run in the store, if the store still works; see `record.Run`."""
+        """
+        Close the run in the store, if the store still works; see `record.Run`.
+
+        Args:
+            calls: how many of those that are kept were `made`, and `served`; {} for none.
+        """
         if self._broken:
             return
         call = self._writer.call
@@ -232,6 +255,7 @@ class Ledger:
         try:
             figures = await call(own_figures, self._store, self.experiment, self.name)
             header.update({FIGURES: figures} if figures else {})
+            header.update({CALLS: dict(calls)} if calls else {})
         finally:  # whatever prevents them, the run ends
             await call(self._store.end, self._number, closed)
 

@@ -13,6 +13,7 @@ from ..budget import Budget, as_budget
 from ..errors import UsageError
 from ..evaluation import as_config
 from ..quantities import Shard, read
+from ..replay import LIVE, MODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Options:
         keep_going: never end the run early because nothing succeeds, see `Breaker`.
         tags: plain texts by name to find the experiment by.
         note: a text about it; None: nothing new to say.
+        calls: what becomes of calls that are `replayable`: "live", "reuse" or "replay".
+        calls_from: the only experiment whose calls are served; None: all of the store.
     """
 
     samples: int | None = None
@@ -41,6 +44,8 @@ class Options:
     keep_going: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    calls: str = LIVE
+    calls_from: str | None = None
 
     @classmethod
     def read(cls, **given: Any) -> Options:
@@ -50,7 +55,13 @@ class Options:
         Raises:
             UsageError: one of them makes no sense; the message names it.
         """
-        return cls(**{name: _READERS.get(name, _as_it_is)(each) for name, each in given.items()})
+        read = cls(**{name: _READERS.get(name, _as_it_is)(each) for name, each in given.items()})
+        if read.calls_from is not None and read.calls == LIVE:
+            raise UsageError(
+                f"calls_from={read.calls_from!r:.80} says where calls are served from; say also "
+                'calls="reuse" or calls="replay"'
+            )
+        return read
 
 
 def _samples(given: Any) -> int | None:
@@ -89,6 +100,12 @@ def _note(given: Any) -> str | None:
     raise UsageError(f"note={given!r:.80}: expected a text")
 
 
+def _calls(given: Any) -> str:
+    if given is None or given in MODES:
+        return given or LIVE
+    raise UsageError(f"calls={given!r:.80}: expected one of: {', '.join(MODES)}")
+
+
 def _as_it_is(given: Any) -> Any:
     return given
 
@@ -100,4 +117,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "params": _params,
     "tags": _tags,
     "note": _note,
+    "calls": _calls,
 }

@@ -19,6 +19,7 @@ from ..errors import RowError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
 from ..record import ATOMS, LIVE, STALE, Stored
+from ..replay import Shelf
 from ..storage.encoding import dump, row_dumper
 from .copies import on_copies
 from .options import Options
@@ -67,6 +68,7 @@ class Rows:
         self._final: set[int] = set()  # stored failures that do not run again
         self._function: Callable[..., Any] = _raise
         self._texts = False
+        self._shelf: Shelf | None = None
         self._opened: Any = None
         self._source: Any = None
         self._more: deque[Row | None] = deque()  # of the row that was read last
@@ -84,14 +86,21 @@ class Rows:
         if record.digest is not None or finished:
             self._identities.remember(record.key, record.repeat, record.digest, finished)
 
-    def open(self, function: Callable[..., Any] | None, wake: Callable[[], object]) -> None:
+    def open(
+        self,
+        function: Callable[..., Any] | None,
+        wake: Callable[[], object],
+        shelf: Shelf | None = None,
+    ) -> None:
         """
         Begin to read. Raises what the dataset raises.
 
         Args:
             function: takes a row by names; None: nothing is to run.
             wake: called when there is more of an asynchronous dataset.
+            shelf: where the calls of rows are looked for; None: nowhere.
         """
+        self._shelf = shelf
         self._function, self._texts = function or _raise, function is not None
         self._opened = self._source = self._evaluation.source.open()
         if hasattr(self._opened, "__anext__"):
@@ -158,7 +167,10 @@ class Rows:
                 tagged = values is None or self._tagged is not None
                 text = dump(named) if tagged else self._dump(values)  # type: ignore[arg-type]
             self.to_run += values is not None
-            made = Row(call, inline, key, digest, position, repeat, named, text)
+            served = call
+            if self._shelf is not None:
+                served = partial(self._shelf.serve, key, repeat, call)
+            made = Row(served, inline, key, digest, position, repeat, named, text)
             if self._failures or self._named:
                 self._replace(made, values is not None)
             self._more.append(made)

@@ -195,6 +195,12 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "fresh": (lambda value: isinstance(value, bool), "true or false"),
     "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
+    "calls": (
+        lambda value: (
+            isinstance(value, dict) and all(_is_whole(value.get(n)) for n in ("made", "served"))
+        ),
+        "an object with the whole numbers made and served",
+    ),
     "figures": (
         lambda value: isinstance(value, list) and all(map(_is_figure, value)),
         "a list of figures as a run keeps them",
