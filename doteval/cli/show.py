@@ -224,8 +224,9 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:
         none = True
         for record in _read(call, store, name):
             none = False
-            yield ""
-            yield from lines(record, call.terminal)
+            yield "\n".join(
+                ("", *lines(record, call.terminal))
+            )  # a million of them: one write each
         if none:
             yield _none(call)
 
