@@ -236,13 +236,13 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:
         none = True
         for record in _read(call, store, name):
             none = False
-            yield ""
-            yield from lines(record, terminal)
+            told = ["", *lines(record, terminal)]
             if options.calls:
                 made = calls_of(store, options.experiment, name, record)
                 one: Any = store  # that has calls knows the latest ones
                 late = one.late_requests(_LATE) if made and options.row is not None else ()
-                yield from call_lines(made, late, terminal)
+                told += call_lines(made, late, terminal)
+            yield "\n".join(told)  # a million of them: one write each
         if none:
             yield _none(call)
 

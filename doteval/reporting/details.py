@@ -7,7 +7,8 @@ What is long is made line by line, so that it can be printed while it is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .. import text
@@ -65,19 +66,18 @@ def call_lines(
 
 def _fields(fields: Sequence[tuple[str, Any]], terminal: Terminal) -> Iterator[str]:
     """Values beside their names; nothing for None."""
-    shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
-    widths = [text.display_width(name) for name, _ in shown]
-    widest = min(max(widths, default=0), _WIDEST_LABEL)
-    for (name, value), width in zip(shown, widths, strict=True):
-        style = "bad" if name == "error" else ""
-        head, whole = _beside(name, width, widest, terminal), as_text(value)
+    fields = [each for each in fields if each[1] is not None]
+    heads, indent = _heads(tuple([name for name, _ in fields]), terminal)
+    for (name, value), head in zip(fields, heads, strict=True):
+        whole = as_text(value)
         if terminal.width is None and whole.isascii() and whole.isprintable():
-            line = text.safe(whole)
-            yield f"{head}{terminal.paint(line, style)}".rstrip()  # most, where most are printed
-            continue
-        for line in wrapped(terminal, whole, widest + 4):
-            yield f"{head}{terminal.paint(line, style)}".rstrip()
-            head = " " * (widest + 4)
+            lines: Iterable[str] = (terminal.shown(whole),)  # most, where most are printed
+        else:
+            lines = wrapped(terminal, whole, indent)
+        for line in lines:
+            painted = terminal.paint(line, "bad") if name == "error" else line
+            yield f"{head}{painted}".rstrip()
+            head = " " * indent
 
 
 RIGHT, WRONG, FAILED, SCORED = range(4)  # verdicts on a record
@@ -167,12 +167,16 @@ def _score(score: Score, terminal: Terminal) -> Piece:
     return Piece(f"{name} {'NaN' if value != value else figure(value)}")
 
 
-def _beside(name: str, width: int, widest: int, terminal: Terminal) -> str:
-    """A name, so many columns wide, as it stands before a value."""
-    if width > widest:
-        name = text.fit(name, widest, mark=terminal.mark)
-        width = text.display_width(name)
-    return f"  {terminal.paint(name, 'dim')}{' ' * (widest - width)}  "
+@lru_cache(maxsize=64)  # all rows of an evaluation have the same
+def _heads(names: tuple[str, ...], terminal: Terminal) -> tuple[list[str], int]:
+    """Names as they stand before values, and how many columns these then begin at."""
+    shown = [terminal.shown(name, 100) for name in names]
+    widest = min(max(map(text.display_width, shown), default=0), _WIDEST_LABEL)
+    fitted = [text.fit(name, widest, mark=terminal.mark) for name in shown]
+    return [
+        f"  {terminal.paint(name, 'dim')}{' ' * (widest - text.display_width(name))}  "
+        for name in fitted
+    ], widest + 4
 
 
 def as_text(value: object, indent: int | None = None) -> str:
@@ -184,6 +188,8 @@ def as_text(value: object, indent: int | None = None) -> str:
     """
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)  # as JSON has it, without making an encoder
     return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 

@@ -425,8 +425,8 @@ def decode(
         usage = (usage or Usage())._replace(**{part: body["usage"].get(part) for part in _PARTS})
     notes, expected = body.get("scores", {}), body.get("expected", {})
     unread, labels = body.get("unread", ()), body.get("labels", {})
-    result = Result(
-        *[
+    if notes or expected or unread or labels:
+        scored = [
             Score(
                 name,
                 labels[name] if name in labels else value_of(value, boolean),
@@ -436,7 +436,14 @@ def decode(
                 name in unread,
             )
             for name, value, boolean, metrics in scores
-        ],
+        ]
+    else:  # most have nothing beside their values
+        scored = [
+            Score(name, value_of(value, boolean), tuple(metrics))
+            for name, value, boolean, metrics in scores
+        ]
+    result = Result(
+        *scored,
         prompt=body.get("prompt"),
         model_response=body.get("model_response"),
         error=body.get("error"),
