@@ -41,6 +41,10 @@ class StoreError(DotevalError, OSError):
     """A store that can not be read or written."""
 
 
+class DamageError(StoreError):
+    """Something in a store that can not be what was written there; the rest may be as it was."""
+
+
 class Busy(DotevalError, RuntimeError):
     """Another run is working on this evaluation of this experiment."""
 
