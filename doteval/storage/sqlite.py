@@ -706,8 +706,8 @@ class SqliteStore:
         """
         return self._db.rows(
             "key, request",
-            "FROM calls WHERE ? IS NULL OR "
-            "evaluation IN (SELECT id FROM evaluations WHERE experiment = ?) ORDER BY id DESC LIMIT ?",
+            "FROM calls WHERE ? IS NULL OR evaluation IN "
+            "(SELECT id FROM evaluations WHERE experiment = ?) ORDER BY id DESC LIMIT ?",
             *[None if experiment is None else self._experiment(experiment)] * 2, limit,
         )  # fmt: skip
 
