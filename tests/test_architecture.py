@@ -72,6 +72,7 @@ evaluators               # the face, with those of plugins
 
 datasets
 
+storage.columns          # what may stand in a column of a file that may come from anywhere
 storage.schema           # opens a database and explains what goes wrong with it
 storage.place            # addresses; knows no SQL
 storage.locks

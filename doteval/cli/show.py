@@ -209,7 +209,11 @@ def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[st
     from ..views.terminal import Piece, flow
 
     for at, (name, called) in enumerate(names.items()):
-        run = at_work(store.runs(call.options.experiment, name))
+        runs = store.runs(call.options.experiment, name)
+        if not runs:  # of a store that is damaged, or was merged from none
+            yield f"{call.terminal.shown(called)}: no run is known"
+            continue
+        run = at_work(runs)
         strategy = run.header.get("strategy", {}).get("name", "")
         facts = [
             Piece(call.terminal.shown(called), "strong"),

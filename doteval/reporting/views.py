@@ -34,6 +34,7 @@ STATUS_STYLES = {
     "stalled": "bad",
     "stopped": "bad",
     "failed": "bad",
+    "damaged": "bad",
 }
 _LABEL = 10  # columns of "strategy" and what parts it from its value
 LONGEST_NAME = 60  # characters shown of the name of a score, a metric or an error
@@ -380,11 +381,13 @@ class Experiment(NamedTuple):
         name: of the experiment.
         summaries: of its evaluations, in the order in which they were first run.
         created: Unix seconds, for an experiment without runs.
+        damaged: why it can not be read; "" where it can.
     """
 
     name: str
     summaries: Sequence[Summary]
     created: float
+    damaged: str = ""
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name!r}: {self.status}, {plural(self.done, 'row')}>"
@@ -397,6 +400,8 @@ class Experiment(NamedTuple):
     @property
     def status(self) -> str:
         """The worst of its evaluations; while one is being run, "running"."""
+        if self.damaged:
+            return "damaged"
         statuses = {summary.status for summary in self.summaries}
         return next((each for each in _WORST_FIRST if each in statuses), "incomplete")
 
@@ -427,6 +432,8 @@ class Experiment(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded."""
+        if self.damaged:
+            return {"experiment": self.name, "status": self.status, "damaged": self.damaged}
         return {
             "experiment": self.name,
             "status": self.status,
@@ -468,6 +475,9 @@ def experiment_table(experiments: Sequence[Experiment], now: float, unicode: boo
 
 
 def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
+    if listed.damaged:
+        status = Cell(listed.status, STATUS_STYLES[listed.status])
+        return [listed.name, status, *[None] * (len(_LIST) - 2)]
     done = listed.done
     failed = sum(summary.failed for summary in listed.summaries)
     total = "?" if listed.total is None else text.count(listed.total)

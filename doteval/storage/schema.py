@@ -21,7 +21,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import DamageError, StoreError
 
 APPLICATION_ID = 0x646F7465  # "dote"
 
@@ -437,12 +437,12 @@ def undo(db: sqlite3.Connection) -> None:
         pass
 
 
+_DAMAGED = "the file is damaged"
 _REASONS = (  # part of SQLite's message, what it means, what to do
     ("disk is full", "the disk is full", "make room and run the same command again"),
     ("disk i/o error", "the disk refused to read or write", "check the disk and its quota"),
     ("not a database", "the file is not a database", "name another file with --storage"),
-    ("malformed", "the file is damaged", "see `doteval doctor`"),
-    ("decode", "the file is damaged", "see `doteval doctor`"),
+    *((part, _DAMAGED, "see `doteval doctor`") for part in ("malformed", "decode", "overflow")),
     ("readonly", "the file may not be written", "check its permissions and its folder's"),
     ("locked", "another process keeps it locked", "end that process, or wait for it"),
     ("unable to open", "the file can not be opened", "check that its folder exists and is yours"),
@@ -454,5 +454,6 @@ def explain(error: Exception, name: str) -> StoreError:
     said = str(error)
     for part, meaning, remedy in _REASONS:
         if part in said.lower():
-            return StoreError(f"the store {name}: {meaning} ({said}); {remedy}")
+            kind = DamageError if meaning == _DAMAGED else StoreError
+            return kind(f"the store {name}: {meaning} ({said}); {remedy}")
     return StoreError(f"the store {name} can not be used: {said}")

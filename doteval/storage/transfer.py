@@ -28,7 +28,9 @@ from .encoding import (
     RECORD_COLUMNS,
     attempt_columns,
     dump,
-    load,
+    load_header,
+    load_history,
+    load_metrics,
     marks_in,
     storable,
     value_to,
@@ -147,11 +149,11 @@ def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, R
     return {
         id: Run(
             uid, *name, started, finished, duration, status, pid,
-            {**load(header), "shard": part or None}, tuple(load(history or "[]")), error,
+            {**load_header(header), "shard": part or None}, load_history(history), error,
         )
         for id, uid, part, started, finished, duration, status, pid, header, history, error in
-        db.all(f"SELECT id, uid, {_RUN} FROM runs WHERE evaluation = ? ORDER BY started, id",
-               evaluation)
+        db.rows(f"id, uid, {_RUN}", "FROM runs WHERE evaluation = ? ORDER BY started, id",
+                evaluation)
     }  # fmt: skip
 
 
@@ -366,9 +368,9 @@ class _Destination:
             ],
         )
         self._scores: dict[str, tuple[int, tuple[str, ...]]] = {
-            name: (id, tuple(load(metrics)))
-            for id, name, metrics in self._db.all(
-                "SELECT id, name, metrics FROM score_names WHERE evaluation = ?", self._number
+            name: (id, load_metrics(metrics))
+            for id, name, metrics in self._db.rows(
+                "id, name, metrics", "FROM score_names WHERE evaluation = ?", self._number
             )
         }
 
