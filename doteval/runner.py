@@ -40,6 +40,7 @@ async def run_async(
     keep_config: bool = False,
     tags: Mapping[str, object] | None = None,
     note: str | None = None,
+    until: str | None = None,
     **named: Any,
 ) -> Summary:
     """
@@ -59,6 +60,7 @@ async def run_async(
         keep_config=keep_config,
         tags=tags,
         note=note,
+        until=until,
     )
     place = locate(storage)
     shown = _shown(progress)
@@ -120,6 +122,9 @@ def run(
         tags: of the experiment, such as `{"prompt": "v2"}`; those of a later run are added, and a
             name that is there gets the new value.
         note: a text about the experiment; a later one takes its place.
+        until: a gate with a confidence, such as "exact_match >= 0.8 @ 95%": rows run in the order
+            of their keys until it holds, does not hold, or none is left. The interval is one that
+            holds at every look.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

@@ -162,6 +162,10 @@ class Call:
         lines = [note for note in execution.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
             lines += [note for note in execution.notes if note.startswith("stopped: ")]
+        if execution.until is not None and execution.until.outcome != PASS:
+            if execution.until.over and not failed:  # a resume would change nothing
+                return str(execution.until)
+            lines.append(str(execution.until))
         if failed:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
             allowance = self._options.allowance or Allowance()

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
-_REPEATED = ("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget")
+_REPEATED = (
+    "--storage",
+    "--samples",
+    "--eval-shard",
+    "--eval-param",
+    "--eval-budget",
+    "--eval-until",
+)
 
 
 class Options(NamedTuple):
@@ -110,6 +117,13 @@ def add_options(parser: pytest.Parser) -> None:
         "that is stopped by it fails, and can be resumed",
     )
     group.addoption(
+        "--eval-until",
+        dest="doteval_until",
+        metavar="GATE",
+        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': it "
+        "passes if that holds, and fails if it does not or can not be decided",
+    )
+    group.addoption(
         "--eval-param",
         dest="doteval_params",
         metavar="NAME=VALUE",
@@ -187,6 +201,7 @@ def read_options(config: pytest.Config) -> Options:
             "keep_config": given["doteval_keep_config"],
             "tags": dict(read(tag, each, "--eval-tag") for each in given["doteval_tags"] or ()),
             "note": given["doteval_note"],
+            "until": value(_until, "--eval-until"),
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )
@@ -196,6 +211,12 @@ def _budget(text: str) -> Budget:
     from ..budget import Budget
 
     return Budget.parse(text)
+
+
+def _until(text: str) -> Gate | None:
+    from ..running.options import as_until
+
+    return as_until(text)
 
 
 def _gates(texts: list[str]) -> tuple[Gate, ...]:

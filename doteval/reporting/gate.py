@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
-from ..metrics import Estimate
+from ..metrics import ANYTIME, Estimate
 from ..statistics.intervals import mean_of
 from ..statistics.power import rows_for_mean, rows_for_share
 from ..statistics.sequential import anytime
@@ -25,7 +25,7 @@ from ..storage import Store
 from ..views.figures import plural
 from .compare import evaluations_of
 from .figures import KEPT
-from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
+from .grammar import FAIL, FIGURES, PASS, UNDECIDED, Baseline, Figure, Gate, GateError, parse
 from .noise import is_flaky
 from .pairs import Difference, Source, difference
 from .summary import Rows, Summary, Values, summarise
@@ -46,8 +46,6 @@ __all__ = [
     "outcome_of",
     "parse",
 ]
-
-PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
 
 
 class Evidence(Protocol):
@@ -331,7 +329,7 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
         there = value * rows
         if gate.anytime:
             ends = anytime({1.0: there, 0.0: rows - there}, confidence=gate.confidence)
-            estimate = Estimate(value, round(rows), None, *ends, "betting")
+            estimate = Estimate(value, round(rows), None, *ends, ANYTIME)
         else:
             ends = exact(there, rows, gate.confidence)
             estimate = Estimate(value, round(rows), None, *ends, "clopper-pearson")
@@ -423,7 +421,8 @@ def _by_interval(
     ends = [gate.holds(end, threshold) for end in bounds]
     outcome = PASS if all(ends) else UNDECIDED if any(ends) else FAIL
     value, low, high = (_plain(each, threshold) for each in (found.value, *bounds))
-    span = f"{value}, {_percent(confidence)} interval {low} to {high}, n = {estimate.n:,}"
+    looks = "at any look" if estimate.method == ANYTIME else "for one look"
+    span = f"{value}, {_percent(confidence)} interval {low} to {high} {looks}, n = {estimate.n:,}"
     told = {
         PASS: f"{span}: all of it is {gate.sign} {_plain(threshold, threshold)}",
         FAIL: f"{span}: none of it is {gate.sign} {_plain(threshold, threshold)}",
@@ -431,7 +430,7 @@ def _by_interval(
     }[outcome]
     needed = None
     if outcome == UNDECIDED:
-        if gate.anytime:
+        if estimate.method == ANYTIME:
             told += "; go on and look again"
         else:
             needed = _rows_needed(found, estimate, confidence, groups)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
 
+PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"  # what becomes of a gate
+
 if TYPE_CHECKING:  # gates are read when a session begins, which may have no evaluations
     from .summary import Summary
 

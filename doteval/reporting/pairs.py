@@ -167,7 +167,7 @@ def _at_any_time(found: Difference, pairs: Pairs, asked: Question) -> Difference
     width = span[1] - span[0]
     changes = [y - x for x, y in zip(pairs.xs, pairs.ys, strict=True)]
     low, high = anytime(changes, confidence=asked.confidence, span=(-width, width))
-    return replace(found, low=low, high=high, method="betting")
+    return replace(found, low=low, high=high, method=metrics.ANYTIME)
 
 
 # --- pairs ------------------------------------------------------------------------------------

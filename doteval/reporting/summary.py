@@ -21,7 +21,7 @@ from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
 from ..views.terminal import printed
-from .figures import KEPT, kept, recalled
+from .figures import KEPT, UNTIL, kept, recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ class Summary:
         confusion: of scores that are labels and were expected to be some: the `labels`, and a
             `table` of how many records are which: a row for each expected label, a column for each
             that was said.
+        until: what a run was to decide, where one was: its `gate`, the `outcome` "pass", "fail" or
+            "undecided", after `n` of how many `rows`, the interval from `low` to `high`, and as
+            `problem` why it can not be decided. All intervals are then such that hold at any look.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
         tags: of its runs, a later one's value for an earlier one's.
@@ -113,6 +116,7 @@ class Summary:
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
     checkout: Mapping[str, Any] = field(default_factory=dict)
+    until: Mapping[str, Any] | None = None
 
     @property
     def unread(self) -> int:
@@ -187,6 +191,7 @@ class Summary:
                 name: {metric: list(pair) for metric, pair in by_metric.items()}
                 for name, by_metric in self.bounds.items()
             },
+            "until": None if self.until is None else dict(self.until),
             "confusion": {name: dict(each) for name, each in self.confusion.items()},
             "coverage": self.coverage,
             "repeats": self.repeats,
@@ -277,8 +282,13 @@ def summarise(
         total = max(total, done)
     missing = None if total is None else total - done
     values = Values(store, experiment, evaluation, runs)
-    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs, anytime)
     last = runs[-1] if runs else None
+    until = next(
+        (run.header[UNTIL] for run in reversed(_since_fresh(runs)) if UNTIL in run.header), None
+    )
+    # Who ends a run when it looks good has looked at every row.
+    looked = anytime or until is not None
+    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs, looked)
     return Summary(
         experiment=experiment,
         evaluation=evaluation,
@@ -314,6 +324,7 @@ def summarise(
         kept=tuple(recollected),
         versions=versions_of(store, runs),
         confusion=_confusion(values, tally),
+        until=until,
         readings={
             name: {
                 "of": facts["trials"],

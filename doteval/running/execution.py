@@ -18,12 +18,14 @@ from typing import Any
 
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import Loop
+from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Record
 from ..redaction import safe_without, secrets_of
+from ..reporting.figures import UNTIL
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary
 from ..storage import Named, Place, Writer
@@ -35,6 +37,7 @@ from .ledger import Ledger
 from .options import Options
 from .rows import Rows
 from .sink import Sink
+from .until import ByKey, Until
 from .version import version_of
 
 
@@ -62,6 +65,7 @@ class Execution:
         first_error: the exception behind this run's first failure.
         notes: sentences for whoever reads the result.
         status: of the run, as stored.
+        until: what it is to decide; None: nothing.
     """
 
     def __init__(
@@ -94,6 +98,9 @@ class Execution:
         self._sink = Sink(self.evaluation, options.budget, self._channel, self.notes, self._secrets)
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._stopped: str | None = None  # by the budget, and why
+        self.until: Until | None = None
+        if options.until is not None and options.until.concerns(self.ledger.name):
+            self.until = Until(options.until, self.evaluation, options)
         self._loop: Loop | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -143,7 +150,10 @@ class Execution:
         self._sink.begin(writer, self._clock)
         try:
             at = self._clock.epoch + began
-            self.notes.extend(await ledger.begin(self.evaluation, self._options, self._version, at))
+            beside = self._beside()
+            self.notes.extend(
+                await ledger.begin(self.evaluation, self._options, self._version, at, beside)
+            )
             self.status = "running"
             try:
                 await self._through(writer)
@@ -163,6 +173,8 @@ class Execution:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
             self._rows.remember(record)
+        if self.until is not None:
+            await self.ledger.read(self.until.recall)
         self._open()
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
@@ -213,10 +225,14 @@ class Execution:
             pace=evaluation.rate_limit,
             openings=(sink.backlog,),
         )
+        source: Iterable[Row | None] = self._rows
+        finish: Callable[[Row], object] = sink.finished
+        if self.until is not None:
+            source, finish = ByKey(self._rows, self.until), partial(_decide, sink, self.until)
         return Loop(
-            self._rows,
+            source,
             self._schedule,
-            sink.finished,
+            finish,
             threads=threads,
             timeout=evaluation.timeout,
             on_failed=sink.failed,
@@ -265,7 +281,11 @@ class Execution:
                 at, words = round(clock.elapsed(), 3), f"at the end: {gate.belief}"
                 end = {"at": at, "limit": gate.limit, "reason": words, "throughput": None}
                 changes.append(end)
-        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason)
+        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason, self._beside())
+
+    def _beside(self) -> dict[str, Any]:
+        """What the header has beside what each run's has."""
+        return {} if self.until is None else {UNTIL: self.until.to_dict()}
 
     # -------------------------------------------------------------------- the dataset
 
@@ -378,6 +398,14 @@ class Execution:
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
         )
+
+
+def _decide(sink: Sink, until: Until, row: Row) -> None:
+    """
+    Before it is durable, so that no more rows start than were in flight: whatever keeps it from the
+    disk ends the run.
+    """
+    until.finished(sink.finished(row))
 
 
 def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, Any]:

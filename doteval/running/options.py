@@ -13,6 +13,7 @@ from ..budget import Budget, as_budget
 from ..errors import UsageError
 from ..evaluation import as_config
 from ..quantities import Shard, read
+from ..reporting.grammar import FIGURES, Gate, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Options:
         keep_config: resume although the last run had another config.
         tags: plain texts by name to find the experiment by.
         note: a text about it; None: nothing new to say.
+        until: a gate with a confidence: rows run in the order of their keys until it is decided.
     """
 
     samples: int | None = None
@@ -39,6 +41,7 @@ class Options:
     keep_config: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    until: Gate | None = None
 
     @classmethod
     def read(cls, **given: Any) -> Options:
@@ -87,6 +90,31 @@ def _note(given: Any) -> str | None:
     raise UsageError(f"note={given!r:.80}: expected a text")
 
 
+def as_until(given: Any) -> Gate | None:
+    """
+    What `until=` stands for.
+
+    Raises:
+        GateError: the text is no gate; the message has a caret under the mistake.
+        UsageError: it is none that can be asked after every row.
+    """
+    if given is None:
+        return None
+    gate = given if isinstance(given, Gate) else parse(str(given))
+    if gate.confidence is None:
+        raise UsageError(
+            f"until {gate.text!r}: say how sure it has to be, as in '{gate.text} @ 95%'"
+        )
+    if gate.each or not (gate.is_score or is_of_errors(gate) or gate.subject not in FIGURES):
+        raise UsageError(f"until {gate.text!r}: expected a score, or a share of errors")
+    return gate
+
+
+def is_of_errors(gate: Gate) -> bool:
+    """Whether it is about the share of rows that fail."""
+    return not gate.is_score and gate.subject == "errors"
+
+
 def _as_it_is(given: Any) -> Any:
     return given
 
@@ -98,4 +126,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "params": _params,
     "tags": _tags,
     "note": _note,
+    "until": as_until,
 }

@@ -85,8 +85,8 @@ class Sink:
 
     # ------------------------------------------------------------------------ in
 
-    def finished(self, row: Row) -> None:
-        """A row has its outcome: hand it to the writer."""
+    def finished(self, row: Row) -> Record:
+        """A row has its outcome: hand it to the writer, and return its record."""
         noted, usage = row.noted, NO_USAGE
         try:
             if row.error is not None:
@@ -116,6 +116,7 @@ class Sink:
             self._pace.spent(spent, self._clock.now())
         self._unwritten.append(row.ended)
         self._writer.put(entry)
+        return entry.record
 
     def _entry(self, row: Row, outcome: Any, usage: Usage) -> Entry:
         record = Record(

@@ -170,6 +170,10 @@ def _is_figure(value: Any) -> bool:
     )
 
 
+_UNTIL: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("gate", "outcome", "problem"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("n", "rows"), _is_whole),
+}
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("doteval", "python", "platform", "commit", "branch", "note", "source", "named"),
@@ -195,6 +199,14 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "fresh": (lambda value: isinstance(value, bool), "true or false"),
     "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
+    "until": (
+        lambda value: (
+            isinstance(value, dict)
+            and _UNTIL.keys() <= value.keys()
+            and all(fits(value[name]) for name, fits in _UNTIL.items())
+        ),
+        "an object with gate, outcome, problem, n and rows",
+    ),
     "figures": (
         lambda value: isinstance(value, list) and all(map(_is_figure, value)),
         "a list of figures as a run keeps them",
