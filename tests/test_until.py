@@ -156,7 +156,11 @@ def test_against_a_baseline_the_pairs_decide(path):
         made(lambda id: True), "new", path, progress=False, until="ok > baseline(main) @ 95%"
     )
 
+    part = "ok > baseline(main) * 1.5 @ 95%"
+    most = run(made(lambda id: True), "most", path, progress=False, until=part)
+
     assert found.until["outcome"] == "pass"
+    assert most.until["n"] > found.until["n"]
     with pytest.raises(NotFound, match="'main' has no score 'other'"):
         run(made(rate(1)), "b", path, progress=False, until="other > baseline(main) @ 95%")
 
@@ -187,6 +191,7 @@ def test_what_no_rows_can_decide_ends_the_run(path, value, gate, problem):
         ({}, {"until": "ok >= 80%"}, "say how sure it has to be, as in 'ok >= 80% @ 95%'"),
         ({}, {"until": "each(ok) >= 80%"}, "say how sure"),
         ({}, {"until": "unread <= 5% @ 95%"}, "expected a score, or a share of errors"),
+        ({}, {"until": f"{GATE} and errors == 0"}, "expected one gate, without `and` and `or`"),
         ({}, {"until": GATE, "shard": "1/2"}, "does not go with a shard"),
         ({"cluster": "id"}, {"until": GATE}, "does not go with cluster="),
         ({"dataset": lambda: iter([(1,)])}, {"until": GATE}, "without a known end"),

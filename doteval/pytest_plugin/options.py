@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..budget import Budget
     from ..quantities import Allowance
-    from ..reporting.grammar import Gate
+    from ..reporting.grammar import AnyGate, Gate
 
 Value = TypeVar("Value")
 
@@ -54,7 +54,7 @@ class Options(NamedTuple):
     storage: str | None = None
     said: bool = False
     allowance: Allowance | None = None
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[AnyGate, ...] = ()
     asked: Mapping[str, Any] = {}
     repeated: tuple[str, ...] = ()
 
@@ -219,7 +219,7 @@ def _until(text: str) -> Gate | None:
     return as_until(text)
 
 
-def _gates(texts: list[str]) -> tuple[Gate, ...]:
+def _gates(texts: list[str]) -> tuple[AnyGate, ...]:
     if not texts:
         return ()
     from ..reporting.grammar import parse

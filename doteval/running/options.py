@@ -101,11 +101,17 @@ def as_until(given: Any) -> Gate | None:
     if given is None:
         return None
     gate = given if isinstance(given, Gate) else parse(str(given))
+    if not isinstance(gate, Gate):
+        raise UsageError(f"until {gate.text!r}: expected one gate, without `and` and `or`")
     if gate.confidence is None:
         raise UsageError(
             f"until {gate.text!r}: say how sure it has to be, as in '{gate.text} @ 95%'"
         )
-    if gate.each or not (gate.is_score or is_of_errors(gate) or gate.subject not in FIGURES):
+    if (
+        gate.each
+        or gate.end
+        or not (gate.is_score or is_of_errors(gate) or gate.subject not in FIGURES)
+    ):
         raise UsageError(f"until {gate.text!r}: expected a score, or a share of errors")
     return gate
 

@@ -65,6 +65,7 @@ class Until:
         self._pending: Counter[bytes] = Counter()  # records of each row that are still to come
         self._values: dict[bytes, list[float]] = {}
         self._before: dict[bytes, float] | None = None  # of the baseline
+        self._factor = 1.0  # of it
         self._span: tuple[float, float] | None = None
         # Against the threshold, were what has no value the worst that there can be, and the best.
         self._least: Bettors | None = None
@@ -166,8 +167,9 @@ class Until:
         assert gate.confidence is not None  # as `as_until` has seen to
         self._span = span
         if isinstance(threshold, Baseline):
-            width = span[1] - span[0]
-            threshold, span = threshold.offset, (-width, width)
+            self._factor = threshold.factor
+            span = span[0] - self._factor * span[1], span[1] - self._factor * span[0]
+            threshold = threshold.offset
         self._least, self._most = (Bettors(threshold, gate.confidence, span) for _ in "ab")
 
     def _advance(self) -> None:
@@ -195,7 +197,7 @@ class Until:
         if self._before is not None:
             if key not in self._before:
                 return
-            ends = [end - self._before[key] for end in ends]
+            ends = [end - self._factor * self._before[key] for end in ends]
         for bettors, end in zip((self._least, self._most), ends, strict=True):
             bettors.add(end)
 
