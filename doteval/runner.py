@@ -43,6 +43,7 @@ async def run_async(
     note: str | None = None,
     calls: str = "live",
     calls_from: str | None = None,
+    until: str | None = None,
     **named: Any,
 ) -> Summary:
     """
@@ -65,6 +66,7 @@ async def run_async(
         note=note,
         calls=calls,
         calls_from=calls_from,
+        until=until,
     )
     place = locate(storage)
     shown = _shown(progress)
@@ -130,6 +132,9 @@ def run(
         calls: what becomes of calls that are `replayable`: "live": they are made, and kept;
             "reuse": what is known is served; "replay": what is not known raises.
         calls_from: the only experiment whose calls are served; None: all of the store.
+        until: a gate with a confidence, such as "exact_match >= 0.8 @ 95%": rows run in the order
+            of their keys until it holds, does not hold, or none is left. The interval is one that
+            holds at every look.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

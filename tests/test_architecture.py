@@ -147,6 +147,7 @@ running.rows             # the dataset as it comes, for run and plan alike
 running.channel          # the one way to who listens
 running.sink             # records to the writer, and what is durable to who listens
 running.ledger           # a run in its store: what it begins with, what counts, how it ended
+running.until            # rows by their keys, and whether more are needed
 running.execution        # one run: what ends it, and what is said about it
 running.plan             # what it would do
 running                  # the face

@@ -22,6 +22,7 @@ from .call import (
     INCONCLUSIVE,
     OK,
     SIGNALLED,
+    USAGE,
     Answer,
     Call,
     command,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ..reporting.progress import Snapshot
     from ..reporting.summary import Summary
     from ..running import Execution, Options
+    from ..running.until import Until
     from ..storage import Named, Place
 
     Listener = Callable[[Snapshot], object]
@@ -62,6 +64,7 @@ _REPEATED = {
     "--keep-going": "keep_going",
     "--calls": "calls",
     "--calls-from": "calls_from",
+    "--until": "until",
 }
 
 
@@ -95,6 +98,7 @@ def _experiment(said: str) -> str:
     "doteval run eval_sums.py --experiment v2 --tag prompt=v2 --note 'shorter prompt'\n"
     "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
     "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
+    'doteval run eval_sums.py --until "exact_match >= 0.8 @ 95%"   # no row more than it takes\n'
     "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines\n"
     "doteval run eval_sums.py --calls replay --calls-from baseline   # no model is called",
     option("files", metavar="FILE[::NAME]", nargs="+", help="a file, or one of its evaluations"),
@@ -142,6 +146,12 @@ def _experiment(said: str) -> str:
         default=[],
         help="a value for the parameter NAME of the evaluations, or in a mapping for their "
         "parameter `params`; kept with the run; JSON, or else a text",
+    ),
+    option(
+        "--until",
+        metavar="GATE",
+        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': "
+        "exit code 0 if it holds, 1 if not, 3 if rows or budget are used up before",
     ),
     option(
         "--keep-config",
@@ -192,12 +202,19 @@ def _experiment(said: str) -> str:
 )
 def run(call: Call) -> Answer:
     """Run what was chosen, one evaluation after the other."""
+    from ..reporting.grammar import GateError
+    from .gate import point
+
     if call.options.form and not call.options.plan:
         raise UsageError("--json is for --plan; what is stored is printed by `doteval show --json`")
     place = call.place()
     with ExitStack() as stack:
         chosen = _chosen(call.options.files, place, stack)
-        options = _options(call)
+        try:
+            options = _options(call)
+        except GateError as error:
+            point(call, error)
+            return Answer(code=USAGE)
         _refuse_resources(chosen, options)
         if call.options.plan:
             each_named = [(each.name, each.evaluation) for each in chosen]
@@ -367,7 +384,7 @@ class _Round:
             self._clear()
         self._tell(execution, summary)
         code, problem = self._verdict(execution, summary)
-        self._heals |= bool(problem)
+        self._heals |= bool(problem) and not (execution.until is not None and execution.until.over)
         return code, problem
 
     def _tell(self, execution: Execution, summary: Summary) -> None:
@@ -405,10 +422,12 @@ class _Round:
             said = f"{failed:,} of {plural(done, 'row')} failed"
             return FAILED, f"{said}; {self._first_failure()}" if self._first else said
         stopped = [note for note in execution.notes if note.startswith("stopped: ")]
-        if stopped:
+        if stopped and (execution.until is None or not execution.until.over):
             left = summary.missing != 0  # the last row may have spent the last of it
             return (INCONCLUSIVE, stopped[0].partition(";")[0]) if left else (OK, "")
-        return (OK, "") if execution.status == "complete" else (FAILED, execution.status)
+        if execution.status != "complete":
+            return FAILED, execution.status
+        return (OK, "") if execution.until is None else _decided(execution.until)
 
     def _first_failure(self) -> str:
         first = self._first
@@ -459,3 +478,11 @@ class _Round:
             self._call.out.flush()
         except (OSError, ValueError):
             self._shows = False
+
+
+def _decided(until: Until) -> tuple[int, str]:
+    """The exit code of a run that was to decide something, and why it is not 0."""
+    from ..reporting.gate import FAIL, PASS
+
+    code = {PASS: OK, FAIL: FAILED}.get(until.outcome, INCONCLUSIVE)
+    return code, "" if code == OK else str(until)

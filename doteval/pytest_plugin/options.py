@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from ..budget import Budget
     from ..quantities import Allowance
-    from ..reporting.grammar import Gate
+    from ..reporting.grammar import AnyGate, Gate
 
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
 _REPEATED = (
-    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget"),
+    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget", "--eval-until"),
     *("--eval-keep-going", "--eval-calls", "--eval-calls-from"),
 )
 
@@ -50,7 +50,7 @@ class Options(NamedTuple):
     storage: str | None = None
     said: bool = False
     allowance: Allowance | None = None
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[AnyGate, ...] = ()
     asked: Mapping[str, Any] = {}
     repeated: tuple[str, ...] = ()
 
@@ -111,6 +111,13 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="LIMITS",
         help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%; one "
         "that is stopped by it fails, and can be resumed",
+    )
+    group.addoption(
+        "--eval-until",
+        dest="doteval_until",
+        metavar="GATE",
+        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': it "
+        "passes if that holds, and fails if it does not or can not be decided",
     )
     group.addoption(
         "--eval-param",
@@ -214,6 +221,7 @@ def read_options(config: pytest.Config) -> Options:
             "note": given["doteval_note"],
             "calls": given["doteval_calls"] or "live",
             "calls_from": given["doteval_calls_from"],
+            "until": value(_until, "--eval-until"),
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )
@@ -225,7 +233,13 @@ def _budget(text: str) -> Budget:
     return Budget.parse(text)
 
 
-def _gates(texts: list[str]) -> tuple[Gate, ...]:
+def _until(text: str) -> Gate | None:
+    from ..running.options import as_until
+
+    return as_until(text)
+
+
+def _gates(texts: list[str]) -> tuple[AnyGate, ...]:
     if not texts:
         return ()
     from ..reporting.grammar import parse

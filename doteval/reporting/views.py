@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .. import text
 from ..errors import NotFound, UsageError
-from ..metrics import Estimate
+from ..metrics import ANYTIME, Estimate
 from ..views.figures import (
     estimate_figure,
     figure,
@@ -76,6 +76,7 @@ def summary_lines(
         ("scores", _scores(summary, terminal)),
         ("answers", _readings(summary, terminal)),
         ("bounds", _bounds(summary, terminal)),
+        ("decided", _until(summary, terminal)),
         ("versions", _versions(summary, terminal)),
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
@@ -257,6 +258,18 @@ def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
 _MOST_LABELS = 10  # of a matrix that can be read; of more the commonest mistakes are told
 
 
+_ENDS = {"pass": "holds", "fail": "does not hold", "undecided": "not decided"}
+
+
+def until_told(kept: Mapping[str, Any]) -> str:
+    """What became of `Summary.until`: "until ok >= 0.8 @ 95%: holds, decided at 18 of 100 rows"."""
+    end = _ENDS.get(kept["outcome"], _ENDS["undecided"])
+    rows = f"{text.count(kept['n'])} of {plural(kept['rows'], 'row')}"
+    after = "after" if kept["outcome"] == "undecided" else "decided at"
+    why = f" ({kept['problem']})" if kept["problem"] else ""
+    return f"until {kept['gate']}: {end}, {after} {rows}{why}"
+
+
 def _confusions(summary: Summary, terminal: Terminal) -> list[str]:
     """What was said for what was expected: a matrix for each score of labels."""
     lines = []
@@ -298,8 +311,15 @@ def _sure(metric: str, estimate: Estimate, confidence: float, terminal: Terminal
     shown = interval(metric, estimate, terminal.unicode)
     if shown:
         shaky = f", shaky: {estimate.shaky}" if estimate.shaky else ""
-        return Piece(f"{100 * confidence:g}% CI {shown}{shaky}", "warn" if shaky else "")
+        looks = " at any look" if estimate.method == ANYTIME else ""
+        return Piece(f"{100 * confidence:g}% CI{looks} {shown}{shaky}", "warn" if shaky else "")
     return Piece(terminal.shown(estimate.method, LONGEST_NAME), "dim")
+
+
+def _until(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    if summary.until is None:
+        return []
+    return [[Piece(terminal.shown(until_told(summary.until)))]]
 
 
 def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:

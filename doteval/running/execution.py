@@ -27,8 +27,9 @@ from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
+from ..reporting.figures import UNTIL
 from ..reporting.progress import Snapshot
-from ..reporting.summary import Summary
+from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place, Writer
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
@@ -39,6 +40,7 @@ from .ledger import Ledger
 from .options import Options
 from .rows import Rows
 from .sink import Sink
+from .until import ByKey, Until
 from .version import version_of
 
 _MOMENT = "%Y-%m-%d %H:%M"  # of the local time
@@ -69,6 +71,7 @@ class Execution:
         notes: sentences for whoever reads the result.
         status: of the run, as stored.
         cause: why nothing that it could do would have succeeded; None: it was not stopped.
+        until: what it is to decide; None: nothing.
     """
 
     def __init__(
@@ -107,6 +110,9 @@ class Execution:
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._spent: str | None = None  # what of the budget is used up
         self.cause: str | None = None
+        self.until: Until | None = None
+        if options.until is not None and options.until.concerns(self.ledger.name):
+            self.until = Until(options.until, self.evaluation, options)
         self._loop: Loop | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -156,7 +162,10 @@ class Execution:
         self._sink.begin(writer, self._clock)
         try:
             at = self._clock.epoch + began
-            self.notes.extend(await ledger.begin(self.evaluation, self._options, self._version, at))
+            beside = self._beside()
+            self.notes.extend(
+                await ledger.begin(self.evaluation, self._options, self._version, at, beside)
+            )
             self.status = "running"
             try:
                 await self._through(writer)
@@ -177,6 +186,8 @@ class Execution:
         async for record in self.ledger.stored():
             self._rows.remember(record)
             self._sink.resumed |= not record.failed
+        if self.until is not None:
+            await self.ledger.read(self.until.recall)
         self._open()
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
@@ -227,10 +238,14 @@ class Execution:
             pace=evaluation.rate_limit,
             openings=(sink.backlog,),
         )
+        source: Iterable[Row | None] = self._rows
+        finish: Callable[[Row], object] = sink.finished
+        if self.until is not None:
+            source, finish = ByKey(self._rows, self.until), partial(_decide, sink, self.until)
         return Loop(
-            self._rows,
+            source,
             self._schedule,
-            sink.finished,
+            finish,
             threads=threads,
             timeout=evaluation.timeout,
             on_failed=self._attempt_failed,
@@ -287,9 +302,13 @@ class Execution:
                 at, words = round(clock.elapsed(), 3), f"at the end: {gate.belief}"
                 end = {"at": at, "limit": gate.limit, "reason": words, "throughput": None}
                 changes.append(end)
+        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason, self._beside())
+
+    def _beside(self) -> dict[str, Any]:
+        """What the header has beside what each run's has."""
         made, served = self._sink.made, self._sink.served
-        calls = {"made": made, "served": served} if made or served else {}
-        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason, calls)
+        calls = {CALLS: {"made": made, "served": served}} if made or served else {}
+        return calls if self.until is None else {**calls, UNTIL: self.until.to_dict()}
 
     # -------------------------------------------------------------------- the dataset
 
@@ -421,6 +440,14 @@ class Execution:
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
         )
+
+
+def _decide(sink: Sink, until: Until, row: Row) -> None:
+    """
+    Before it is durable, so that no more rows start than were in flight: whatever keeps it from the
+    disk ends the run.
+    """
+    until.finished(sink.finished(row))
 
 
 def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, Any]:

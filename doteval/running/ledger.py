@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from ..concurrency.loop import GRACE
@@ -24,13 +24,15 @@ from ..record import LIVE, STALE, Run, Stored
 from ..replay import LIVE as MAKE
 from ..replay import Shelf
 from ..reporting.figures import HEADER as FIGURES
-from ..reporting.summary import CALLS, Summary, own_figures, summarise
-from ..storage import NAMING, Grouped, Inline, Named, Place, Writer, open_store
+from ..reporting.summary import Summary, own_figures, summarise
+from ..storage import NAMING, Grouped, Inline, Named, Place, Store, Writer, open_store
 from .driver import if_abandoned
 from .environment import checkout_of, version
 from .options import Options
 from .rows import Rows
 from .version import Version
+
+Value = TypeVar("Value")
 
 # The evaluations that this process has run, by store, experiment and name, while they are alive.
 _ran: WeakValueDictionary[tuple[str, str, str], Evaluation] = WeakValueDictionary()
@@ -117,7 +119,12 @@ class Ledger:
     # ---------------------------------------------------------------------- begins
 
     async def begin(
-        self, evaluation: Evaluation, options: Options, made_by: Version, at: float
+        self,
+        evaluation: Evaluation,
+        options: Options,
+        made_by: Version,
+        at: float,
+        beside: Mapping[str, Any],
     ) -> list[str]:
         """
         Open the store, and note there that a run begins.
@@ -125,6 +132,7 @@ class Ledger:
         Args:
             made_by: what its records will be made by.
             at: Unix seconds.
+            beside: what else its header is to have.
 
         Returns:
             sentences for whoever reads the result.
@@ -139,7 +147,7 @@ class Ledger:
         self.shelf = await self._writer.call(self._shelf_of, evaluation, options)
         former, before = await self._writer.call(self._before)
         header = _header(evaluation, options, made_by)
-        header |= checkout_of(self._store.anchor)
+        header |= {**checkout_of(self._store.anchor), **beside}
         notes = []
         if before and not options.fresh:
             last = before[-1].header
@@ -231,18 +239,18 @@ class Ledger:
         duration: float,
         history: tuple[Mapping[str, Any], ...],
         error: str | None,
-        calls: Mapping[str, int],
+        beside: Mapping[str, Any],
     ) -> None:
         """
         Close the run in the store, if the store still works; see `record.Run`.
 
         Args:
-            calls: how many of those that are kept were `made`, and `served`; {} for none.
+            beside: what its header is to have in place of what it began with.
         """
         if self._broken:
             return
         call = self._writer.call
-        header = dict(self._run.header)
+        header = {**self._run.header, **beside}
         closed = replace(
             self._run,
             finished=self._run.started + duration,
@@ -255,13 +263,16 @@ class Ledger:
         try:
             figures = await call(own_figures, self._store, self.experiment, self.name)
             header.update({FIGURES: figures} if figures else {})
-            header.update({CALLS: dict(calls)} if calls else {})
         finally:  # whatever prevents them, the run ends
             await call(self._store.end, self._number, closed)
 
     async def summary(self) -> Summary:
         """Of everything stored for this evaluation of this experiment."""
-        return await self._writer.call(summarise, self._store, self.experiment, self.name)
+        return await self.read(summarise)
+
+    async def read(self, reader: Callable[[Store, str, str], Value]) -> Value:
+        """What a function of the store, and the names of experiment and evaluation, returns."""
+        return await self._writer.call(reader, self._store, self.experiment, self.name)
 
     async def close(self) -> None:
         """Write what was put, and close the store."""

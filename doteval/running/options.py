@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..evaluation import as_config
 from ..quantities import Shard, read
 from ..replay import LIVE, MODES
+from ..reporting.grammar import FIGURES, Gate, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Options:
         note: a text about it; None: nothing new to say.
         calls: what becomes of calls that are `replayable`: "live", "reuse" or "replay".
         calls_from: the only experiment whose calls are served; None: all of the store.
+        until: a gate with a confidence: rows run in the order of their keys until it is decided.
     """
 
     samples: int | None = None
@@ -46,6 +48,7 @@ class Options:
     note: str | None = None
     calls: str = LIVE
     calls_from: str | None = None
+    until: Gate | None = None
 
     @classmethod
     def read(cls, **given: Any) -> Options:
@@ -106,6 +109,37 @@ def _calls(given: Any) -> str:
     raise UsageError(f"calls={given!r:.80}: expected one of: {', '.join(MODES)}")
 
 
+def as_until(given: Any) -> Gate | None:
+    """
+    What `until=` stands for.
+
+    Raises:
+        GateError: the text is no gate; the message has a caret under the mistake.
+        UsageError: it is none that can be asked after every row.
+    """
+    if given is None:
+        return None
+    gate = given if isinstance(given, Gate) else parse(str(given))
+    if not isinstance(gate, Gate):
+        raise UsageError(f"until {gate.text!r}: expected one gate, without `and` and `or`")
+    if gate.confidence is None:
+        raise UsageError(
+            f"until {gate.text!r}: say how sure it has to be, as in '{gate.text} @ 95%'"
+        )
+    if (
+        gate.each
+        or gate.end
+        or not (gate.is_score or is_of_errors(gate) or gate.subject not in FIGURES)
+    ):
+        raise UsageError(f"until {gate.text!r}: expected a score, or a share of errors")
+    return gate
+
+
+def is_of_errors(gate: Gate) -> bool:
+    """Whether it is about the share of rows that fail."""
+    return not gate.is_score and gate.subject == "errors"
+
+
 def _as_it_is(given: Any) -> Any:
     return given
 
@@ -118,4 +152,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "tags": _tags,
     "note": _note,
     "calls": _calls,
+    "until": as_until,
 }

@@ -46,12 +46,14 @@ class Rows:
         example: what is wrong with the first one.
         to_the_end: whether all rows of the dataset have been read.
         stored: records that are known from earlier runs.
+        keys: of all rows read, where somebody wants them, who puts a list here.
     """
 
     def __init__(self, evaluation: Evaluation, options: Options) -> None:
         self.read = self.ours = self.malformed = 0
         self.to_run = self.finished = self.final = self.failed = self.stored = 0
         self.positions: list[int] = []
+        self.keys: list[bytes] | None = None
         self.example: str | None = None
         self.to_the_end = False
         self._evaluation = evaluation
@@ -155,6 +157,8 @@ class Rows:
         if self._shard is not None and not self._is_ours(key):
             return None
         self.ours += 1
+        if self.keys is not None:
+            self.keys.append(key)
         if values is None:
             self._misfit(position, problem)
         for repeat in range(self._evaluation.repeats):

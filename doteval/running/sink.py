@@ -97,8 +97,8 @@ class Sink:
 
     # ------------------------------------------------------------------------ in
 
-    def finished(self, row: Row) -> None:
-        """A row has its outcome: hand it to the writer."""
+    def finished(self, row: Row) -> Record:
+        """A row has its outcome: hand it to the writer, and return its record."""
         noted, usage = row.noted, NO_USAGE
         log = None if noted is None or noted.calls is None else self._keep_calls(row, noted)
         try:
@@ -133,6 +133,7 @@ class Sink:
         breaker = self._breaker
         if breaker is not None and breaker.tense:
             self._tell_breaker(breaker, row, outcome)
+        return entry.record
 
     def _tell_breaker(self, breaker: Breaker, row: Row, outcome: Outcome) -> None:
         if not isinstance(outcome, Failure):

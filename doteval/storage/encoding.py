@@ -213,6 +213,10 @@ def _is_figure(value: Any) -> bool:
     )
 
 
+_UNTIL: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("gate", "outcome", "problem"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("n", "rows"), _is_whole),
+}
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("doteval", "python", "platform", "commit", "branch", "note", "source", "named"),
@@ -243,6 +247,14 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
             isinstance(value, dict) and all(_is_whole(value.get(n)) for n in ("made", "served"))
         ),
         "an object with the whole numbers made and served",
+    ),
+    "until": (
+        lambda value: (
+            isinstance(value, dict)
+            and _UNTIL.keys() <= value.keys()
+            and all(fits(value[name]) for name, fits in _UNTIL.items())
+        ),
+        "an object with gate, outcome, problem, n and rows",
     ),
     "figures": (
         lambda value: isinstance(value, list) and all(map(_is_figure, value)),
