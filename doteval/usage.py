@@ -36,7 +36,9 @@ _CACHED = (
 )  # fmt: skip
 _REASONING = ("reasoning_tokens", "reasoning", *_BESIDE_OUTPUT)
 _DETAILS_IN = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-_DETAILS_OUT = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+_DETAILS_OUT = (
+    "completion_tokens_details", "output_tokens_details", "output_token_details", "details",
+)  # fmt: skip
 _WITHIN = (  # where a response keeps its usage
     "usage", "usage_metadata", "usageMetadata", "tokens", "billed_units", "token_usage", "meta",
     "response_metadata", "llm_output",

@@ -128,7 +128,7 @@ def test_every_command_has_a_help_with_an_example(folder, capsys, name):
 
 VALUES = {  # of options that do not take every word
     "--color": "never", "--samples": "3", "--max-errors": "2%", "--shard": "1/2",
-    "-P": "model=m", "--confidence": "90%", "--budget": "time=1h", "--margin": "1%",
+    "-P": "model=m", "--tag": "k=v", "--confidence": "90%", "--budget": "time=1h", "--margin": "1%",
     "--format": "csv", "--keep": "8w", "--row": "0", "--sample": "3",
 }  # fmt: skip
 
@@ -907,7 +907,7 @@ def test_a_run_in_another_terminal_is_watched_to_its_end(folder, screen, capsys)
             (folder / "go").touch()
         return answer, "complete" not in drawn[-1]
 
-    options = Namespace(color="auto", watch=False, form=None, storage=None)
+    options = Namespace(color="auto", watch=False, form=None, storage=None, tags=[])
     call = Call(options, screen, screen, Terminal(width=80, live=True))
     code = watch(call, frame, lambda seconds: None, lambda: float(len(drawn))).code
 

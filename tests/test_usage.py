@@ -58,6 +58,10 @@ CASES = {
     ),
     "itself": (Usage(1, 2, 3.0), Usage(1, 2, 3.0)),
     "openai": (OPENAI, Usage(100, 20, None, 64, 8)),
+    "pydantic-ai": (
+        {"input_tokens": 9, "output_tokens": 8, "details": {"reasoning_tokens": 5}},
+        Usage(9, 8, None, None, 5),
+    ),
     "openai responses": (
         {
             "input_tokens": 100,
@@ -113,7 +117,7 @@ CASES = {
         {"prompt_tokens": 10, "completion_tokens": 1, "prompt_cache_hit_tokens": 6},
         Usage(10, 1, None, 6),
     ),
-    "pydantic-ai": (
+    "pydantic-ai, reasoning": (
         {"input_tokens": 10, "cache_read_tokens": 4, "output_tokens": 2, "requests": 1},
         Usage(10, 2, None, 4),
     ),

@@ -23,6 +23,7 @@ from ..record import STALE, Run, Stored
 from ..redaction import safe_error
 from ..storage import NAMING, Named, Place
 from ..storage.history import Earlier, runs_before
+from ..storage.schema import may
 from ..storage.sqlite import SqliteStore
 from .options import Options
 from .rows import Rows
@@ -211,7 +212,7 @@ def _unwritable(place: Place) -> str | None:
         there = there.parent
     folder = there if there != place.path else there.parent  # where SQLite puts its journal
     for each in {there, folder}:
-        if not os.access(each, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        if not may(each, os.W_OK):
             return f"the store {place} can not be written: {_kind(each)} {each} is read-only"
     return None
 

@@ -23,7 +23,7 @@ from .database import Database
 from .encoding import load, load_body
 from .place import Place, sync
 from .salvage import Damaged, Saved, salvage
-from .schema import VERSION
+from .schema import VERSION, may
 from .sqlite import SqliteStore
 
 _LITTLE_ROOM = 100 * 2**20  # bytes
@@ -273,14 +273,10 @@ def _permissions(path: Path) -> Iterator[Finding]:
                 f"{file.name} can be read or written by others (mode {mode:04o}, not 0600), and "
                 f"prompts and answers stand in it: `chmod 600 {file.name}`",
             )
-        if not _may(file, os.R_OK | os.W_OK):
+        if not may(file, os.R_OK | os.W_OK):
             yield Finding("risk", f"{file.name} may not be read and written by you: no run can")
-    if not _may(path.parent, os.W_OK):
+    if not may(path.parent, os.W_OK):
         yield Finding("risk", f"nothing may be made in {path.parent}: no run can write the store")
-
-
-def _may(path: Path, what: int) -> bool:
-    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _files(path: Path) -> list[Path]:

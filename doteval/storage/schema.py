@@ -16,6 +16,7 @@ writers.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,7 +238,8 @@ def connect(
     Args:
         path: of the file, which exists; in an empty one the tables are made. None: in memory.
         read_only: change nothing; what has to be migrated is copied first. So it is where the file
-            may not be written.
+            may not be written, or its folder not, and a run was killed in the midst of a commit:
+            then a copy of our own is read, without that commit.
         busy: seconds to wait for other processes before giving up.
         connection: the class of the connection; the tests have one that fails.
 
@@ -272,6 +274,8 @@ def connect(
             db.execute("PRAGMA query_only = ON")
     except (sqlite3.Error, UnicodeDecodeError) as error:  # its message quotes what is damaged
         db.close()
+        if path is not None and _is_for_others_to_undo(path, error):
+            return _private(path, name)
         raise explain(error, name) from error
     except BaseException:
         db.close()
@@ -294,6 +298,52 @@ def _copied(db: sqlite3.Connection, name: str) -> sqlite3.Connection:
         copy.close()
         raise
     db.close()
+    return copy
+
+
+def may(path: Path, what: int) -> bool:
+    """Whether we may do with a path what `os.access` calls R_OK, W_OK."""
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _beside(path: Path) -> list[Path]:
+    """The files in which SQLite keeps what a database does not hold yet, or no more."""
+    beside = (path.with_name(path.name + suffix) for suffix in ("-journal", "-wal"))
+    return [file for file in beside if file.exists()]
+
+
+def _is_for_others_to_undo(path: Path, error: Exception) -> bool:
+    """Whether a commit was left that must be undone, for which we have not the right."""
+    is_ours = all(may(each, os.W_OK) for each in (path, path.parent, *_beside(path)))
+    is_refused = any(part in str(error) for part in ("readonly", "unable to open"))
+    return is_refused and not is_ours and may(path, os.R_OK)
+
+
+def _private(path: Path, name: str) -> sqlite3.Connection:
+    """What a database holds, to be read: its files are copied, and its last commit undone there."""
+    import shutil
+    import tempfile
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="doteval-") as folder:
+            files = [path, *_beside(path)]
+            before = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+            for file in files:
+                shutil.copyfile(file, Path(folder, file.name))
+            if before != [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]:
+                raise OSError("it was written meanwhile")
+            db = sqlite3.connect(Path(folder, path.name), isolation_level=None)
+            try:
+                copy = _copied(db, name)
+            finally:
+                db.close()
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"the store {name}: what was written last must be undone or completed before anybody "
+            f"reads it, and a copy for that failed ({error}). Let somebody who may write it open "
+            "it once (`doteval list`), or copy it, with the files beside it, to a folder of yours"
+        ) from error
+    copy.execute("PRAGMA query_only = ON")
     return copy
 
 

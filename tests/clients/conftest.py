@@ -144,6 +144,19 @@ def _success(path: str) -> Any:
             "stop_sequence": None,
             "usage": {"input_tokens": 3, "output_tokens": 1},
         }
+    if ":generateContent" in path:
+        content = {"role": "model", "parts": [{"text": "42"}]}
+        return {
+            "candidates": [{"content": content, "finishReason": "STOP"}],
+            "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1},
+        }
+    if path.endswith("/converse"):
+        return {
+            "output": {"message": {"role": "assistant", "content": [{"text": "42"}]}},
+            "stopReason": "end_turn",
+            "usage": {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4},
+            "metrics": {"latencyMs": 1},
+        }
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

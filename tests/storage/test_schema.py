@@ -408,3 +408,71 @@ def test_a_connection_that_can_not_be_prepared_is_closed(path):
         opened[0].total_changes  # noqa: B018
     assert os.stat(path).st_size == 0
     connect(path).close()
+
+
+@pytest.fixture(params=["journal", "wal"])
+def left(request, unprivileged):
+    """A store that was left in the midst of a commit, where nothing may be written."""
+    made = unprivileged / "made" / "results.db"
+    made.parent.mkdir()
+    store = a_store(made)
+    number = store.begin(a_run())
+    store.add(number, [an_entry(f"{n}", row={"x": "x" * 3000}) for n in range(20)])
+    store.end(number, a_run(status="complete"))
+    store.close()
+    db = sqlite3.connect(made, isolation_level=None)
+    db.execute("PRAGMA cache_size = 1")
+    if request.param == "wal":
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE runs SET pid = 7")
+    else:
+        db.execute("PRAGMA journal_mode = PERSIST")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE bodies SET body = 'unfinished'")
+    left = unprivileged / "results.db"
+    for file in made.parent.iterdir():
+        if not file.name.endswith(("-shm", ".lock")):
+            shutil.copyfile(file, unprivileged / file.name)
+            (unprivileged / file.name).chmod(0o400)
+    db.close()
+    unprivileged.chmod(0o500)
+    return left
+
+
+def test_a_commit_that_was_left_unfinished_is_undone_in_a_copy(left):
+    """Whoever may only read reads what was durable; what is there stays as it is."""
+    before = {file.name: file.read_bytes() for file in left.parent.iterdir() if file.is_file()}
+
+    store = a_store(left, create=False)
+
+    assert [len(record.row["x"]) for record in store.records("e", "f.py::v")] == [3000] * 20
+    with pytest.raises(StoreError, match="the file may not be written"):
+        store.delete("e")
+    store.close()
+    assert before == {
+        file.name: file.read_bytes() for file in left.parent.iterdir() if file.is_file()
+    }
+
+
+def test_where_there_is_no_room_for_a_copy_is_told_who_can_help(left, monkeypatch):
+    """Somebody with the right to write, by looking at it; or a copy by hand."""
+    monkeypatch.setattr("tempfile.tempdir", str(left))
+
+    with pytest.raises(
+        StoreError, match=r"a copy for that failed \(.* open it once .* folder of yours"
+    ):
+        a_store(left, create=False)
+
+
+def test_a_copy_of_what_is_being_written_is_not_believed(left, monkeypatch):
+    """It could be of two moments."""
+    copy = shutil.copyfile
+
+    def beside_a_run(source, to):
+        os.utime(source, (1, 1))
+        return copy(source, to)
+
+    monkeypatch.setattr(shutil, "copyfile", beside_a_run)
+
+    with pytest.raises(StoreError, match="it was written meanwhile"):
+        a_store(left, create=False)
