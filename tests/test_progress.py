@@ -372,7 +372,8 @@ class TestHeartbeat:
         assert heartbeat(REFUSED) == (
             "eval_math: 123/1,000 rows (12.3%), 2 errors, nothing finished for 12.0 s, "
             "oldest row 2.50 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 15 waiting, "
-            "next attempt in 8.40 s, last error RateLimitError (429): Rate limit reached (71 times), 30.0 s elapsed"
+            "next attempt in 8.40 s, last error RateLimitError (429): Rate limit reached "
+            "(71 times), 30.0 s elapsed"
         )
         assert "oldest in flight row 17 (What is 8 + 9?) for 2 min 10 s" in heartbeat(HUNG)
         once = replace(REFUSED, trouble=TROUBLE._replace(times=1))
