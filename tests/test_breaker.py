@@ -212,6 +212,49 @@ def test_a_run_without_a_result_is_not_called_complete():
     assert flown(lambda n: ValueError(n) if n else True, 5)[0].status == "complete"
 
 
+# ------------------------------------------------------------------ what it waits for
+
+
+def test_a_run_that_waits_says_what_for():
+    """The error, how often it came, when the next attempt is, and which row hangs."""
+
+    seen = []
+
+    @ForEach(concurrency=SlidingWindow(3))("id,text", [(f"q{n}", "") for n in range(9)])
+    async def eval_n(id, text):
+        await asyncio.sleep(100 if id == "q0" else 1)
+        raise Refused(503, "overloaded")
+
+    execution = Execution(
+        eval_n,
+        Options(),
+        name=Named("n"),
+        experiment="e",
+        place=locate("memory://"),
+        resources={},
+        listener=seen.append,
+    )
+
+    async def interrupted():
+        task = asyncio.ensure_future(execution.run())
+        await asyncio.sleep(50)
+        task.cancel()
+        await asyncio.wait([task])
+
+    virtual.run(interrupted())
+
+    kinds = {each.trouble.kind for each in seen if each.trouble is not None}
+    assert kinds == {"Refused (503)"}
+    assert seen[-1].oldest_row == "row 0 (q0)"
+    assert any(each.due for each in seen)
+    assert re.fullmatch(
+        r"\d waiting, next attempt in [\d.]+ \w+, last error Refused \(503\): overloaded "
+        r"\(\d+ times\), oldest in flight row 0 \(q0\) for 50.0 s, ForEach\(timeout=...\) ends an "
+        r"attempt that takes too long",
+        execution.waited_for,
+    )
+
+
 # ------------------------------------------------------------------ at the doors
 
 EVAL = """

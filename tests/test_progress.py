@@ -18,6 +18,7 @@ from doteval.reporting.progress import (
     Heartbeat,
     Live,
     Snapshot,
+    Trouble,
     heartbeat,
     line,
     printing_above,
@@ -46,6 +47,9 @@ STARTED = replace(
     RUNNING, done=0, failed=0, in_flight=2, limit=2, elapsed=0.3, scores={}, path=(2,)
 )
 STALLED = replace(RUNNING, idle=65.0, oldest=130.0)
+TROUBLE = Trouble("RateLimitError (429)", "Rate limit reached", times=71, since=9)
+REFUSED = replace(RUNNING, idle=12.0, waiting=15, trouble=TROUBLE, due=8.4)
+HUNG = replace(STALLED, oldest_row="row 17 (What is 8 + 9?)")
 WINDOW = Terminal(width=80, live=True)
 
 
@@ -163,6 +167,7 @@ class TestLine:
             replace(RUNNING, done=7, failed=0),
             RUNNING,
             STALLED,
+            REFUSED,
             replace(RUNNING, done=999, waiting=12, elapsed=12.0),
             replace(RUNNING, done=1000, in_flight=8),
         ]
@@ -170,7 +175,8 @@ class TestLine:
 
         assert len({each.index(" err") for each in shown}) == 1
         if width >= 100:
-            assert len({each.index(" in flight") for each in shown}) == 1
+            places = {each.index(" in flight") for each in shown if " in flight" in each}
+            assert len(places) == 1
 
     @pytest.mark.parametrize("color", [False, True])
     @pytest.mark.parametrize("unicode", [False, True])
@@ -181,6 +187,8 @@ class TestLine:
             STARTED,
             STALLED,
             replace(STALLED, oldest=None, in_flight=0, waiting=3),
+            REFUSED,
+            HUNG,
             replace(RUNNING, total=None, path=(), waiting=12, skipped=500),
             replace(RUNNING, done=12_345_678, total=99_999_999, failed=1_000_000),
             replace(RUNNING, evaluation="日本語" * 20, scores={"日\x1b[2J" * 9: 1e9, "b": 2.0}),
@@ -246,6 +254,40 @@ class TestLine:
         assert "idle" not in line(replace(STALLED, idle=59.0), Terminal(width=80))
         assert "idle 1:05" in line(STALLED, Terminal(width=40))
         assert "stalled" in line(replace(STALLED, failed=0), Terminal(width=20))
+
+    @pytest.mark.parametrize(
+        ("width", "shown"),
+        [
+            (
+                120,
+                "eval_math ━╸──────────────   123/1,000 ·   2 errors ·    idle 0:12, next in 0:08 "
+                "· RateLimitError (429) ×71, 15 waiting",
+            ),
+            (
+                80,
+                "eval_math   123/1,000 ·   2 err ·   idle 0:12, next 0:08 · RateLimitError (429…",
+            ),
+            (60, "eval_math   123/1,000 ·   2 err ·   idle 0:12, next 0:08"),
+            (40, "123/1,000 · next in 0:08 · RateLimitEr…"),
+        ],
+    )
+    def test_what_nothing_finishes_for_comes_before_all_else(self, width, shown):
+        """The error, how often it came, and when the next attempt is, after a few seconds."""
+        assert line(REFUSED, Terminal(width=width)) == shown
+        assert "idle" not in line(replace(REFUSED, idle=4.0), Terminal(width=width))
+        alone = replace(REFUSED, trouble=TROUBLE._replace(since=2))
+        assert "idle" not in line(alone, Terminal(width=width))
+
+    def test_a_row_that_hangs_is_named(self):
+        """Which one, and for how long."""
+        assert "idle 1:05, oldest 2:10 · row 17 (What is 8 + 9?)" in line(HUNG, Terminal(width=120))
+
+    def test_the_eta_knows_the_oldest_row_and_the_next_attempt(self):
+        """What has taken long may take as long again, and what waits is not tried before."""
+        last = replace(RUNNING, done=999, in_flight=1)
+
+        assert "ETA 2:05" in line(replace(last, oldest=125.0), Terminal())
+        assert "ETA 5:00" in line(replace(last, waiting=1, due=300.0), Terminal())
 
     def test_rows_that_only_wait_are_a_stall_without_an_oldest(self):
         """All rows may be waiting for another attempt."""
@@ -324,6 +366,18 @@ class TestHeartbeat:
             "oldest row 2 min 10 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 30.0 s elapsed"
         )
         assert "oldest" not in heartbeat(replace(STALLED, oldest=None))
+
+    def test_what_is_waited_for_is_told(self):
+        """The last error with its message, the next attempt, and the row that hangs."""
+        assert heartbeat(REFUSED) == (
+            "eval_math: 123/1,000 rows (12.3%), 2 errors, nothing finished for 12.0 s, "
+            "oldest row 2.50 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 15 waiting, "
+            "next attempt in 8.40 s, last error RateLimitError (429): Rate limit reached "
+            "(71 times), 30.0 s elapsed"
+        )
+        assert "oldest in flight row 17 (What is 8 + 9?) for 2 min 10 s" in heartbeat(HUNG)
+        once = replace(REFUSED, trouble=TROUBLE._replace(times=1))
+        assert "reached (once)" in heartbeat(once)
 
     def test_hostile_names_are_harmless(self):
         """A log is read in a terminal as well."""

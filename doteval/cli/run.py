@@ -445,6 +445,8 @@ class _Round:
         stored = plural(execution.done + execution.skipped, "row")
         self._say("")
         self._call.complain(f"{what}: {stored} of {execution.evaluation.__name__} stored")
+        if execution.waited_for:
+            self._call.complain(f"it waited: {execution.waited_for}")
         self._call.complain(f"to resume: {self._again()}")
         return SIGNALLED + number
 

@@ -100,9 +100,13 @@ class Loop:
     @property
     def oldest(self) -> float | None:
         """Seconds that the oldest attempt in flight has been running; None where there is none."""
-        for row in self._running:
-            return self._now() - row.started
-        return None
+        row = self.oldest_row
+        return None if row is None else self._now() - row.started
+
+    @property
+    def oldest_row(self) -> Row | None:
+        """Which row that attempt is for."""
+        return next(iter(self._running), None)
 
     @property
     def elapsed(self) -> float:

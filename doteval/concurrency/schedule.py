@@ -123,6 +123,11 @@ class Schedule:
         return self._due[0][0] if self._due else math.inf
 
     @property
+    def next_at(self) -> float:
+        """When it may be tried, an endpoint's pause included; `inf`: none waits."""
+        return max(self.due_at, self._hold.until)
+
+    @property
     def over(self) -> bool:
         """Whether nothing is left to be done or waited for."""
         return self.exhausted and not self.in_flight and not self._due

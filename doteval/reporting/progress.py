@@ -17,13 +17,32 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from threading import RLock
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from .. import text
 from ..views.figures import limit_path, plural
 from ..views.terminal import Terminal, is_terminal, terminal
 
 _STALL = 60.0  # seconds without anything finishing, after which the line says so
+_SOON = 5.0  # the same where attempts fail, one after the other
+_IN_A_ROW = 3  # so many of them
+
+
+class Trouble(NamedTuple):
+    """
+    What the latest failed attempt said.
+
+    Attributes:
+        kind: the type of its error, and the status where it has one: "RateLimitError (429)".
+        said: its message, on one line.
+        times: attempts of this run that failed so.
+        since: attempts that have failed, in whatever way, since the last success.
+    """
+
+    kind: str
+    said: str
+    times: int
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,10 @@ class Snapshot:
         scores: the mean so far by score name.
         path: the limits that Adaptive has gone through, such as (2, 4, 8); () otherwise.
         belief: what Adaptive takes the endpoint for, in words; "" otherwise.
+        trouble: what the latest failed attempt said; None: none has failed.
+        due: seconds until a waiting row is tried again; None: none waits, or nobody knows.
+        oldest_row: which row the oldest attempt is for, such as "row 17 (What is ...)"; "" where
+            it is not old.
     """
 
     evaluation: str
@@ -62,6 +85,9 @@ class Snapshot:
     scores: Mapping[str, float]
     path: tuple[int, ...] = ()
     belief: str = ""
+    trouble: Trouble | None = None
+    due: float | None = None
+    oldest_row: str = ""
 
 
 # --- one line on a terminal ------------------------------------------------------------------
@@ -70,6 +96,7 @@ class Snapshot:
 # and what is wrong. The width alone decides, so that a line keeps its form for a whole run.
 _LONG, _SHORT = 100, 60
 _HEAD = ("name", "bar", "count")  # parted by a blank, all others by " · "
+_LEAST = 8  # columns of a reason that still say something
 _PATH_SHOWN = 4  # of the limits that Adaptive went through, the most recent
 
 
@@ -78,8 +105,9 @@ def line(snapshot: Snapshot, terminal: Terminal, rate: float | None = None) -> s
     The state of an evaluation in one line that fits the terminal, without a line end.
 
     Its fields stand where they are for a whole run: what grows has its room from the beginning, and
-    what comes and goes stands at the end. The first that does not fit ends the line. The last
-    column stays free, as some terminals wrap when it is written.
+    what comes and goes stands at the end. While nothing finishes, the reason takes the room of all
+    that stands behind the errors. The first that does not fit ends the line. The last column stays
+    free, as some terminals wrap when it is written.
 
     Args:
         rate: rows per second lately; None takes the average of the run.
@@ -89,11 +117,14 @@ def line(snapshot: Snapshot, terminal: Terminal, rate: float | None = None) -> s
     if width >= _SHORT:
         fields = _fields(snapshot, terminal, rate, width >= _LONG)
     else:
-        fields = _count_only(snapshot, rate, width - 1)
+        fields = _count_only(snapshot, rate, width - 1, terminal)
     between = " · " if terminal.unicode else " | "
     shown, used = "", 0
     for key, field in fields:
         apart = "" if not shown else " " if key in _HEAD else between
+        room = width - 1 - used - len(apart)
+        if key == "why" and room >= _LEAST:  # a part of it is better than nothing
+            field = text.fit(field, room, mark=terminal.mark)
         used += len(apart) + text.display_width(field)
         if used >= width:
             break
@@ -120,7 +151,11 @@ def _fields(
         f"{snapshot.failed:>3,} {noun}".ljust(10 if long else 7),
     )
     if _is_stalled(snapshot):  # in the room of the rate and the time
-        yield "stall", _stall(snapshot).rjust(26 if long else 22)
+        yield "stall", _stall(snapshot, long).rjust(26 if long else 22)
+        why = _why(snapshot, terminal)
+        if why:
+            yield "why", why
+            return
     else:
         known = text.NOTHING if rate is None else text.rate(rate, "rows" if long else "")
         yield "rate", known.rjust(11 if long else 7)
@@ -139,12 +174,20 @@ def _fields(
         yield "stored", f"{snapshot.skipped:,} stored before"
 
 
-def _count_only(snapshot: Snapshot, rate: float | None, room: int) -> Iterator[tuple[str, str]]:
+def _count_only(
+    snapshot: Snapshot, rate: float | None, room: int, terminal: Terminal
+) -> Iterator[tuple[str, str]]:
     counts = _counts(snapshot)
     shown = next((each for each in counts if len(each) <= room), counts[0])
     yield "count", text.fit(shown, max(room, 0), mark="")
     if _is_stalled(snapshot):
-        yield "stall", "stalled" if room < 30 else f"idle {_clock(snapshot.idle)}"
+        idle = f"idle {_clock(snapshot.idle)}"
+        due = "" if snapshot.due is None else f"next in {_clock(snapshot.due)}"
+        yield "stall", "stalled" if room < 30 else due or idle
+        why = _why(snapshot, terminal)
+        if why:
+            yield "why", why
+            return
     if snapshot.failed:
         yield "errors", f"{snapshot.failed:,} err"
     yield "time", _time(snapshot, rate)
@@ -160,8 +203,8 @@ def _painted(shown: str, key: str, terminal: Terminal) -> str:
 
 
 _PAINTS = {
-    "name": "strong", "errors": "bad", "stall": "warn", "waiting": "warn", "none": "dim",
-    "flight": "dim", "path": "dim", "stored": "dim",
+    "name": "strong", "errors": "bad", "stall": "warn", "waiting": "warn", "why": "warn",
+    "none": "dim", "flight": "dim", "path": "dim", "stored": "dim",
 }  # fmt: skip
 
 
@@ -188,10 +231,14 @@ def _rate(snapshot: Snapshot) -> float | None:
 
 
 def _left(snapshot: Snapshot, rate: float | None) -> float | None:
-    """Seconds until the end at this rate; None where nobody can know."""
+    """
+    Seconds until the end at this rate; None where nobody can know. A row that waits is not over
+    before it is tried, and what is in flight may take as long again as it has taken.
+    """
     if not rate or snapshot.total is None or snapshot.done >= snapshot.total:
         return None
-    return (snapshot.total - snapshot.done) / rate
+    left = (snapshot.total - snapshot.done) / rate
+    return max(left, snapshot.oldest or 0.0, snapshot.due or 0.0)
 
 
 def _time(snapshot: Snapshot, rate: float | None) -> str:
@@ -209,13 +256,29 @@ def _clock(seconds: float) -> str:
 
 
 def _is_stalled(snapshot: Snapshot) -> bool:
-    """Whether there is work and none of it finished for a minute."""
+    """Whether there is work and none of it finished for a minute, or where all fails for less."""
+    trouble = snapshot.trouble
+    if trouble is not None and trouble.since >= _IN_A_ROW and snapshot.waiting:
+        return snapshot.idle >= _SOON
     return snapshot.idle >= _STALL and bool(snapshot.in_flight or snapshot.waiting)
 
 
-def _stall(snapshot: Snapshot) -> str:
+def _stall(snapshot: Snapshot, long: bool) -> str:
     idle = f"idle {_clock(snapshot.idle)}"
+    if snapshot.due is not None:
+        return f"{idle}, next {'in ' if long else ''}{_clock(snapshot.due)}"
     return idle if snapshot.oldest is None else f"{idle}, oldest {_clock(snapshot.oldest)}"
+
+
+def _why(snapshot: Snapshot, terminal: Terminal) -> str:
+    """What nothing finishes for, in few words; "" where it is not known."""
+    trouble, facts = snapshot.trouble, []
+    if trouble is not None and snapshot.waiting:
+        times = f" {'×' if terminal.unicode else 'x'}{trouble.times:,}" * (trouble.times > 1)
+        facts = [terminal.shown(trouble.kind, 60) + times, f"{snapshot.waiting:,} waiting"]
+    if snapshot.oldest_row:
+        facts.append(terminal.shown(snapshot.oldest_row, 60))
+    return ", ".join(facts)
 
 
 def _scores(scores: Mapping[str, float], terminal: Terminal, most: int) -> str:
@@ -254,7 +317,7 @@ def heartbeat(snapshot: Snapshot) -> str:
     rate = _rate(snapshot)
     if _is_stalled(snapshot):
         facts.append(f"nothing finished for {text.duration(snapshot.idle)}")
-        if snapshot.oldest is not None:
+        if snapshot.oldest is not None and not snapshot.oldest_row:
             facts.append(f"oldest row {text.duration(snapshot.oldest)}")
     elif rate is not None:
         facts.append(text.rate(rate, "rows"))
@@ -265,10 +328,26 @@ def heartbeat(snapshot: Snapshot) -> str:
         facts.append(_scores(snapshot.scores, _LOG, 3))
     path = _path(snapshot, unicode=False)
     facts.append(_flight(snapshot) + (f" ({path})" if path else ""))
-    if snapshot.waiting:
-        facts.append(f"{snapshot.waiting:,} waiting")
+    facts += waits(snapshot)
     facts.append(f"{text.duration(snapshot.elapsed)} elapsed")
     return f"{text.safe(snapshot.evaluation)}: {', '.join(facts)}"
+
+
+def waits(snapshot: Snapshot) -> list[str]:
+    """What a run waits for, as sentences for a log; [] where nothing waits for long."""
+    facts, trouble, oldest = [], snapshot.trouble, snapshot.oldest
+    if snapshot.waiting:
+        facts.append(f"{snapshot.waiting:,} waiting")
+        if snapshot.due is not None:
+            facts.append(f"next attempt in {text.duration(snapshot.due)}")
+    if trouble is not None and (snapshot.waiting or _is_stalled(snapshot)):
+        times = "once" if trouble.times == 1 else f"{trouble.times:,} times"
+        said = text.encodable(text.safe(f"{trouble.kind}: {trouble.said}"), "ascii")
+        facts.append(f"last error {said} ({times})")
+    if snapshot.oldest_row and oldest is not None:
+        row = text.encodable(text.safe(snapshot.oldest_row), "ascii")
+        facts.append(f"oldest in flight {row} for {text.duration(oldest)}")
+    return facts
 
 
 _LOG = Terminal(unicode=False)

@@ -28,12 +28,12 @@ from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import UNTIL
-from ..reporting.progress import Snapshot
+from ..reporting.progress import Snapshot, waits
 from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place, Writer
 from ..storage.encoding import Entry
 from ..storage.writer import nothing
-from ..text import duration
+from ..text import duration, one_line
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
@@ -43,6 +43,7 @@ from .sink import Sink
 from .until import ByKey, Until
 from .version import version_of
 
+_OLD = 10.0  # seconds that an attempt takes before its row is named
 _MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
 
@@ -72,6 +73,7 @@ class Execution:
         status: of the run, as stored.
         cause: why nothing that it could do would have succeeded; None: it was not stopped.
         until: what it is to decide; None: nothing.
+        waited_for: what it waited for when it ended, as an interrupted one may; "" for nothing.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Execution:
         self.until: Until | None = None
         if options.until is not None and options.until.concerns(self.ledger.name):
             self.until = Until(options.until, self.evaluation, options)
+        self.waited_for = ""
         self._loop: Loop | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -204,6 +207,7 @@ class Execution:
                     while await loop.progress():
                         pass
                 finally:
+                    self.waited_for = self._waits()
                     await loop.close()
         except Exception as error:  # the executor's, a listener's, the store's
             if not isinstance(error, self._fatal):  # such as pytest's exit: that interrupts
@@ -270,9 +274,12 @@ class Execution:
         elif self.status == "complete" and self.done and not self._is_any_scored():
             self.status = "failed"
         if self._schedule.stalled:
+            trouble = self._sink.trouble
+            assert trouble is not None
             self.notes.append(
                 f"stalled: nothing succeeded for {self.evaluation.policy.patience:g} s, so the run "
-                "gave up; the same command resumes it"
+                f"gave up; last error {trouble.kind}: {trouble.said} ({trouble.times:,} times); "
+                "the same command resumes it"
             )
         if self.final:
             self.notes.append(
@@ -289,6 +296,8 @@ class Execution:
         reason = None
         if error is not None and not interrupted:
             reason = safe_without(self._secrets, error, 1_000) or type(error).__name__
+        elif interrupted and self.waited_for:
+            reason = f"it waited: {self.waited_for}"
         elif self.status == "stopped":
             reason = f"{self.cause}; nothing more was started"
         elif self.status == "failed":
@@ -390,7 +399,9 @@ class Execution:
         if held and self._breaker is not None and self.cause is None:
             until = time.strftime(_MOMENT, time.localtime(time.time() + held))
             patience = self.evaluation.policy.patience
-            self._breaker.held(duration(held), until, patience, self._sink.last_error)
+            trouble = self._sink.trouble
+            assert trouble is not None
+            self._breaker.held(duration(held), until, patience, f"{trouble.kind}: {trouble.said}")
 
     def _stop(self, cause: str) -> None:
         """Start nothing new: it would not succeed. What is in flight may finish."""
@@ -415,6 +426,13 @@ class Execution:
         self._loop.stop()
         return True
 
+    def _waits(self) -> str:
+        snapshot = self.snapshot()
+        facts = waits(snapshot)
+        if snapshot.oldest_row and self.evaluation.timeout is None:
+            facts.append("ForEach(timeout=...) ends an attempt that takes too long")
+        return ", ".join(facts)
+
     def snapshot(self) -> Snapshot:
         """The state of the run as progress shows it."""
         loop, gate = self._loop, self._schedule.gate
@@ -424,21 +442,27 @@ class Execution:
             length = self._rows.read
         elif (samples := self._options.samples) is not None:
             length = samples if length is None else min(length, samples)
+        sink, schedule, oldest = self._sink, self._schedule, loop.oldest
+        due = schedule.next_at - self._clock.now() if schedule.waiting else None
+        trouble = sink.trouble
         return Snapshot(
             evaluation=self.evaluation.__name__,
             done=self.done,
             total=None if length is None else length * self.evaluation.repeats - self.skipped,
             skipped=self.skipped,
             failed=sum(self.errors.values()),
-            in_flight=self._schedule.in_flight,
-            waiting=self._schedule.waiting,
+            in_flight=schedule.in_flight,
+            waiting=schedule.waiting,
             limit=gate.limit,
-            oldest=loop.oldest,
+            oldest=oldest,
             elapsed=self._clock.elapsed(),
-            idle=self._clock.now() - self._sink.durable_at,
-            scores={name: total / n for name, (n, total) in self._sink.means.items()},
+            idle=self._clock.now() - sink.durable_at,
+            scores={name: total / n for name, (n, total) in sink.means.items()},
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
+            trouble=None if trouble is None else trouble._replace(since=sink.since),
+            due=None if due is None else max(due, 0.0),
+            oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
         )
 
 
@@ -448,6 +472,15 @@ def _decide(sink: Sink, until: Until, row: Row) -> None:
     disk ends the run.
     """
     until.finished(sink.finished(row))
+
+
+def _called(row: Row | None) -> str:
+    """A row for people: its position, and its id or the first words of it."""
+    if row is None:
+        return ""
+    named = row.named or {}
+    words = one_line(named.get("id", next(iter(named.values()), "")), 40)
+    return f"row {row.position} ({words})" if words else f"row {row.position}"
 
 
 def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, Any]:

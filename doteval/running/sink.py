@@ -11,7 +11,7 @@ is too large or too old.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,6 +26,7 @@ from ..evaluation import Evaluation, altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
 from ..redaction import redact, safe_without
 from ..replay import Log
+from ..reporting.progress import Trouble
 from ..statistics.intervals import as_float
 from ..storage import Writer
 from ..storage.encoding import Entry, encode
@@ -54,9 +55,10 @@ class Sink:
         done: records that are durable. errors: failures among them by type.
         first_error: the exception behind the first failure.
         means: by score, how many there are and their sum.
-        durable_at: when records were last made durable.
+        durable_at: when a record was last made durable.
         resumed: whether an earlier run has left results.
-        last_error: what the latest failed attempt raised, in a few words.
+        trouble: what the latest failed attempt said; None: none has failed.
+        since: attempts that have failed since the last success.
         made, served: of the calls that rows asked to be kept.
     """
 
@@ -75,7 +77,9 @@ class Sink:
         self.means: dict[str, list[float]] = {}
         self.durable_at = 0.0
         self.resumed = False
-        self.last_error = ""
+        self.trouble: Trouble | None = None
+        self._kinds: Counter[str] = Counter()  # of errors of attempts
+        self.since = 0
         self.made = self.served = 0
         self._evaluation = evaluation
         self._pace = evaluation.rate_limit
@@ -130,6 +134,8 @@ class Sink:
             self._pace.spent(spent, self._clock.now())
         self._unwritten.append(row.ended)
         self._writer.put(entry)
+        if row.error is None:
+            self.since = 0
         breaker = self._breaker
         if breaker is not None and breaker.tense:
             self._tell_breaker(breaker, row, outcome)
@@ -143,7 +149,8 @@ class Sink:
             if row.reading is not None:
                 status, blocks = row.reading.status, bool(row.reading.blocks)
             way = (outcome.type, _place(row.error) or outcome.message if status is None else status)
-            breaker.failed(way, _named(outcome, status), row.started, blocks)
+            said = f"{_kind(outcome, status)}: {one_line(outcome.message, 200)}"
+            breaker.failed(way, said, row.started, blocks)
 
     def _entry(self, row: Row, outcome: Any, usage: Usage, spared: float) -> Entry:
         """
@@ -178,9 +185,12 @@ class Sink:
         )  # fmt: skip
         self._unwritten.append(row.ended)
         self._writer.put(attempt)
-        self.last_error = _named(failure, reading.status)
+        kind, said = _kind(failure, reading.status), one_line(failure.message, 200)
+        self._kinds[kind] += 1
+        self.since += 1
+        self.trouble = Trouble(kind, said, self._kinds[kind], self.since)
         if self._breaker is not None and reading.blocks:
-            self._breaker.blocked(reading.blocks, self.last_error, row.ended)
+            self._breaker.blocked(reading.blocks, f"{kind}: {said}", row.ended)
 
     def _keep_calls(self, row: Row, noted: Noted) -> Log:
         """Hand the calls of the last attempt to the writer, before what came of them."""
@@ -238,7 +248,7 @@ class Sink:
 
     def durable(self, entries: list[Entry | Attempt | Call]) -> None:
         """These are on the disk: now they count."""
-        unwritten, means = self._unwritten, self.means
+        unwritten, means, now = self._unwritten, self.means, self._clock.now()
         for entry in entries:
             if isinstance(entry, Call):
                 continue
@@ -263,7 +273,7 @@ class Sink:
                     mean[1] += as_float(score.number)
             if self._channel.on_record is not None:
                 self._channel.tell(self._channel.on_record, record)
-        self.durable_at = self._clock.now()
+            self.durable_at = now
 
     def enough(self, elapsed: float) -> str | None:
         """
@@ -328,11 +338,10 @@ def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:
     return replace(outcome, result=result) if isinstance(outcome, Failure) else result
 
 
-def _named(failure: Failure, status: int | None) -> str:
-    """An error in a few words: "AuthenticationError (401): no such key"."""
+def _kind(failure: Failure, status: int | None) -> str:
+    """The type of an error, and its status: "AuthenticationError (401)"."""
     known = "" if status is None or status > _LAST_STATUS else f" ({status})"
-    said = one_line(failure.message, 200)
-    return f"{failure.type}{known}{': ' if said else ''}{said}"
+    return f"{one_line(failure.type, 80)}{known}"
 
 
 def _place(error: BaseException | None) -> tuple[str, int] | None:
