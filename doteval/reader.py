@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .record import Record
-from .reporting.compare import Address, opened
 from .reporting.summary import summarise
 from .reporting.views import Experiment, one_of
+from .storage import Address, opened
 
 
 def experiments(storage: Address = None) -> list[Experiment]:

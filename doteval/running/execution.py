@@ -26,9 +26,9 @@ from ..record import Attempt, Record
 from ..redaction import safe_without, secrets_of
 from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary
-from ..storage import Named, Place, Writer
+from ..storage import Named, Place
 from ..storage.encoding import Entry
-from ..storage.writer import nothing
+from ..storage.writer import Writer, nothing
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger

@@ -23,7 +23,8 @@ from ..evaluation import Evaluation
 from ..record import LIVE, STALE, Run, Stored
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.summary import Summary, own_figures, summarise
-from ..storage import NAMING, Grouped, Inline, Named, Place, Writer, open_store
+from ..storage import NAMING, Named, Place, open_store
+from ..storage.writer import Grouped, Inline, Writer
 from .driver import if_abandoned
 from .environment import checkout_of, version
 from .options import Options

@@ -25,8 +25,8 @@ from ..evaluation import Evaluation, altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Failure, Outcome, Record, Result, Usage
 from ..redaction import safe_without
 from ..statistics.intervals import as_float
-from ..storage import Writer
 from ..storage.encoding import Entry, encode
+from ..storage.writer import Writer
 from ..text import as_str
 from ..usage import read_usage
 from .channel import Channel
