@@ -16,11 +16,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 from typing import Any
 
 from .errors import DatasetError
 from .record import ATOMS
+
+try:
+    from _blake2 import blake2b  # as hashlib has it, which loads OpenSSL before it, for who looks
+except ImportError:  # pragma: no cover - other interpreters than CPython
+    from hashlib import blake2b
 
 # What the values of subclasses count as. Not `str(value)`, which the subclass may redefine.
 _PLAINER: dict[type, Callable[[Any], Any]] = {

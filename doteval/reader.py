@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 
 from .errors import DamageError
 from .record import Record
-from .reporting.compare import Address, opened
 from .reporting.summary import summarise
 from .reporting.views import Experiment, one_of
-from .storage import Store
+from .storage import Address, Store, opened
 
 
 def experiments(storage: Address = None) -> list[Experiment]:

@@ -30,9 +30,9 @@ from ..redaction import safe_without, secrets_of
 from ..reporting.figures import UNTIL
 from ..reporting.progress import Snapshot, waits
 from ..reporting.summary import CALLS, Summary
-from ..storage import Named, Place, Writer
+from ..storage import Named, Place
 from ..storage.encoding import Entry
-from ..storage.writer import nothing
+from ..storage.writer import Writer, nothing
 from ..text import duration, one_line
 from .channel import Channel
 from .environment import Clock

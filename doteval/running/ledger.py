@@ -25,7 +25,8 @@ from ..replay import LIVE as MAKE
 from ..replay import Shelf
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.summary import Summary, own_figures, summarise
-from ..storage import NAMING, Grouped, Inline, Named, Place, Store, Writer, open_store
+from ..storage import NAMING, Named, Place, Store, open_store
+from ..storage.writer import Grouped, Inline, Writer
 from .driver import if_abandoned
 from .environment import checkout_of, version
 from .options import Options

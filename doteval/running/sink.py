@@ -28,8 +28,8 @@ from ..redaction import redact, safe_without
 from ..replay import Log
 from ..reporting.progress import Trouble
 from ..statistics.intervals import as_float
-from ..storage import Writer
 from ..storage.encoding import Entry, encode
+from ..storage.writer import Writer
 from ..text import as_str, one_line
 from ..usage import read_usage
 from .channel import Channel

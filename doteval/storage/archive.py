@@ -8,12 +8,12 @@ Nothing refers to a row of a table: runs are known by their random ids, records 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Union
 
 from ..errors import StoreError
 from ..record import Attempt, Call, Run
-from .database import Database
+from .database import Database, by_column
 from .encoding import (
     CALL_COLUMNS,
     RECORD_COLUMNS,
@@ -252,3 +252,13 @@ def calls(
         for _, uid, *call in rows:
             yield uid, Call(*call)
     must_be_there(db, evaluation)
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def insert_calls(db: Database, evaluation: int, calls: Sequence[tuple[int, Call]]) -> None:
+    """Insert calls, each with the number of its run, inside `writing()`."""
+    rows = [(evaluation, run, *call) for run, call in calls]
+    text = sum(len(call.request) + len(call.response) for _, call in calls)
+    db.insert("calls", f"evaluation, run, {CALL_COLUMNS}", by_column(rows), text)

@@ -15,7 +15,7 @@ from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
 from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Call, Record, Run, Stored
 from ..text import similar
-from .archive import CALL, Adopted, Fact, calls, facts, must_be_there
+from .archive import CALL, Adopted, Fact, calls, facts, insert_calls, must_be_there
 from .claims import Claim, Claims, lock_of
 from .columns import KINDS
 from .database import Database, by_column
@@ -36,7 +36,6 @@ from .encoding import (
 from .place import make_room
 from .schema import BUSY
 from .tally import Tally, add_scores, added, clear, tally
-from .transfer import insert_calls, transfer
 
 _PAGE = 500  # records read at a time
 _PAGE_OF_KEYS = 5_000  # of which only the identity is read
@@ -862,6 +861,8 @@ class SqliteStore:
                 not fit those before it.
             Busy: an evaluation is being run.
         """
+        from .transfer import transfer  # of which who looks has no use
+
         arrived = transfer(self._db, self._claims, experiment, created, facts)
         return Adopted(
             len(arrived),

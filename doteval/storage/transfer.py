@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Busy, UsageError
-from ..record import LIVE, Call, Run
-from .archive import Asked, Fact, Kept, Opening, Paid, Ran
+from ..record import LIVE, Run
+from .archive import Asked, Fact, Kept, Opening, Paid, Ran, insert_calls
 from .claims import Claim, Claims
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
-    CALL_COLUMNS,
     RECORD_COLUMNS,
     attempt_columns,
     dump,
@@ -577,13 +576,6 @@ class _Destination:
         for name, n in counts.items():
             if n:
                 self.arrived = replace(self.arrived, **{name: getattr(self.arrived, name) + n})
-
-
-def insert_calls(db: Database, evaluation: int, calls: Sequence[tuple[int, Call]]) -> None:
-    """Insert calls, each with the number of its run, inside `writing()`."""
-    rows = [(evaluation, run, *call) for run, call in calls]
-    text = sum(len(call.request) + len(call.response) for _, call in calls)
-    db.insert("calls", f"evaluation, run, {CALL_COLUMNS}", by_column(rows), text)
 
 
 def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:
