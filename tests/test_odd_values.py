@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from doteval.cli import main
 from doteval.storage import open_store
 from doteval.storage.columns import odd_in
+from doteval.storage.database import Database
 from tests.odd_values import trial
 from tests.stocked import right, stock
 
@@ -122,6 +124,54 @@ def test_an_experiment_whose_name_is_lost_is_listed(
 
     assert main(["list", "--storage", str(store)]) == 4
     assert "experiment 1, whose name is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (
+            "ALTER TABLE experiments RENAME TO e0; CREATE VIEW experiments AS WITH RECURSIVE c(x) "
+            "AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x id, 'e' name, 1.0 created FROM c",
+            "the view 'experiments'",
+        ),
+        (
+            "CREATE TRIGGER again AFTER INSERT ON bodies BEGIN UPDATE records SET state = 2; END",
+            "the trigger 'again'",
+        ),
+        ("CREATE VIRTUAL TABLE x USING fts4(y)", "the virtual table 'x'"),
+    ],
+)
+def test_a_store_that_would_do_something_is_not_opened(
+    store: Path, capsys: pytest.CaptureFixture[str], made: str, told: str
+) -> None:
+    """No query runs what somebody else has put into the file; its tables can be saved."""
+    where = ["--storage", str(store)]
+    with closing(sqlite3.connect(store)) as db:
+        db.executescript(made)
+    for typed in ("list", "show good", "export good", "delete good --yes", "prune --keep 0 --yes"):
+        assert main([*typed.split(), *where]) == 4
+        assert told in capsys.readouterr().err
+    assert main(["doctor", *where]) == 1
+    assert told in capsys.readouterr().out
+
+    assert main(["doctor", "--fix", *where]) == 0
+    assert main(["list", *where]) == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="a system without timers")
+def test_ctrl_c_ends_a_query_without_end(store: Path) -> None:
+    """SQLite would go on, and Python hear of it afterwards."""
+    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    database = Database(store)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            database.all(endless)
+        assert database.all("SELECT count(*) FROM experiments") == [(2,)]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        database.close()
 
 
 def test_an_evaluation_whose_runs_are_lost_has_no_limit_to_show(

@@ -285,6 +285,12 @@ def _refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
 # --- running ----------------------------------------------------------------------------------
 
 
+_INTERRUPTIONS = {
+    int(signal.SIGTERM): "terminated",
+    int(getattr(signal, "SIGHUP", 1)): "the terminal was closed",
+}
+
+
 class _Round:
     """
     The evaluations of one `doteval run`, one after the other.
@@ -441,7 +447,7 @@ class _Round:
     def _interrupted(self, execution: Execution, number: int) -> int:
         from ..views.figures import plural
 
-        what = "terminated" if number == signal.SIGTERM else "interrupted"
+        what = _INTERRUPTIONS.get(number, "interrupted")
         stored = plural(execution.done + execution.skipped, "row")
         self._say("")
         self._call.complain(f"{what}: {stored} of {execution.evaluation.__name__} stored")

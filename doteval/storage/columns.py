@@ -77,7 +77,7 @@ _ONE_OF = "one of: {}"
 # By the column's name, where that is enough, else by that of the table as well.
 KINDS = {
     **dict.fromkeys(
-        ("id", "evaluation", "experiment", "run", "record", "position", "concurrency", "pid",
+        ("id", "evaluation", "experiment", "run", "record", "position", "concurrency",
          "revision", "scores.name", "n", "trials", "nans", "unread", "empty", "differing"),
         WHOLE,
     ),
@@ -95,6 +95,7 @@ KINDS = {
     "bodies.body": Kind("anything", (str, bytes, int, float, type(None))),  # for who counts them
     "finished": NUMBER.optional(),
     "total": WHOLE.optional(),
+    "pid": Kind("a whole number", (int,)),
     "summed": Kind("a whole number", (int, type(None))),
     "key": Kind(f"{KEY} bytes", (bytes,), fits=lambda key: len(key) == KEY),
     "digest": Kind(f"{DIGEST} bytes", (bytes,), fits=lambda of: len(of) == DIGEST).optional(),

@@ -126,7 +126,10 @@ class Damaged:
             self._db.execute("PRAGMA writable_schema = ON")  # reads a file that was cut short
             self._db.execute("BEGIN")
             known = version_in(self._db, str(path)) > 0
-            tables = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = self._db.execute(
+                "SELECT name FROM sqlite_master "
+                "WHERE type = 'table' AND sql NOT LIKE 'create virtual%'"
+            )
             self._tables = {name for (name,) in tables}
         except (sqlite3.Error, UnicodeDecodeError) as error:  # it quotes what is damaged
             raise StoreError(
