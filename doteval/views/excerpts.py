@@ -16,6 +16,7 @@ from typing import Any
 from .. import text
 from ..record import Failure, Record, Result, Score, Usage
 from ..reporting.details import as_text, verdict
+from ..statistics.intervals import as_float
 
 Part = tuple[str, str, Any]  # of what there is to read of a record: kind, label, value
 
@@ -108,7 +109,7 @@ class Slices:
         """Count a record that has scores."""
         if isinstance(record.outcome, Failure):
             return
-        numbers = [(each.name, each.number) for each in _scores(record.outcome)]
+        numbers = [(each.name, as_float(each.number)) for each in _scores(record.outcome)]
         for column, value in record.row.items():
             of = self._sums.get(column, None if len(self._sums) >= _NAMES else {})
             if of is None:
