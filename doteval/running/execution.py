@@ -76,7 +76,7 @@ class Execution:
 
     def __init__(
         self,
-        evaluation: Evaluation | BoundEvaluation,
+        evaluation: Evaluation[..., Any] | BoundEvaluation,
         options: Options,
         *,
         name: Named,
@@ -450,7 +450,7 @@ def _decide(sink: Sink, until: Until, row: Row) -> None:
     until.finished(sink.finished(row))
 
 
-def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
     parameters = evaluation.__signature__.parameters
     unknown = [name for name in resources if name not in parameters]
     if unknown:
