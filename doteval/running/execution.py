@@ -78,7 +78,7 @@ class Execution:
 
     def __init__(
         self,
-        evaluation: Evaluation | BoundEvaluation,
+        evaluation: Evaluation[..., Any] | BoundEvaluation,
         options: Options,
         *,
         name: Named,
@@ -483,7 +483,7 @@ def _called(row: Row | None) -> str:
     return f"row {row.position} ({words})" if words else f"row {row.position}"
 
 
-def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
     parameters = evaluation.__signature__.parameters
     unknown = [name for name in resources if name not in parameters]
     if unknown:

@@ -115,7 +115,7 @@ class Plan:
 
 
 async def plan(
-    evaluation: Evaluation,
+    evaluation: Evaluation[..., Any],
     options: Options,
     *,
     name: Named,
@@ -257,7 +257,7 @@ def _look_at(
 # --- the rows ---------------------------------------------------------------------------------
 
 
-async def _read(rows: Rows, evaluation: Evaluation) -> str | None:
+async def _read(rows: Rows, evaluation: Evaluation[..., Any]) -> str | None:
     """Read the dataset. Returns what would end the run, or None."""
     more = asyncio.Event()
     try:
@@ -296,7 +296,7 @@ async def _passed(rows: Rows, more: asyncio.Event) -> bool:
 def _estimates(
     history: SqliteStore | None,
     name: str,
-    evaluation: Evaluation,
+    evaluation: Evaluation[..., Any],
     to_run: int,
     budget: Budget | None,
 ) -> tuple[Basis | None, dict[str, Any]]:
@@ -318,7 +318,9 @@ def _estimates(
     return basis, {**estimates, "budgeted": _budgeted(budget, estimates, to_run)}
 
 
-def _chosen(candidates: Iterable[Earlier], evaluation: Evaluation) -> tuple[Earlier, Basis] | None:
+def _chosen(
+    candidates: Iterable[Earlier], evaluation: Evaluation[..., Any]
+) -> tuple[Earlier, Basis] | None:
     """
     The last run with enough records and today's strategy; else with enough records; else the one
     with the most.

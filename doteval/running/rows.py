@@ -49,7 +49,7 @@ class Rows:
         keys: of all rows read, where somebody wants them, who puts a list here.
     """
 
-    def __init__(self, evaluation: Evaluation, options: Options) -> None:
+    def __init__(self, evaluation: Evaluation[..., Any], options: Options) -> None:
         self.read = self.ours = self.malformed = 0
         self.to_run = self.finished = self.final = self.failed = self.stored = 0
         self.positions: list[int] = []

@@ -64,7 +64,7 @@ class Sink:
 
     def __init__(
         self,
-        evaluation: Evaluation,
+        evaluation: Evaluation[..., Any],
         budget: Budget | None,
         channel: Channel,
         notes: list[str],

@@ -48,7 +48,7 @@ class Until:
         UsageError: rows can not be taken in an order unrelated to their answers.
     """
 
-    def __init__(self, gate: Gate, evaluation: Evaluation, options: Options) -> None:
+    def __init__(self, gate: Gate, evaluation: Evaluation[..., Any], options: Options) -> None:
         unknown = options.samples is None and evaluation.source.length() is None
         for is_so, what in (
             (options.shard is not None, "a shard, which would decide by a part of the rows"),
