@@ -471,7 +471,7 @@ def _decide(sink: Sink, until: Until, row: Row) -> None:
     Before it is durable, so that no more rows start than were in flight: whatever keeps it from the
     disk ends the run.
     """
-    until.finished(sink.finished(row))
+    until.finished(row.key, sink.finished(row))
 
 
 def _called(row: Row | None) -> str:

@@ -135,7 +135,7 @@ class Rows:
     def _met(self, row: Any) -> Row | None:
         position, inline, text = self.read, self._inline, ""
         values: tuple[Any, ...] | None = None
-        call: Callable[[], Any]
+        call: Callable[..., Any]
         try:
             tags = None if self._tagged is None else self._tagged(row)
             values = self._bind(row)
@@ -147,11 +147,11 @@ class Rows:
         else:
             named = dict(zip(self._evaluation.columns, values, strict=True))
             key, digest, finished = self._identities.meet(values)
-            if ATOMS.issuperset(map(type, values)):
-                call = partial(self._function, **named)
-            else:
-                call = partial(on_copies, self._function, named)
+            call = self._function
+            if not ATOMS.issuperset(map(type, values)):
+                call = partial(on_copies, call)
             if tags is not None:
+                call = partial(_without_tags, partial(call, **named))
                 named = {**named, **tags}
         self.read += 1
         if self._shard is not None and not self._is_ours(key):
@@ -228,5 +228,10 @@ def _number(key: bytes, repeat: int) -> int:
     return int.from_bytes(key, "big") + repeat  # a third of the memory of a tuple of both
 
 
-def _raise(error: BaseException) -> None:
+def _raise(error: BaseException, /, **row: Any) -> None:
     raise error
+
+
+def _without_tags(call: Callable[[], Any], /, **row: Any) -> Any:
+    """Tags are kept with the record; the function does not take them."""
+    return call()
