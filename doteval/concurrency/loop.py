@@ -75,6 +75,11 @@ class Loop:
         self._fill_in = partial(self._loop.call_soon, self._fill, context=copy_context())
         self._now, self._make_task, self._eager = _calls_of(self._loop)
         self._next = off_loop(partial(iter, source)).__next__
+        self._fill_now = self._fill_up
+        if threads is None or self._eager:  # code of theirs, which sees the loop, runs in between
+            self._next = partial(off_loop, self._next)
+        else:  # hiding the loop costs 1 µs: once for all rows that start together
+            self._fill_now = partial(off_loop, self._fill_up)
         self._schedule = schedule
         self._finish = finish
         self._threads = threads
@@ -195,7 +200,7 @@ class Loop:
         self._coming = False
         if self._closing or self._error is not None:
             return
-        self._fill_up()
+        self._fill_now()
         if self._launched:
             self._loop.call_soon(self._check_launched)
 
@@ -235,7 +240,7 @@ class Loop:
         """The next row of the source; None: this one needs no work, or there are no more."""
         try:
             self.calling = True
-            row: Row | None = off_loop(self._next)
+            row: Row | None = self._next()
             return row
         except StopIteration:
             self._schedule.exhausted = True
