@@ -187,7 +187,7 @@ class Execution:
     async def _through(self, writer: Writer) -> None:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
-            self._rows.remember(record)
+            self._rows.known.remember(record)
             self._sink.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)

@@ -15,8 +15,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DamageError
+from ..errors import DamageError, UsageError
 from ..keys import described, fields_of, is_missing
+from ..quantities import Shard
 from ..record import (
     DIFFERING,
     EMPTY,
@@ -191,12 +192,11 @@ def load_body(text: str) -> Mapping[str, Any]:
 
 
 def is_part(value: Any) -> bool:
-    """Whether it names a shard: "1/4" to "4/4". A million of them are enough."""
-    found = _PART.fullmatch(value) if isinstance(value, str) else None
-    return found is not None and int(found[1]) <= int(found[2])
-
-
-_PART = re.compile("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+    """Whether it names a shard, as `quantities.Shard` does: "1/4" to "4/4"."""
+    try:
+        return isinstance(value, str) and str(Shard.parse(value)) == value
+    except UsageError:
+        return False
 
 
 def _is_whole(value: Any) -> bool:
