@@ -187,7 +187,7 @@ class Execution:
     async def _through(self, writer: Writer) -> None:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
-            self._rows.remember(record)
+            self._rows.known.remember(record)
             self._sink.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)
@@ -471,7 +471,7 @@ def _decide(sink: Sink, until: Until, row: Row) -> None:
     Before it is durable, so that no more rows start than were in flight: whatever keeps it from the
     disk ends the run.
     """
-    until.finished(sink.finished(row))
+    until.finished(row.key, sink.finished(row))
 
 
 def _called(row: Row | None) -> str:

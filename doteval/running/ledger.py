@@ -222,9 +222,9 @@ class Ledger:
         if rows.to_the_end:
             await call(store.total, self._number, rows.read * repeats)
         changed: dict[int, list[int]] = {LIVE: [], STALE: []}
-        if rows.stored:
+        if rows.known.stored:
             async for record in self.stored():
-                state = rows.verdict(record)
+                state = rows.known.verdict(record, rows.to_the_end)
                 if state is not None:
                     changed[state].append(record.id)
         for state, ids in changed.items():

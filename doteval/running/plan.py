@@ -149,7 +149,7 @@ async def plan(
             try:
                 header, stored = _look_at(history, experiment, name, options.fresh, notes)
                 for record in stored():
-                    rows.remember(record)
+                    rows.known.remember(record)
                 changed = None if header is None else since(header)
                 notes += [] if changed is None else [changed]
             except UsageError as error:
@@ -158,7 +158,7 @@ async def plan(
         problem = wrong or problem
         stale = 0
         if rows.to_the_end and wrong is None:
-            stale = sum(rows.verdict(record) == STALE for record in stored())
+            stale = sum(rows.known.verdict(record, True) == STALE for record in stored())
         basis, estimates = _estimates(history, name.name, evaluation, rows.to_run, options.budget)
     finally:
         if history is not None:
@@ -174,9 +174,9 @@ async def plan(
         shard=None if options.shard is None else str(options.shard),
         rows=rows.ours,
         read=rows.read,
-        malformed=rows.malformed,
-        positions=tuple(rows.positions),
-        example=rows.example,
+        malformed=rows.misfits.count,
+        positions=tuple(rows.misfits.positions),
+        example=rows.misfits.example,
         finished=rows.finished,
         failed=rows.failed,
         to_run=rows.to_run,
