@@ -4,6 +4,8 @@ What earlier runs have stored of the rows of a dataset, held against the rows th
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..concurrency.row import Row
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
@@ -22,7 +24,7 @@ class Known:
         identities: of the rows that were stored, and of those that came.
     """
 
-    def __init__(self, evaluation: Evaluation, shard: Shard | None) -> None:
+    def __init__(self, evaluation: Evaluation[..., Any], shard: Shard | None) -> None:
         self.stored = 0
         self.identities = Identities(evaluation.columns)
         self._repeats = evaluation.repeats
