@@ -121,6 +121,7 @@ reporting.figures        # figures that a run has kept
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
+reporting.overview       # several evaluations as one table, a matrix, a trend
 reporting.details        # records to lines, in the words of the views
 reporting.slices         # records to numbers by the values of columns
 reporting.noise          # what repeats tell

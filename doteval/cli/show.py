@@ -163,8 +163,8 @@ def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, st
 
 
 def _blocks(call: Call) -> tuple[Answer, bool]:
-    """A block for each evaluation, below a line about the experiment; whether one is running."""
-    from ..reporting.documents import summary_table
+    """A block for each evaluation, or a table of many; and whether one is running."""
+    from ..reporting.overview import MANY, overview_lines, summary_table
     from ..reporting.summary import summarise
     from ..reporting.views import Experiment, experiment_lines, summary_lines
     from ..text import count
@@ -173,8 +173,14 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     names = _selected(store, experiment, call.options.evaluation)
     summaries = [summarise(store, experiment, name) for name in names]
     lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
-    for summary, name in zip(summaries, names.values(), strict=True):
-        lines += ["", *summary_lines(summary, terminal, name)]
+    if len(summaries) >= MANY:
+        lines += ["", *overview_lines(summaries, terminal)]
+        one = f"{program()} show {quoted(experiment, '--evaluation', next(iter(names.values())))}"
+        if hint := call.hint(f"one as a whole: {one}"):
+            lines += ["", *hint]
+    else:
+        for summary, name in zip(summaries, names.values(), strict=True):
+            lines += ["", *summary_lines(summary, terminal, name)]
     failed = sum(summary.failed for summary in summaries)
     if failed:
         rows = "the row that failed" if failed == 1 else f"the {count(failed)} rows that failed"
