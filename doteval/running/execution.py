@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from ..concurrency.breaker import Breaker
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import Loop
 from ..concurrency.reading import Reading
@@ -33,18 +32,18 @@ from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place
 from ..storage.encoding import Entry
 from ..storage.writer import Writer, nothing
-from ..text import duration, one_line
+from ..text import one_line
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
 from .options import Options
 from .rows import Rows
 from .sink import Sink
+from .troubles import Troubles
 from .until import ByKey, Until
 from .version import version_of
 
 _OLD = 10.0  # seconds that an attempt takes before its row is named
-_MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
 
 class Execution:
@@ -96,18 +95,17 @@ class Execution:
         self._options = options
         self._resources = _checked(self.evaluation, resources)
         self._fatal = fatal
-        self._version = version_of(evaluation, options.params, reached)
         self._secrets = secrets_of(os.environ)
-        self.ledger = Ledger(place, experiment, name)
+        made_by = version_of(evaluation, options.params, reached)
+        self.ledger = Ledger(place, experiment, name, made_by)
         self.notes: list[str] = []
         self.status = "failed"  # should it never begin
         self._rows = Rows(self.evaluation, options)
         self._channel = Channel(listener, on_record, on_limit, self._fail)
-        self._breaker: Breaker | None = None
-        if self.evaluation.fail_fast and not options.keep_going:
-            self._breaker = Breaker(self.evaluation.fail_fast, self._stop)
+        most = 0 if options.keep_going else self.evaluation.fail_fast
+        troubles = Troubles(most, self._stop)
         self._sink = Sink(
-            self.evaluation, options.budget, self._channel, self.notes, self._breaker, self._secrets
+            self.evaluation, options.budget, troubles, self._channel, self.notes, self._secrets
         )
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._spent: str | None = None  # what of the budget is used up
@@ -117,7 +115,6 @@ class Execution:
             self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
         self._loop: Loop | None = None
-        self._deadline: asyncio.TimerHandle | None = None
 
     @property
     def done(self) -> int:
@@ -132,7 +129,7 @@ class Execution:
     @property
     def first_error(self) -> BaseException | None:
         """The exception behind this run's first failure."""
-        return self._sink.first_error
+        return self._sink.troubles.first
 
     @property
     def skipped(self) -> int:
@@ -166,9 +163,7 @@ class Execution:
         try:
             at = self._clock.epoch + began
             beside = self._beside()
-            self.notes.extend(
-                await ledger.begin(self.evaluation, self._options, self._version, at, beside)
-            )
+            self.notes.extend(await ledger.begin(self.evaluation, self._options, at, beside))
             self.status = "running"
             try:
                 await self._through(writer)
@@ -177,8 +172,6 @@ class Execution:
             return await ledger.summary()
         finally:
             self._channel.close()
-            if self._deadline is not None:
-                self._deadline.cancel()
             self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
             await ledger.close()
             if self._loop is not None:
@@ -188,7 +181,7 @@ class Execution:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
             self._rows.known.remember(record)
-            self._sink.resumed |= not record.failed
+            self._sink.troubles.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)
         self._open()
@@ -196,10 +189,10 @@ class Execution:
         threads = strategy.threads() if executor is None else Elsewhere(executor)
         loop = self._loop = self._loop_with(threads)
         self._channel.open(self._clock, self._schedule.gate, self.snapshot)
-        budget = self._options.budget
+        budget, call_later = self._options.budget, asyncio.get_running_loop().call_later
+        deadline = None
         if budget is not None and budget.time is not None:
-            deadline = asyncio.get_running_loop().call_later(budget.time, self._check_budget)
-            self._deadline = deadline
+            deadline = call_later(budget.time, self._check_budget)
         self.status = "interrupted"
         try:
             with strategy.watching(loop, self._schedule):
@@ -214,6 +207,8 @@ class Execution:
                 self.status = "failed"
             raise
         finally:
+            if deadline is not None:
+                deadline.cancel()
             if threads is not None:
                 threads.close()
             await self._close_dataset()
@@ -274,7 +269,7 @@ class Execution:
         elif self.status == "complete" and self.done and not self._is_any_scored():
             self.status = "failed"
         if self._schedule.stalled:
-            trouble = self._sink.trouble
+            trouble = self._sink.troubles.latest
             assert trouble is not None
             self.notes.append(
                 f"stalled: nothing succeeded for {self.evaluation.policy.patience:g} s, so the run "
@@ -389,19 +384,15 @@ class Execution:
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
         if self._spent is None and self._loop is not None:
-            self._spent = self._sink.enough(self._clock.elapsed())
+            failed = sum(self.errors.values())
+            self._spent = self._sink.spending.enough(self._clock.elapsed(), failed, self.done)
             if self._spent is not None:
                 self._loop.stop()
 
     def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
         self._sink.failed(row, reading, final)
-        held = self._schedule.held
-        if held and self._breaker is not None and self.cause is None:
-            until = time.strftime(_MOMENT, time.localtime(time.time() + held))
-            patience = self.evaluation.policy.patience
-            trouble = self._sink.trouble
-            assert trouble is not None
-            self._breaker.held(duration(held), until, patience, f"{trouble.kind}: {trouble.said}")
+        if self._schedule.held and self.cause is None:
+            self._sink.troubles.held(self._schedule.held, self.evaluation.policy.patience)
 
     def _stop(self, cause: str) -> None:
         """Start nothing new: it would not succeed. What is in flight may finish."""
@@ -444,7 +435,6 @@ class Execution:
             length = samples if length is None else min(length, samples)
         sink, schedule, oldest = self._sink, self._schedule, loop.oldest
         due = schedule.next_at - self._clock.now() if schedule.waiting else None
-        trouble = sink.trouble
         return Snapshot(
             evaluation=self.evaluation.__name__,
             done=self.done,
@@ -460,7 +450,7 @@ class Execution:
             scores={name: total / n for name, (n, total) in sink.means.items()},
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
-            trouble=None if trouble is None else trouble._replace(since=sink.since),
+            trouble=self._sink.troubles.latest,
             due=None if due is None else max(due, 0.0),
             oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
         )
