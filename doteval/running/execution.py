@@ -22,7 +22,7 @@ from ..concurrency.reading import Reading
 from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
-from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
+from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
@@ -33,10 +33,11 @@ from ..storage import Named, Place
 from ..storage.encoding import Entry
 from ..storage.writer import Writer, nothing
 from ..text import one_line
+from ..views.figures import plural
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
-from .options import Options
+from .options import Options, resources_for
 from .rows import Rows
 from .sink import Sink
 from .troubles import Troubles
@@ -93,7 +94,7 @@ class Execution:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
         self._options = options
-        self._resources = _checked(self.evaluation, resources)
+        self._resources = resources_for(self.evaluation, resources)
         self._fatal = fatal
         self._secrets = secrets_of(os.environ)
         made_by = version_of(evaluation, options.params, reached)
@@ -218,7 +219,7 @@ class Execution:
         stale = await self.ledger.settle(self._rows, self.evaluation.repeats)
         if stale:
             self.notes.append(
-                f"{stale} stored {_plural(stale, 'record')} of rows that the dataset no "
+                f"{plural(stale, 'stored record')} of rows that the dataset no "
                 "longer has: stale, not counted"
             )
         if self._rows.to_the_end and self._rows.read == 0:
@@ -278,7 +279,7 @@ class Execution:
             )
         if self.final:
             self.notes.append(
-                f"{self.final} stored {_plural(self.final, 'row')} failed with final=True: not run "
+                f"{plural(self.final, 'stored row')} failed with final=True: not run "
                 "again; a fresh run runs all rows"
             )
 
@@ -296,7 +297,7 @@ class Execution:
         elif self.status == "stopped":
             reason = f"{self.cause}; nothing more was started"
         elif self.status == "failed":
-            reason = f"not one of {self.done} {_plural(self.done, 'row')} has a result"
+            reason = f"not one of {plural(self.done, 'row')} has a result"
         clock, changes = self._clock, []
         if self._loop is not None:
             gate = self._schedule.gate
@@ -366,7 +367,7 @@ class Execution:
         if read == 0:
             return DatasetError(f"{raised} before its first row: {said}")
         return DatasetError(
-            f"{raised} after {read} {_plural(read, 'row')}: {said}; what was finished "
+            f"{raised} after {plural(read, 'row')}: {said}; what was finished "
             "is stored, and the same command resumes it"
         )
 
@@ -471,37 +472,3 @@ def _called(row: Row | None) -> str:
     named = row.named or {}
     words = one_line(named.get("id", next(iter(named.values()), "")), 40)
     return f"row {row.position} ({words})" if words else f"row {row.position}"
-
-
-def _checked(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = evaluation.__signature__.parameters
-    unknown = [name for name in resources if name not in parameters]
-    if unknown:
-        raise UsageError(
-            f"{evaluation.__name__}() has no parameter {unknown[0]!r} to pass a value to; "
-            f"its parameters beside the columns are: {', '.join(parameters) or 'none'}"
-        )
-    missing = [name for name in evaluation.resources if name not in resources]
-    if missing:
-        raise UsageError(
-            f"{evaluation.__name__}() needs a value for {', '.join(map(repr, missing))}: pass it "
-            f"as run(..., {_as_argument(missing[0])}), or run it under pytest, where it "
-            "is a fixture"
-        )
-    return dict(resources)
-
-
-_ARGUMENTS = frozenset(  # of run(), which can not be passed to the function by themselves
-    {
-        *("evaluation", "experiment", "storage", "progress", "on_record", "on_limit", "on_finish"),
-        *("resources", *Options.__slots__),
-    }
-)
-
-
-def _as_argument(name: str) -> str:
-    return f"resources={{{name!r}: ...}}" if name in _ARGUMENTS else f"{name}=..."
-
-
-def _plural(n: int, noun: str) -> str:
-    return noun if n == 1 else f"{noun}s"
