@@ -314,7 +314,12 @@ class Identities:
         """
         if self._id is not None:
             return self._meet_id(values, self._id)
-        return self._meet(digest_of(values, self._columns))
+        key = digest_of(values, self._columns)
+        number = int.from_bytes(key, "big")
+        if number in self._states:  # stored, or met before
+            return self._meet(key)
+        self._states[number] = _SEEN
+        return key, None, 0
 
     def meet_malformed(self, position: int, row: Any) -> tuple[bytes, bytes | None, int]:
         """

@@ -147,6 +147,7 @@ running.options          # what is asked of a run, whichever the door
 running.known            # what is stored of the rows that come
 running.rows             # the dataset as it comes, for run and plan alike
 running.channel          # the one way to who listens
+running.troubles         # what failures say, and what ends a run that can not succeed
 running.sink             # records to the writer, and what is durable to who listens
 running.ledger           # a run in its store: what it begins with, what counts, how it ended
 running.until            # rows by their keys, and whether more are needed

@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from ..concurrency.breaker import Breaker
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import Loop
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
-from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
+from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
@@ -33,18 +32,19 @@ from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place
 from ..storage.encoding import Entry
 from ..storage.writer import Writer, nothing
-from ..text import duration, one_line
+from ..text import one_line
+from ..views.figures import plural
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
-from .options import Options
+from .options import Options, resources_for
 from .rows import Rows
 from .sink import Sink
+from .troubles import Troubles
 from .until import ByKey, Until
 from .version import version_of
 
 _OLD = 10.0  # seconds that an attempt takes before its row is named
-_MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
 
 class Execution:
@@ -94,20 +94,19 @@ class Execution:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
         self._options = options
-        self._resources = _checked(self.evaluation, resources)
+        self._resources = resources_for(self.evaluation, resources)
         self._fatal = fatal
-        self._version = version_of(evaluation, options.params, reached)
         self._secrets = secrets_of(os.environ)
-        self.ledger = Ledger(place, experiment, name)
+        made_by = version_of(evaluation, options.params, reached)
+        self.ledger = Ledger(place, experiment, name, made_by)
         self.notes: list[str] = []
         self.status = "failed"  # should it never begin
         self._rows = Rows(self.evaluation, options)
         self._channel = Channel(listener, on_record, on_limit, self._fail)
-        self._breaker: Breaker | None = None
-        if self.evaluation.fail_fast and not options.keep_going:
-            self._breaker = Breaker(self.evaluation.fail_fast, self._stop)
+        most = 0 if options.keep_going else self.evaluation.fail_fast
+        troubles = Troubles(most, self._stop)
         self._sink = Sink(
-            self.evaluation, options.budget, self._channel, self.notes, self._breaker, self._secrets
+            self.evaluation, options.budget, troubles, self._channel, self.notes, self._secrets
         )
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._spent: str | None = None  # what of the budget is used up
@@ -117,7 +116,6 @@ class Execution:
             self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
         self._loop: Loop | None = None
-        self._deadline: asyncio.TimerHandle | None = None
 
     @property
     def done(self) -> int:
@@ -132,7 +130,7 @@ class Execution:
     @property
     def first_error(self) -> BaseException | None:
         """The exception behind this run's first failure."""
-        return self._sink.first_error
+        return self._sink.troubles.first
 
     @property
     def skipped(self) -> int:
@@ -166,9 +164,7 @@ class Execution:
         try:
             at = self._clock.epoch + began
             beside = self._beside()
-            self.notes.extend(
-                await ledger.begin(self.evaluation, self._options, self._version, at, beside)
-            )
+            self.notes.extend(await ledger.begin(self.evaluation, self._options, at, beside))
             self.status = "running"
             try:
                 await self._through(writer)
@@ -177,8 +173,6 @@ class Execution:
             return await ledger.summary()
         finally:
             self._channel.close()
-            if self._deadline is not None:
-                self._deadline.cancel()
             self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
             await ledger.close()
             if self._loop is not None:
@@ -188,7 +182,7 @@ class Execution:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
             self._rows.known.remember(record)
-            self._sink.resumed |= not record.failed
+            self._sink.troubles.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)
         self._open()
@@ -196,10 +190,10 @@ class Execution:
         threads = strategy.threads() if executor is None else Elsewhere(executor)
         loop = self._loop = self._loop_with(threads)
         self._channel.open(self._clock, self._schedule.gate, self.snapshot)
-        budget = self._options.budget
+        budget, call_later = self._options.budget, asyncio.get_running_loop().call_later
+        deadline = None
         if budget is not None and budget.time is not None:
-            deadline = asyncio.get_running_loop().call_later(budget.time, self._check_budget)
-            self._deadline = deadline
+            deadline = call_later(budget.time, self._check_budget)
         self.status = "interrupted"
         try:
             with strategy.watching(loop, self._schedule):
@@ -214,6 +208,8 @@ class Execution:
                 self.status = "failed"
             raise
         finally:
+            if deadline is not None:
+                deadline.cancel()
             if threads is not None:
                 threads.close()
             await self._close_dataset()
@@ -223,7 +219,7 @@ class Execution:
         stale = await self.ledger.settle(self._rows, self.evaluation.repeats)
         if stale:
             self.notes.append(
-                f"{stale} stored {_plural(stale, 'record')} of rows that the dataset no "
+                f"{plural(stale, 'stored record')} of rows that the dataset no "
                 "longer has: stale, not counted"
             )
         if self._rows.to_the_end and self._rows.read == 0:
@@ -274,7 +270,7 @@ class Execution:
         elif self.status == "complete" and self.done and not self._is_any_scored():
             self.status = "failed"
         if self._schedule.stalled:
-            trouble = self._sink.trouble
+            trouble = self._sink.troubles.latest
             assert trouble is not None
             self.notes.append(
                 f"stalled: nothing succeeded for {self.evaluation.policy.patience:g} s, so the run "
@@ -283,7 +279,7 @@ class Execution:
             )
         if self.final:
             self.notes.append(
-                f"{self.final} stored {_plural(self.final, 'row')} failed with final=True: not run "
+                f"{plural(self.final, 'stored row')} failed with final=True: not run "
                 "again; a fresh run runs all rows"
             )
 
@@ -301,7 +297,7 @@ class Execution:
         elif self.status == "stopped":
             reason = f"{self.cause}; nothing more was started"
         elif self.status == "failed":
-            reason = f"not one of {self.done} {_plural(self.done, 'row')} has a result"
+            reason = f"not one of {plural(self.done, 'row')} has a result"
         clock, changes = self._clock, []
         if self._loop is not None:
             gate = self._schedule.gate
@@ -371,7 +367,7 @@ class Execution:
         if read == 0:
             return DatasetError(f"{raised} before its first row: {said}")
         return DatasetError(
-            f"{raised} after {read} {_plural(read, 'row')}: {said}; what was finished "
+            f"{raised} after {plural(read, 'row')}: {said}; what was finished "
             "is stored, and the same command resumes it"
         )
 
@@ -389,19 +385,15 @@ class Execution:
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
         if self._spent is None and self._loop is not None:
-            self._spent = self._sink.enough(self._clock.elapsed())
+            failed = sum(self.errors.values())
+            self._spent = self._sink.spending.enough(self._clock.elapsed(), failed, self.done)
             if self._spent is not None:
                 self._loop.stop()
 
     def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
         self._sink.failed(row, reading, final)
-        held = self._schedule.held
-        if held and self._breaker is not None and self.cause is None:
-            until = time.strftime(_MOMENT, time.localtime(time.time() + held))
-            patience = self.evaluation.policy.patience
-            trouble = self._sink.trouble
-            assert trouble is not None
-            self._breaker.held(duration(held), until, patience, f"{trouble.kind}: {trouble.said}")
+        if self._schedule.held and self.cause is None:
+            self._sink.troubles.held(self._schedule.held, self.evaluation.policy.patience)
 
     def _stop(self, cause: str) -> None:
         """Start nothing new: it would not succeed. What is in flight may finish."""
@@ -444,7 +436,6 @@ class Execution:
             length = samples if length is None else min(length, samples)
         sink, schedule, oldest = self._sink, self._schedule, loop.oldest
         due = schedule.next_at - self._clock.now() if schedule.waiting else None
-        trouble = sink.trouble
         return Snapshot(
             evaluation=self.evaluation.__name__,
             done=self.done,
@@ -460,7 +451,7 @@ class Execution:
             scores={name: total / n for name, (n, total) in sink.means.items()},
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
-            trouble=None if trouble is None else trouble._replace(since=sink.since),
+            trouble=self._sink.troubles.latest,
             due=None if due is None else max(due, 0.0),
             oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
         )
@@ -481,37 +472,3 @@ def _called(row: Row | None) -> str:
     named = row.named or {}
     words = one_line(named.get("id", next(iter(named.values()), "")), 40)
     return f"row {row.position} ({words})" if words else f"row {row.position}"
-
-
-def _checked(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = evaluation.__signature__.parameters
-    unknown = [name for name in resources if name not in parameters]
-    if unknown:
-        raise UsageError(
-            f"{evaluation.__name__}() has no parameter {unknown[0]!r} to pass a value to; "
-            f"its parameters beside the columns are: {', '.join(parameters) or 'none'}"
-        )
-    missing = [name for name in evaluation.resources if name not in resources]
-    if missing:
-        raise UsageError(
-            f"{evaluation.__name__}() needs a value for {', '.join(map(repr, missing))}: pass it "
-            f"as run(..., {_as_argument(missing[0])}), or run it under pytest, where it "
-            "is a fixture"
-        )
-    return dict(resources)
-
-
-_ARGUMENTS = frozenset(  # of run(), which can not be passed to the function by themselves
-    {
-        *("evaluation", "experiment", "storage", "progress", "on_record", "on_limit", "on_finish"),
-        *("resources", *Options.__slots__),
-    }
-)
-
-
-def _as_argument(name: str) -> str:
-    return f"resources={{{name!r}: ...}}" if name in _ARGUMENTS else f"{name}=..."
-
-
-def _plural(n: int, noun: str) -> str:
-    return noun if n == 1 else f"{noun}s"
