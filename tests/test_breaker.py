@@ -255,6 +255,63 @@ def test_a_run_that_waits_says_what_for():
     )
 
 
+CLOCK = []  # the virtual loop, for those who see no loop
+
+
+def hinted(function, listener=None, **options):
+    """The notes of a run of 40 rows on a virtual clock."""
+    execution = Execution(
+        ForEach(**options)("n", range(40))(function),
+        Options(),
+        name=Named("n"),
+        experiment="e",
+        place=locate("memory://"),
+        resources={},
+        listener=listener,
+    )
+    with virtual.virtual_loop() as loop:
+        CLOCK[:] = [loop]
+        loop.run_until_complete(execution.run())
+    return execution.notes
+
+
+async def blocking(n):
+    await asyncio.sleep(0.1)
+    asyncio.get_running_loop().now += 0.5
+    return True
+
+
+def slow(n):
+    CLOCK[0].now += 2.0
+    return True
+
+
+def test_a_blocked_event_loop_is_told_with_the_remedy():
+    """Where rows wait for each other; one at a time none does."""
+    (note,) = hinted(blocking, concurrency=SlidingWindow(8))
+
+    assert note.startswith("blocking() has blocked the event loop for ")
+    assert "await asyncio.to_thread(...)" in note
+    assert hinted(blocking, concurrency=SlidingWindow(1)) == []
+
+
+def test_slow_rows_one_at_a_time_are_told_with_the_remedy():
+    """Unless somebody chose that."""
+    (note,) = hinted(slow)
+
+    assert note.startswith("the rows of slow(), a plain `def`, run one at a time, 2.00 s each; ")
+    assert hinted(slow, concurrency=Sequential()) == []
+
+
+def test_who_watches_a_run_hears_the_hint_while_it_runs():
+    """And is not told again at the end."""
+    seen = []
+
+    assert hinted(blocking, seen.append, concurrency=SlidingWindow(8)) == []
+    hints = {each.hint for each in seen}
+    assert len(hints) == 2 and "" in hints
+
+
 # ------------------------------------------------------------------ at the doors
 
 EVAL = """

@@ -379,6 +379,20 @@ class TestHeartbeat:
         once = replace(REFUSED, trouble=TROUBLE._replace(times=1))
         assert "reached (once)" in heartbeat(once)
 
+    def test_a_hint_is_told_at_once_and_once(self):
+        """In a log as on a terminal, where it stays above the line."""
+        slow, told, drawn = replace(RUNNING, elapsed=1.0, hint="write SlidingWindow(8)"), [], []
+        log, live = Heartbeat(told.append), Live(drawn.append, lambda: WINDOW, lambda: len(drawn))
+
+        for progress in (log, live):
+            progress(replace(slow, hint=""))
+            for _ in range(3):
+                progress(slow)
+
+        assert told == ["write SlidingWindow(8)\n"]
+        assert screen(drawn)[0] == "write SlidingWindow(8)"
+        assert "".join(drawn).count("SlidingWindow") == 1
+
     def test_hostile_names_are_harmless(self):
         """A log is read in a terminal as well."""
         shown = heartbeat(replace(RUNNING, evaluation="\x1b[2J\n", scores={"\x1b[2J\n": 1.0}))

@@ -69,6 +69,7 @@ class Snapshot:
         due: seconds until a waiting row is tried again; None: none waits, or nobody knows.
         oldest_row: which row the oldest attempt is for, such as "row 17 (What is ...)"; "" where
             it is not old.
+        hint: what would make the run faster, a sentence, to be told once; "" for nothing.
     """
 
     evaluation: str
@@ -88,6 +89,7 @@ class Snapshot:
     trouble: Trouble | None = None
     due: float | None = None
     oldest_row: str = ""
+    hint: str = ""
 
 
 # --- one line on a terminal ------------------------------------------------------------------
@@ -381,12 +383,16 @@ class Heartbeat:
         self._due = 0.0
         self._gaps: Iterator[float] = iter(())
         self._stalled = False
+        self._hint = ""  # that was told
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Write a line if one is due."""
         if snapshot.evaluation != self._evaluation or snapshot.elapsed < self._elapsed:
             self._begin(snapshot)
         self._elapsed = snapshot.elapsed
+        if snapshot.hint != self._hint:
+            self._hint = snapshot.hint
+            self._write(f"{text.safe(snapshot.hint)}\n")
         stalled = _is_stalled(snapshot)
         news = stalled and not self._stalled
         self._stalled = stalled
@@ -400,6 +406,7 @@ class Heartbeat:
         self._gaps = chain((30.0, 60.0), repeat(300.0))
         self._due = 10.0
         self._stalled = False
+        self._hint = ""
 
     def clear(self) -> None:
         """There is nothing to clear: lines of a log stay."""
@@ -476,6 +483,7 @@ class Live:
         self._draws: deque[float] = deque(maxlen=_DRAWS)  # when the latest ones were made
         self._latest = ""
         self._shown = False
+        self._hints = {""}  # that were told
         self._broken_off: float | None = None  # when the user's line was left unfinished
         # Rows print from threads. Re-entrant: a signal handler may print in the middle of a draw.
         self._lock = RLock()
@@ -489,6 +497,10 @@ class Live:
             return
         try:
             if self._broken_off is None or now - self._broken_off >= _PATIENCE:
+                if snapshot.hint not in self._hints:
+                    self._hints.add(snapshot.hint)
+                    self._erase()
+                    self._write(f"{self._terminal().shown(snapshot.hint)}\n")
                 self._latest = line(snapshot, self._terminal(), self._pace(snapshot))
                 self._draw(now)
         finally:

@@ -41,6 +41,8 @@ from .rows import Rows
 from .sink import Sink
 from .version import version_of
 
+_BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
+_FEW = 10  # rows from which their pace is known
 _OLD = 10.0  # seconds that an attempt takes before its row is named
 _MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
@@ -110,6 +112,7 @@ class Execution:
         self._spent: str | None = None  # what of the budget is used up
         self.cause: str | None = None
         self.waited_for = ""
+        self._hint = ""
         self._loop: Loop | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -266,6 +269,9 @@ class Execution:
                 f"gave up; last error {trouble.kind}: {trouble.said} ({trouble.times:,} times); "
                 "the same command resumes it"
             )
+        hint = self._look_for_hint()
+        if hint and not self._channel.listened:  # else it was told while it ran
+            self.notes.append(hint)
         if self.final:
             self.notes.append(
                 f"{self.final} stored {_plural(self.final, 'row')} failed with final=True: not run "
@@ -405,6 +411,28 @@ class Execution:
         self._loop.stop()
         return True
 
+    def _look_for_hint(self) -> str:
+        """What makes the rows wait for each other, and the remedy; once found it stays."""
+        loop, elapsed, name = self._loop, self._clock.elapsed(), self.evaluation.__name__
+        assert loop is not None
+        evaluation = self.evaluation
+        alone = evaluation.is_default and not evaluation.is_async and evaluation.executor is None
+        if self._hint:
+            pass
+        elif loop.blocked > max(_BLOCKED, elapsed / 4) and self._schedule.gate.limit > 1:
+            self._hint = (
+                f"{name}() has blocked the event loop for {duration(loop.blocked)} of "
+                f"{duration(elapsed)}, and all rows with it: await an asynchronous client, or "
+                "`await asyncio.to_thread(...)`, or write a plain `def` with a strategy"
+            )
+        elif alone and self.done >= _FEW and elapsed > self.done:
+            self._hint = (
+                f"the rows of {name}(), a plain `def`, run one at a time, "
+                f"{duration(elapsed / self.done)} each; ForEach(concurrency=SlidingWindow(8)) runs "
+                "eight of them in threads"
+            )
+        return self._hint
+
     def _waits(self) -> str:
         snapshot = self.snapshot()
         facts = waits(snapshot)
@@ -441,6 +469,7 @@ class Execution:
             belief=gate.belief,
             trouble=None if trouble is None else trouble._replace(since=sink.since),
             due=None if due is None else max(due, 0.0),
+            hint=self._look_for_hint(),
             oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
         )
 
