@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, ForEach, foreach
     from .reader import experiments, records
     from .record import Failure, Record, Result, Score
+    from .replay import replayable
     from .reporting.compare import Comparison, compare
     from .reporting.summary import Summary
     from .runner import run, run_async
@@ -48,6 +49,7 @@ _HOMES = {
     "foreach": "evaluation",
     "note": "concurrency.notes",
     "records": "reader",
+    "replayable": "replay",
     "run": "runner",
     "run_async": "runner",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "foreach",
     "note",
     "records",
+    "replayable",
     "run",
     "run_async",
 ]

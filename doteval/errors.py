@@ -41,6 +41,14 @@ class StoreError(DotevalError, OSError):
     """A store that can not be read or written."""
 
 
+class Missed(DotevalError, LookupError):
+    """A call that was to be served from what was kept, and is not there; nothing was asked."""
+
+
+class DamageError(StoreError):
+    """Something in a store that can not be what was written there; the rest may be as it was."""
+
+
 class Busy(DotevalError, RuntimeError):
     """Another run is working on this evaluation of this experiment."""
 

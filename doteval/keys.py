@@ -16,11 +16,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 from typing import Any
 
 from .errors import DatasetError
 from .record import ATOMS
+
+try:
+    from _blake2 import blake2b  # as hashlib has it, which loads OpenSSL before it, for who looks
+except ImportError:  # pragma: no cover - other interpreters than CPython
+    from hashlib import blake2b
 
 # What the values of subclasses count as. Not `str(value)`, which the subclass may redefine.
 _PLAINER: dict[type, Callable[[Any], Any]] = {
@@ -44,6 +48,7 @@ def digest_of(
     names: tuple[str, ...] = (),
     advice: str = _ADVICE,
     instead: str | None = None,
+    whole: str = "row",
 ) -> bytes:
     """
     The 16-byte blake2b digest of a tuple of values.
@@ -53,18 +58,19 @@ def digest_of(
         advice: the end of that message.
         instead: stands for what has no form that is stable across processes, so that it does not
             count; None: that is an error.
+        whole: what the values are of, for that message.
 
     Raises:
         DatasetError: a value has no such form; the message has the path to it.
     """
     for value in values:
         if type(value) not in ATOMS:
-            text = _canonical_row(values, names, advice, instead)
+            text = _canonical_row(values, names, advice, instead, whole)
             return blake2b(text.encode(), digest_size=16).digest()
     try:
         text = ascii(values)
     except ValueError:  # an int with more digits than the interpreter prints
-        text = _canonical_row(values, names, advice, instead)
+        text = _canonical_row(values, names, advice, instead, whole)
     return blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -112,7 +118,7 @@ def is_stable(value: object) -> bool:
 
 
 def _canonical_row(
-    values: tuple[Any, ...], names: tuple[str, ...], advice: str, instead: str | None
+    values: tuple[Any, ...], names: tuple[str, ...], advice: str, instead: str | None, whole: str
 ) -> str:
     parts = []
     for index, value in enumerate(values):
@@ -120,7 +126,7 @@ def _canonical_row(
             parts.append(_canonical(value, instead))
         except (_Unstable, RecursionError) as problem:
             if instead is None:
-                path = f"row[{(names or range(len(values)))[index]!r}]"
+                path = f"{whole}[{(names or range(len(values)))[index]!r}]"
                 raise DatasetError(f"{_refusal(path, problem)}; {advice}") from None
             parts.append(instead)  # a circle
     return f"({', '.join(parts)}{',)' if len(parts) == 1 else ')'}"

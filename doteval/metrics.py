@@ -446,6 +446,9 @@ def _estimate_bounded(
     return Estimate(mean, n, stderr, low, high, method)
 
 
+ANYTIME = "betting"
+
+
 def at_any_time(
     metric: Metric, rows: Rows, groups: Groups, confidence: float, span: Span
 ) -> Estimate:
@@ -473,7 +476,7 @@ def at_any_time(
     if groups is not None:
         return replace(once, method="no interval: clusters have none for any time")
     low, high = anytime(values, confidence=confidence, span=span)
-    return replace(found, low=low, high=high, method="betting", shaky="")
+    return replace(found, low=low, high=high, method=ANYTIME, shaky="")
 
 
 def _mean_from_moments(moments: Moments, confidence: float, span: Span) -> Estimate | None:

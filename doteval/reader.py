@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from .errors import DamageError
 from .record import Record
-from .reporting.compare import Address, opened
 from .reporting.summary import summarise
 from .reporting.views import Experiment, one_of
+from .storage import Address, Store, opened
 
 
 def experiments(storage: Address = None) -> list[Experiment]:
     """
     The experiments of a store, each with the Summaries of its evaluations. At the end stands the
-    one where something happened last.
+    one where something happened last. One that is damaged has none, and says so.
 
     Args:
         storage: the address of the store, see `run`, or an open one; None: that of the project.
@@ -24,13 +25,16 @@ def experiments(storage: Address = None) -> list[Experiment]:
         StoreError: it is not there, or can not be read.
     """
     with opened(storage) as store:
-        found = [
-            Experiment(
-                name, [summarise(store, name, each) for each in store.evaluations(name)], created
-            )
-            for name, created in store.experiments()
-        ]
+        found = [_read(store, name, created) for name, created in store.experiments()]
     return sorted(found, key=lambda each: each.when)
+
+
+def _read(store: Store, name: str, created: float) -> Experiment:
+    try:
+        summaries = [summarise(store, name, each) for each in store.evaluations(name)]
+    except DamageError as error:  # the others are to be seen all the same
+        return Experiment(name, [], created, str(error))
+    return Experiment(name, summaries, created)
 
 
 def records(

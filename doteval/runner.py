@@ -41,6 +41,9 @@ async def run_async(
     keep_going: bool = False,
     tags: Mapping[str, object] | None = None,
     note: str | None = None,
+    calls: str = "live",
+    calls_from: str | None = None,
+    until: str | None = None,
     **named: Any,
 ) -> Summary:
     """
@@ -61,6 +64,9 @@ async def run_async(
         keep_going=keep_going,
         tags=tags,
         note=note,
+        calls=calls,
+        calls_from=calls_from,
+        until=until,
     )
     place = locate(storage)
     shown = _shown(progress)
@@ -123,6 +129,12 @@ def run(
         tags: of the experiment, such as `{"prompt": "v2"}`; those of a later run are added, and a
             name that is there gets the new value.
         note: a text about the experiment; a later one takes its place.
+        calls: what becomes of calls that are `replayable`: "live": they are made, and kept;
+            "reuse": what is known is served; "replay": what is not known raises.
+        calls_from: the only experiment whose calls are served; None: all of the store.
+        until: a gate with a confidence, such as "exact_match >= 0.8 @ 95%": rows run in the order
+            of their keys until it holds, does not hold, or none is left. The interval is one that
+            holds at every look.
         **options: the arguments above, and the function's other parameters by name.
 
     Returns:

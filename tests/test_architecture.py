@@ -72,6 +72,7 @@ evaluators               # the face, with those of plugins
 
 datasets
 
+storage.columns          # what may stand in a column of a file that may come from anywhere
 storage.schema           # opens a database and explains what goes wrong with it
 storage.place            # addresses; knows no SQL
 storage.locks
@@ -104,6 +105,8 @@ importers.lm_eval
 importers.promptfoo
 importers                # the face
 
+cassette                 # calls as they are kept: requests, responses
+replay                   # calls that are kept, and served again
 budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
@@ -144,6 +147,7 @@ running.rows             # the dataset as it comes, for run and plan alike
 running.channel          # the one way to who listens
 running.sink             # records to the writer, and what is durable to who listens
 running.ledger           # a run in its store: what it begins with, what counts, how it ended
+running.until            # rows by their keys, and whether more are needed
 running.execution        # one run: what ends it, and what is said about it
 running.plan             # what it would do
 running                  # the face

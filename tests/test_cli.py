@@ -1289,6 +1289,8 @@ def test_two_runs_of_one_evaluation_exclude_each_other(stored, capsys):
         ("async def", signal.SIGINT, 130, "interrupted"),
         ("def", signal.SIGINT, 130, "interrupted"),
         ("async def", signal.SIGTERM, 143, "terminated"),
+        ("async def", signal.SIGHUP, 129, "the terminal was closed"),
+        ("def", signal.SIGHUP, 129, "the terminal was closed"),
     ],
 )
 def test_a_signal_ends_the_run_and_the_same_command_resumes(

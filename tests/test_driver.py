@@ -17,7 +17,7 @@ import pytest
 from doteval import foreach, run, run_async
 from doteval.cli import main
 from doteval.running.driver import _Helper, close
-from doteval.storage import Grouped, Inline
+from doteval.storage.writer import Grouped, Inline
 
 quiet = partial(run, storage="memory://", progress=False)
 

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from doteval import ForEach, foreach, run
 from doteval.cli import main
-from doteval.concurrency import Sequential
+from doteval.concurrency import Sequential, executors
 from doteval.concurrency.executors import Elsewhere, Journey
 from doteval.errors import ExecutorError, UsageError
 from doteval.storage import open_store
@@ -365,3 +371,61 @@ def test_a_module_that_can_not_be_imported_is_loaded_from_its_file(tmp_path):
 def test_what_is_no_executor_is_explained(executor):
     with pytest.raises(UsageError, match="expected an executor of concurrent.futures"):
         ForEach(executor=executor)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system has no /proc")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_workers_of_a_run_that_was_killed_end(tmp_path, method):
+    """Also one that has not got a row; nobody would give them work, or tell them to end."""
+    (tmp_path / "eval_slow.py").write_text(
+        "import multiprocessing, time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from pathlib import Path\n"
+        "from doteval import ForEach\n"
+        "def pool():\n"
+        f"    context = multiprocessing.get_context({method!r})\n"
+        "    return ProcessPoolExecutor(3, mp_context=context)\n"
+        "@ForEach(executor=pool)('n', range(1))\n"
+        "def eval_slow(n):\n"
+        "    Path(f'began-{n}').touch()\n"
+        "    time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-m", "doteval", "run", "eval_slow.py", "-qq"], cwd=tmp_path
+    )
+    until = time.monotonic() + 60
+    while not (tmp_path / "began-0").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    ours = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    run.kill()
+    run.wait()
+
+    while (left := [each for each in ours if _is_alive(each)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(ours) >= 2
+    assert left == []
+
+
+def test_a_worker_is_told_of_the_end_of_its_parent(monkeypatch):
+    """By what the system tells of a process that has ended; the pool's own beginning comes too."""
+    read, write = os.pipe()
+    monkeypatch.setattr(executors, "_watching", 0)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(sentinel=read))
+    ended, begun = threading.Event(), []
+
+    executors._end_with_parent(lambda code: ended.set())
+    executors._begin(begun.append, (1,))  # which watches no second time
+    assert begun == [1] and not ended.is_set()
+    os.close(write)
+
+    assert ended.wait(30)
+    os.close(read)
+
+
+def _is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"  # dead, and nobody has asked after it

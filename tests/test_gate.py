@@ -139,7 +139,13 @@ def test_an_evaluation_is_named_in_full_or_in_short(evaluation, concerned):
         ("'exact'. >= 3", 8, "expected a metric"),
         ("'exact >= 3", 0, "this quote is not closed"),
         ("''>= 3", 0, "expected a name between the quotes"),
-        ("exact >= 0.8 and more", 13, "nothing may follow here"),
+        ("exact >= 0.8 more", 13, "nothing may follow here but another gate"),
+        ("exact >= 0.8 and more", 21, "expected a comparison"),
+        ("exact >= 0.8 or", 13, "nothing may follow here"),
+        ("(exact >= 0.8 and errors == 0", 29, "expected a closing bracket here"),
+        ("exact >= baseline(main) * -1", 26, "expected a factor above 0"),
+        ("exact.accuracy.low >= 0.8 @ 95%", 0, "the low end of an interval is held against"),
+        ("exact.accuracy.high <= baseline(main)", 0, "the high end of an interval"),
         ("exact >= 0.8 @ 95", 15, "as in 95%; 95% perhaps?"),
         ("exact >= 0.8 @ 100%", 15, "between 0 and 1, as in 95%"),
         ("exact >= 0.8 @", 14, "expected a number"),
@@ -1045,3 +1051,93 @@ def test_gates_in_the_configuration_load_no_store(session, pytester):
     result = pytester.runpytest_subprocess("-p", "doteval.pytest_plugin", "test_a.py")
 
     result.assert_outcomes(passed=1)
+
+
+# --- combined, and parts of figures -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcome"),
+    [
+        ("x >= 0.5 and errors == 0", "pass"),
+        ("x >= 0.5 and errors > 0", "fail"),
+        ("x >= 0.9 or errors == 0", "pass"),
+        ("x >= 0.9 or errors > 0", "fail"),
+        ("x >= 0.6 @ 95% and errors == 0", "undecided"),
+        ("x >= 0.6 @ 95% and errors > 0", "fail"),
+        ("x >= 0.6 @ 95% or errors > 0", "undecided"),
+        ("x >= 0.6 @ 95% or errors == 0", "pass"),
+        ("errors > 0 and x >= 0.9 or x >= 0.5", "pass"),
+        ("errors > 0 and (x >= 0.9 or x >= 0.5)", "fail"),
+        ("(x.accuracy.low >= 0.3) and x.accuracy.high <= 0.95", "pass"),
+        ("x.accuracy.low >= 0.6", "fail"),
+        ("eval_x: errors > 0 or x >= 0.5", "pass"),
+        ("eval_y: errors == 0 or x >= 0.5", "fail"),
+        ("eval_x: errors == 0 and eval_y: x >= 0.5", "fail"),
+        ("x >= baseline(main) * 0.99", "pass"),
+        ("x >= baseline(main) * 1.5 - 1%", "fail"),
+        ("x >= baseline(main) * 0.5 @ 95%", "pass"),
+        ("x >= baseline(main) * 0.5 @ 95% anytime", "pass"),
+        ("scored >= baseline(main) * 2", "fail"),
+    ],
+)
+def test_gates_can_be_combined(tmp_path, gate, outcome):
+    """All have to hold, or one of them; `and` binds closer, and brackets group."""
+    for name in ("main", "new"):
+        record(tmp_path / "r.db", name, {"x": [True, True, False] * 8})
+
+    with closing(open_store(tmp_path / "r.db", create=False)) as store:
+        (found,) = judge([parse(gate)], Stored(store, "new"))
+
+    assert (found.outcome, found.gate.text) == (outcome, gate), found.message
+
+
+def test_a_combined_gate_tells_its_parts(tmp_path):
+    """What became of each, and what a reader should know of it."""
+    record(tmp_path / "r.db", "new", {"x": [True, True, None, False]})
+    gate = parse("eval_x: x >= 0.6 and errors <= 30%")
+
+    with closing(open_store(tmp_path / "r.db", create=False)) as store:
+        (found,) = judge([gate], Stored(store, "new"))
+
+    assert found.message == (
+        "eval_x: x >= 0.6: pass, 0.6667 >= 0.6; errors <= 30%: pass, 0.25 <= 0.3"
+    )
+    assert found.note == "1 rows failed; were they wrong, it would be 0.5"
+    assert gate.concerns("eval_x") and not gate.concerns("eval_y")
+
+
+def test_the_end_of_an_interval_counts_failures_too(tmp_path):
+    """As a whole interval does; a metric without one has no end."""
+    record(tmp_path / "r.db", "new", {"x": [True] * 60 + [None] * 4}, metrics=("accuracy", "max"))
+    texts = [
+        "x.accuracy.low >= 0.9",
+        "x.accuracy.low >= 0.8",
+        "x.'accuracy'.low >= 0.8",
+        "x.max.low > 0",
+    ]
+
+    with closing(open_store(tmp_path / "r.db", create=False)) as store:
+        found = judge(map(parse, texts[:2] + texts[3:]), Stored(store, "new"))
+
+    assert [each.outcome for each in found] == ["undecided", "pass", "fail"]
+    assert found[2].message == "x.max has no low: no interval: an extreme"
+
+
+def test_a_part_of_a_baseline_is_compared_row_by_row(tmp_path):
+    """Of shares, of repeats, and of metrics that are resampled; failures as bounds."""
+    path = tmp_path / "r.db"
+    record(
+        path, "main", {"x": [[1.0, 1.0]] * 8 + [[0.0, 1.0]] * 4}, metrics=("mean", "median", "0..1")
+    )
+    record(path, "new", {"x": [[1.0, 1.0]] * 8 + [[0.0, 1.0]] * 3 + [[None, None]]},
+           metrics=("mean", "median", "0..1"))  # fmt: skip
+    texts = ["x.mean >= baseline(main) * 0.9 + 5%", "x.median >= baseline(main) * 0.9 @ 95%"]
+
+    with closing(open_store(path, create=False)) as store:
+        mean, median = judge(map(parse, texts), Stored(store, "new"))
+
+    assert mean.value == pytest.approx((8 + 1.5) / 11 * 0.1)
+    assert "the difference to 0.9 of that is 0.08636 >= 0.05" in mean.message
+    assert mean.note == "2 rows failed; were they wrong, the difference would be 0.04167"
+    assert median.value == pytest.approx(0.1)

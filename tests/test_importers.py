@@ -626,14 +626,24 @@ def test_an_imported_log_is_judged_like_any_experiment(
     assert main(["report", "a", "--baseline", "b"]) == 0
 
 
-def test_a_file_that_no_reader_knows_is_left_to_the_import_of_exports(folder: Path) -> None:
-    """So is what `export` wrote; a folder that holds no logs; and what can be read only once."""
-    for name, text in (("x.json", "{}"), ("own.jsonl", '{"type": "experiment", "doteval": 1}')):
-        (folder / name).write_text(text)
-    (folder / "empty").mkdir()
+def test_what_may_be_ours_is_left_to_the_import_of_exports(folder: Path) -> None:
+    """What `export` wrote, and what is empty."""
+    for text in ('{"type": "experiment", "doteval": 1}', ' { "type":', " \n", ""):
+        (folder / "own.jsonl").write_text(text)
 
-    for name in ("x.json", "own.jsonl", "empty", "nothing"):
-        assert lines_of(folder / name) is None
+        assert lines_of(folder / "own.jsonl") is None
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '{"foo": 1}', "text", None])
+def test_a_file_that_no_reader_knows_names_the_formats(folder: Path, text: str | None) -> None:
+    """Those of plugins too; a folder without logs is such a file."""
+    if text is None:
+        (folder / "x.json").mkdir()
+    else:
+        (folder / "x.json").write_text(text)
+
+    with pytest.raises(UsageError, match=r"x\.json is in no format .* inspect, lm-eval, promptfoo"):
+        lines_of(folder / "x.json")
 
 
 LOG = {**header(), "samples": SAMPLES}

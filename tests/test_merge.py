@@ -505,8 +505,8 @@ def test_conflicts_are_told_with_their_rows(folder):
 
 
 def test_a_row_with_an_id_that_was_changed_has_one_record_that_counts(folder):
-    recorded("a.db", an_entry("x", digest=b"1", started=10.0))
-    recorded("b.db", an_entry("x", digest=b"2", started=20.0))
+    recorded("a.db", an_entry("x", digest=b"1" * 8, started=10.0))
+    recorded("b.db", an_entry("x", digest=b"2" * 8, started=20.0))
 
     merged("all.db", "b.db", "a.db")
 

@@ -150,8 +150,9 @@ def test_import_tells_what_it_can_not_read(
 
     for file, code, reason in (
         ("gone.jsonl", 1, "there is no file gone.jsonl"),
-        (".", 2, ". can not be read"),
-        ("x.jsonl", 2, "line 1: expected the beginning"),
+        (".", 2, ". is in no format that is known here"),
+        ("x" * 300, 2, "can not be read"),
+        ("x.jsonl", 2, "and the logs of dotevals, inspect, lm-eval, promptfoo"),
     ):
         got, out, err = said(capsys, "import", file)
         assert (got, out) == (code, "")

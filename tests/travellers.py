@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import wraps
 from pathlib import Path
 
-from doteval import ForEach, Result, Score, note
+from doteval import ForEach, Result, Score, note, replayable
 from doteval.concurrency import SlidingWindow
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -167,3 +167,15 @@ async def eval_notes(n):
     if n:
         raise ValueError(n)
     return True
+
+
+def answered(prompt):
+    return [prompt, os.getpid()]
+
+
+asks = replayable(answered)
+
+
+@elsewhere("prompt", ["a", "b"])
+def eval_asks_elsewhere(prompt):
+    return asks(prompt)[0] == prompt

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import DamageError
 from .call import FAILED, YES, Answer, Call, command, option
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def held(store: Store, experiment: str) -> str:
     """ "2 evaluations, 46 records"."""
     from ..views.figures import plural
 
-    evaluations = store.evaluations(experiment)
-    tallies = [store.tally(experiment, name) for name in evaluations]
+    try:
+        evaluations = store.evaluations(experiment)
+        tallies = [store.tally(experiment, name) for name in evaluations]
+    except DamageError:
+        return "it is damaged, and what it holds can not be counted"
     records = sum(each.scored + each.failed + each.stale + each.superseded for each in tallies)
     return f"{plural(len(evaluations), 'evaluation')}, {plural(records, 'record')}"

@@ -60,7 +60,7 @@ def run(call: Call) -> Answer:
     try:
         gates = [parse(each) for each in _gates(options.gates)]
     except GateError as error:
-        _point(call, error)
+        point(call, error)
         return Answer(code=USAGE)
     store = call.store()
     names = _names(store, options.experiment, options.evaluation)
@@ -95,7 +95,7 @@ def _names(store: Store, experiment: str, wanted: str | None) -> list[str]:
     return names if wanted is None else [one_of(names, wanted, experiment)]
 
 
-def _point(call: Call, error: GateError) -> None:
+def point(call: Call, error: GateError) -> None:
     """The mistake, and a caret under it."""
     from ..text import display_width
 

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound
-from .call import TABLE, Answer, Call, NoStore, command, option, program, quoted
+from .call import STORE, TABLE, Answer, Call, NoStore, command, option, program, quoted
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def run(call: Call) -> Answer:
     if call.options.watch:
         refuse(call)
         return watch(call, _listed)
-    return _listed(call)[0]
+    answer = _listed(call)[0]
+    for each in answer.data["experiments"]:
+        if "damaged" in each:
+            call.complain(f"experiment {each['experiment']!r}: {each['damaged']}")
+            answer = replace(answer, code=STORE)
+    return answer
 
 
 def _listed(call: Call) -> tuple[Answer, bool]:

@@ -38,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         the exit code: 0 fine, 1 not found or rows failed, 2 bad usage, 3 inconclusive, 4 the
-        store can not be used, 70 a fault of doteval itself, 130 and 143 after SIGINT and SIGTERM.
+        store can not be used, 70 a fault of doteval itself; 129, 130 and 143 after SIGHUP,
+        SIGINT and SIGTERM.
     """
     arguments = sys.argv[1:] if argv is None else argv
     code = OK

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     "delete records that no longer count: replaced by a resume or by --fresh",
     "doteval prune --dry-run                 # what would go\n"
     "doteval prune baseline --keep 7d        # asks first\n"
-    "doteval prune --keep 0 --stale --vacuum --yes",
+    "doteval prune --keep 0 --stale --vacuum --yes\n"
+    "doteval prune --calls --keep 90d        # also the calls that were kept until then",
     option("experiment", metavar="NAME", nargs="?", help="name of the experiment (default: all)"),
     option(
         "--keep",
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
         action="store_true",
         help="also records of rows that the dataset no longer has; they would count again if "
         "their rows came back",
+    ),
+    option(
+        "--calls",
+        action="store_true",
+        help="also calls that were kept, of whatever records; they are served no more",
     ),
     option("--dry-run", action="store_true", help="tell what would go, and delete nothing"),
     option(
@@ -56,7 +62,8 @@ def run(call: Call) -> Answer:
         raise UsageError(f"{place} is no file: only stores in SQLite files can be pruned")
     if not place.path.exists():
         raise NoStore(f"there is no store at {place}")
-    pruning = Pruning(place.path, before=time.time() - options.keep, stale=options.stale)
+    before = time.time() - options.keep
+    pruning = Pruning(place.path, before=before, stale=options.stale, calls=options.calls)
     call.stack.callback(pruning.close)
     if options.experiment is None:
         found = [pruning.count(name) for name in pruning.experiments()]
@@ -71,7 +78,7 @@ def run(call: Call) -> Answer:
                 f"experiment {each.experiment!r} is being run by process {each.running}; "
                 "wait for it, or end it"
             )
-    doomed = [each for each in idle if each.records or each.attempts]
+    doomed = [each for each in idle if each.records or each.attempts or each.calls]
     if not doomed and not options.vacuum:
         return _answer(call, pruning, found, "deleted")
     if not call.confirmed(_question(doomed, options.vacuum)):
@@ -90,9 +97,11 @@ def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
     if doomed:
         records = sum(each.records for each in doomed)
         attempts = sum(each.attempts for each in doomed)
+        calls = sum(each.calls for each in doomed)
+        called = f" and {plural(calls, 'call')}" if calls else ""
         asked.append(
-            f"delete {plural(records, 'record')} and {plural(attempts, 'failed attempt')} of "
-            f"{', '.join(repr(each.experiment) for each in doomed[:5])}"
+            f"delete {plural(records, 'record')} and {plural(attempts, 'failed attempt')}{called} "
+            f"of {', '.join(repr(each.experiment) for each in doomed[:5])}"
             + (f" and {len(doomed) - 5} more" if len(doomed) > 5 else "")
         )
     if vacuum:
@@ -122,6 +131,7 @@ def _pruned(call: Call, found: Sequence[Pruned], held: int, free: int, did: str)
             (each.superseded, "superseded record"),
             (each.stale, "stale record"),
             (each.attempts, "failed attempt"),
+            (each.calls, "call"),
         ):
             if n:
                 pieces.append(Piece(plural(n, noun)))

@@ -22,6 +22,7 @@ from .call import (
     INCONCLUSIVE,
     OK,
     SIGNALLED,
+    USAGE,
     Answer,
     Call,
     command,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ..reporting.progress import Snapshot
     from ..reporting.summary import Summary
     from ..running import Execution, Options
+    from ..running.until import Until
     from ..storage import Named, Place
 
     Listener = Callable[[Snapshot], object]
@@ -60,6 +62,9 @@ _REPEATED = {
     "-P": "params",
     "--budget": "budget",
     "--keep-going": "keep_going",
+    "--calls": "calls",
+    "--calls-from": "calls_from",
+    "--until": "until",
 }
 
 
@@ -93,7 +98,9 @@ def _experiment(said: str) -> str:
     "doteval run eval_sums.py --experiment v2 --tag prompt=v2 --note 'shorter prompt'\n"
     "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
     "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
-    "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines",
+    'doteval run eval_sums.py --until "exact_match >= 0.8 @ 95%"   # no row more than it takes\n'
+    "doteval run eval_sums.py --experiment baseline --shard 2/4   # on the second of 4 machines\n"
+    "doteval run eval_sums.py --calls replay --calls-from baseline   # no model is called",
     option("files", metavar="FILE[::NAME]", nargs="+", help="a file, or one of its evaluations"),
     option(
         "--experiment",
@@ -141,6 +148,12 @@ def _experiment(said: str) -> str:
         "parameter `params`; kept with the run; JSON, or else a text",
     ),
     option(
+        "--until",
+        metavar="GATE",
+        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': "
+        "exit code 0 if it holds, 1 if not, 3 if rows or budget are used up before",
+    ),
+    option(
         "--keep-config",
         action="store_true",
         help="resume although the last run had another config; its rows and new ones then stand "
@@ -162,6 +175,17 @@ def _experiment(said: str) -> str:
     ),
     option("--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"),
     option(
+        "--calls",
+        choices=("live", "reuse", "replay"),
+        help="of calls that are replayable: make them, and keep them (the default); serve those "
+        "that are known; or serve all, where one that is not known raises, so that nothing is paid",
+    ),
+    option(
+        "--calls-from",
+        metavar="NAME",
+        help="the only experiment whose calls are served (default: all of the store)",
+    ),
+    option(
         "--plan",
         action="store_true",
         help="check everything and tell what would run, without calling a function or storing "
@@ -178,12 +202,19 @@ def _experiment(said: str) -> str:
 )
 def run(call: Call) -> Answer:
     """Run what was chosen, one evaluation after the other."""
+    from ..reporting.grammar import GateError
+    from .gate import point
+
     if call.options.form and not call.options.plan:
         raise UsageError("--json is for --plan; what is stored is printed by `doteval show --json`")
     place = call.place()
     with ExitStack() as stack:
         chosen = _chosen(call.options.files, place, stack)
-        options = _options(call)
+        try:
+            options = _options(call)
+        except GateError as error:
+            point(call, error)
+            return Answer(code=USAGE)
         _refuse_resources(chosen, options)
         if call.options.plan:
             each_named = [(each.name, each.evaluation) for each in chosen]
@@ -252,6 +283,12 @@ def _refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
 
 
 # --- running ----------------------------------------------------------------------------------
+
+
+_INTERRUPTIONS = {
+    int(signal.SIGTERM): "terminated",
+    int(getattr(signal, "SIGHUP", 1)): "the terminal was closed",
+}
 
 
 class _Round:
@@ -353,7 +390,7 @@ class _Round:
             self._clear()
         self._tell(execution, summary)
         code, problem = self._verdict(execution, summary)
-        self._heals |= bool(problem)
+        self._heals |= bool(problem) and not (execution.until is not None and execution.until.over)
         return code, problem
 
     def _tell(self, execution: Execution, summary: Summary) -> None:
@@ -391,10 +428,12 @@ class _Round:
             said = f"{failed:,} of {plural(done, 'row')} failed"
             return FAILED, f"{said}; {self._first_failure()}" if self._first else said
         stopped = [note for note in execution.notes if note.startswith("stopped: ")]
-        if stopped:
+        if stopped and (execution.until is None or not execution.until.over):
             left = summary.missing != 0  # the last row may have spent the last of it
             return (INCONCLUSIVE, stopped[0].partition(";")[0]) if left else (OK, "")
-        return (OK, "") if execution.status == "complete" else (FAILED, execution.status)
+        if execution.status != "complete":
+            return FAILED, execution.status
+        return (OK, "") if execution.until is None else _decided(execution.until)
 
     def _first_failure(self) -> str:
         first = self._first
@@ -408,7 +447,7 @@ class _Round:
     def _interrupted(self, execution: Execution, number: int) -> int:
         from ..views.figures import plural
 
-        what = "terminated" if number == signal.SIGTERM else "interrupted"
+        what = _INTERRUPTIONS.get(number, "interrupted")
         stored = plural(execution.done + execution.skipped, "row")
         self._say("")
         self._call.complain(f"{what}: {stored} of {execution.evaluation.__name__} stored")
@@ -447,3 +486,11 @@ class _Round:
             self._call.out.flush()
         except (OSError, ValueError):
             self._shows = False
+
+
+def _decided(until: Until) -> tuple[int, str]:
+    """The exit code of a run that was to decide something, and why it is not 0."""
+    from ..reporting.gate import FAIL, PASS
+
+    code = {PASS: OK, FAIL: FAILED}.get(until.outcome, INCONCLUSIVE)
+    return code, "" if code == OK else str(until)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from .call import EVALUATION, TABLE, Answer, Call, command, option, program, quoted, typed
@@ -46,6 +46,7 @@ def _columns(said: str) -> list[str]:
     "doteval show baseline --errors            # the rows that failed, and why\n"
     "doteval show baseline --wrong --sample 5  # five wrong rows, drawn at random\n"
     "doteval show baseline --by difficulty     # where is it wrong?\n"
+    "doteval show baseline --calls --row 3     # what was asked for this row, and answered\n"
     "doteval show baseline --full | less -R    # every record with its texts\n"
     "doteval show baseline --watch             # while it runs in another terminal\n"
     "doteval show baseline --evaluation eval_sums --concurrency\n"
@@ -58,6 +59,11 @@ def _columns(said: str) -> list[str]:
     option("--wrong", action="store_true", help="the records with a wrong answer"),
     option("--unread", action="store_true", help="the records whose answer could not be read"),
     option("--row", metavar="N", type=typed(_position), help="the records of this row"),
+    option(
+        "--calls",
+        action="store_true",
+        help="with each record the calls that are kept of it: what was asked and answered",
+    ),
     option("--sample", metavar="N", type=typed(_amount), help="so many records, drawn at random"),
     option(
         "--by",
@@ -84,7 +90,7 @@ def run(call: Call) -> Answer:
 
     options = call.options
     if options.watch:
-        refuse(call, *_VIEWS, *_CHOICES)
+        refuse(call, *_VIEWS, "calls", *_CHOICES)
         return watch(call, _blocks)
     chosen = [name for name in _CHOICES if _is_asked(getattr(options, name))]
     for view, show in (("by", _by), ("noise", _noise)):
@@ -95,19 +101,22 @@ def run(call: Call) -> Answer:
                     f"--{view} shows figures of all rows; it does not go with --{beside[0]}"
                 )
             return show(call)
-    wants_records = options.full or bool(chosen)
+    wants_records = options.full or options.calls or bool(chosen)
     if options.form != "json" and not (wants_records or options.concurrency):
         return _blocks(call)[0]
     store = call.store()
     names = _selected(store, options.experiment, options.evaluation)
     read = partial(_read, call, store) if wants_records else None
-    data = document(store, options.experiment, list(names), read)
+    data = document(store, options.experiment, list(names), read, options.calls)
     lines = _concurrency if options.concurrency else _records
     return Answer(lines(call, store, names), data=data)
 
 
 _VIEWS = ("full", "concurrency", "noise", "by")
 _CHOICES = ("errors", "wrong", "unread", "row", "sample")  # of records
+
+
+_LATE = 2_000  # calls of the store among which the nearest other one is looked for
 
 
 def _is_asked(value: object) -> bool:
@@ -200,7 +209,11 @@ def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[st
     from ..views.terminal import Piece, flow
 
     for at, (name, called) in enumerate(names.items()):
-        run = at_work(store.runs(call.options.experiment, name))
+        runs = store.runs(call.options.experiment, name)
+        if not runs:  # of a store that is damaged, or was merged from none
+            yield f"{call.terminal.shown(called)}: no run is known"
+            continue
+        run = at_work(runs)
         strategy = run.header.get("strategy", {}).get("name", "")
         facts = [
             Piece(call.terminal.shown(called), "strong"),
@@ -215,17 +228,25 @@ def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[st
 
 def _records(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:
     """The records one by one, as they are read."""
-    from ..reporting.details import failure_lines, record_lines
+    from ..reporting.details import call_lines, failure_lines, record_lines
+    from ..reporting.documents import calls_of
 
-    lines = failure_lines if call.options.errors and not call.options.full else record_lines
+    options, terminal = call.options, call.terminal
+    is_brief = options.errors and not (options.full or options.calls)
+    lines = failure_lines if is_brief else record_lines
     for at, (name, called) in enumerate(names.items()):
         yield from [""] if at else []
-        yield call.terminal.paint(call.terminal.shown(called), "strong")
+        yield terminal.paint(terminal.shown(called), "strong")
         none = True
         for record in _read(call, store, name):
             none = False
-            yield ""
-            yield from lines(record, call.terminal)
+            told = ["", *lines(record, terminal)]
+            if options.calls:
+                made = calls_of(store, options.experiment, name, record)
+                one: Any = store  # that has calls knows the latest ones
+                late = one.late_requests(_LATE) if made and options.row is not None else ()
+                told += call_lines(made, late, terminal)
+            yield "\n".join(told)  # a million of them: one write each
         if none:
             yield _none(call)
 

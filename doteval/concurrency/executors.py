@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
-from threading import Lock, Thread, local
+from threading import Lock, Thread, current_thread, local, main_thread
 from typing import Any, TypeVar
 
 from ..errors import ExecutorError, UsageError
@@ -210,6 +210,7 @@ class Elsewhere:
                 here = ATTEMPT.get()
                 if here is not None:
                     here.update(noted)
+                    here.calls = noted.calls
                 return end
 
     def _made(self) -> Any:
@@ -225,6 +226,7 @@ class Elsewhere:
                 f"executor=: expected a function that makes an executor of concurrent.futures; "
                 f"it returned {safe(executor, 80)}"
             )
+        _watch_from_the_start(executor)
         return executor
 
     def close(self) -> None:
@@ -268,6 +270,8 @@ def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, Noted]:
 
     Returned, not raised, because SystemExit would end the worker and StopIteration the pool.
     """
+    if current_thread() is main_thread():  # as in a process of a pool, and not in a thread of ours
+        _end_with_parent()
     noted = Noted()
     context = copy_context()
     context.run(ATTEMPT.set, noted)
@@ -283,6 +287,44 @@ def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, Noted]:
         told = f"the {type(what).__name__} can not be pickled ({problem}): {told}"
         end = Untransportable(told), None
     return end, noted
+
+
+def _watch_from_the_start(executor: Any) -> None:
+    """Let the processes of a new pool know their parent's end, those too that never get a row."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    if isinstance(executor, ProcessPoolExecutor) and hasattr(executor, "_initializer"):
+        before = executor._initializer, executor._initargs
+        executor._initializer, executor._initargs = _begin, before
+
+
+def _begin(initializer: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+    _end_with_parent()
+    if initializer is not None:
+        initializer(*arguments)
+
+
+_watching = 0  # the process that does
+
+
+def _end_with_parent(end: Callable[[int], object] = os._exit) -> None:
+    """
+    In a process of a pool: end when the process has ended whose pool it is, in whatever way. One
+    that was killed tells nobody, and its pool would wait for work for ever.
+    """
+    global _watching
+    from multiprocessing import connection, parent_process
+
+    parent = parent_process()
+    if parent is None or _watching == os.getpid():
+        return
+    _watching = os.getpid()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        end(1)
+
+    Thread(target=watch, name="doteval-parent", daemon=True).start()
 
 
 def _sent(value: Any) -> Any:

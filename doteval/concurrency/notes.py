@@ -22,9 +22,11 @@ class Noted(dict[str, Any]):
 
     Attributes:
         earlier: what the attempt before it had noted that had noted anything; None: there is none.
+        calls: the Log of those of its calls that are kept, see `replay`; None: there is none.
     """
 
     earlier: Noted | None = None
+    calls: Any = None
 
     def next(self) -> Noted:
         """For the row's next attempt, which begins with nothing, and keeps what was used."""

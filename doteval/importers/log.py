@@ -8,6 +8,7 @@ twice, because the names of the scores stand before the records; so none need be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -26,6 +27,7 @@ Reader = Callable[[Path], Union[Lines, None]]
 registry: Registry[Reader] = Registry("importer", "importers")
 
 _OURS = b'{"type": "experiment"'  # no reader need be asked
+_MAY_BE_OURS = re.compile(rb'\s*(?:\{\s*"type"\s*:|\Z)')  # or is empty
 UNSCORED = "Unscored"  # the error of a row without an error and without a score
 
 
@@ -89,10 +91,11 @@ class Part:
 
 def lines_of(path: Path) -> Iterator[bytes] | None:
     """
-    The file as what `doteval export` writes, None where no reader knows it.
+    The file as what `doteval export` writes; None where that has written it, or may have.
 
     Raises:
-        UsageError: a reader knows the file and does not understand it; while it is iterated, too.
+        UsageError: nobody knows the file; or a reader knows it and does not understand it, while it
+            is iterated, too.
     """
     if not path.is_dir() and (not path.is_file() or head(path).startswith(_OURS)):
         return None  # it is ours, or a pipe, which can be read only once
@@ -100,7 +103,12 @@ def lines_of(path: Path) -> Iterator[bytes] | None:
         found = _told(name, path, registry.get(name)(path))
         if found is not None:
             return found
-    return None
+    if path.is_file() and _MAY_BE_OURS.match(head(path)):
+        return None
+    raise UsageError(
+        f"{path} is in no format that is known here: what `doteval export` writes, and the logs of "
+        f"{', '.join(registry.names())}"
+    )
 
 
 def _told(name: str, path: Path, found: Lines | None) -> Iterator[bytes] | None:

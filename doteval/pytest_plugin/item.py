@@ -16,7 +16,7 @@ from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import as_config
 from ..quantities import Allowance
 from ..record import FINAL, Failure, Record, failure_hint
-from ..reporting.gate import PASS, AtHand, Gate, Stored, Verdict, judge
+from ..reporting.gate import PASS, AnyGate, AtHand, Stored, Verdict, judge
 from ..reporting.summary import Summary
 from ..running import Execution
 from ..running import Options as Asked
@@ -136,7 +136,7 @@ class Call:
                 failed.append(f"{word}{'; '.join(said)}")
         return "\n".join(failed)
 
-    def _judged(self, gates: list[Gate]) -> list[Verdict]:
+    def _judged(self, gates: list[AnyGate]) -> list[Verdict]:
         """The complete stored set is judged, not only what this session ran."""
         ledger = self.execution.ledger
         if ledger.place.path is None and self.summary is not None:  # a memory is gone by now
@@ -162,6 +162,10 @@ class Call:
         lines = [note for note in execution.notes if note.startswith("stalled: ")]
         if self.summary is None or self.summary.missing != 0:  # nothing is left to be stopped else
             lines += [note for note in execution.notes if note.startswith("stopped: ")]
+        if execution.until is not None and execution.until.outcome != PASS:
+            if execution.until.over and not failed:  # a resume would change nothing
+                return str(execution.until)
+            lines.append(str(execution.until))
         if execution.status == "stopped":
             lines.append(f"stopped: {execution.cause}")
             execution.notes.append(f"to go on anyway: {self.command('--eval-keep-going')}")

@@ -53,7 +53,8 @@ class SessionLoop:
                 thread, which only an exception can interrupt.
 
         Raises:
-            KeyboardInterrupt: SIGINT or SIGTERM, after the coroutine was cancelled and has ended.
+            KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP, after the coroutine was cancelled and
+                has ended.
         """
         loop = self._loop = self._loop or asyncio.new_event_loop()
         if loop.is_running():
@@ -63,9 +64,9 @@ class SessionLoop:
         try:
             return drive(main, loop, lambda: interrupt)
         except KeyboardInterrupt as stop:
-            if stop.args == (signal.SIGTERM,):
-                raise KeyboardInterrupt("SIGTERM") from None
-            raise KeyboardInterrupt from None
+            if stop.args in ((), (signal.SIGINT,)):
+                raise KeyboardInterrupt from None
+            raise KeyboardInterrupt(signal.Signals(stop.args[0]).name) from None
 
     def stand_in(
         self,

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from ..budget import Budget
     from ..quantities import Allowance
-    from ..reporting.grammar import Gate
+    from ..reporting.grammar import AnyGate, Gate
 
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
 _REPEATED = (
-    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget"),
-    "--eval-keep-going",
+    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget", "--eval-until"),
+    *("--eval-keep-going", "--eval-calls", "--eval-calls-from"),
 )
 
 
@@ -50,7 +50,7 @@ class Options(NamedTuple):
     storage: str | None = None
     said: bool = False
     allowance: Allowance | None = None
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[AnyGate, ...] = ()
     asked: Mapping[str, Any] = {}
     repeated: tuple[str, ...] = ()
 
@@ -113,6 +113,13 @@ def add_options(parser: pytest.Parser) -> None:
         "that is stopped by it fails, and can be resumed",
     )
     group.addoption(
+        "--eval-until",
+        dest="doteval_until",
+        metavar="GATE",
+        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': it "
+        "passes if that holds, and fails if it does not or can not be decided",
+    )
+    group.addoption(
         "--eval-param",
         dest="doteval_params",
         metavar="NAME=VALUE",
@@ -145,6 +152,19 @@ def add_options(parser: pytest.Parser) -> None:
         dest="doteval_note",
         metavar="TEXT",
         help="a sentence about the experiment, for `doteval list` and `doteval show`",
+    )
+    group.addoption(
+        "--eval-calls",
+        dest="doteval_calls",
+        choices=("live", "reuse", "replay"),
+        help="of calls that are replayable: make them, and keep them (the default); serve those "
+        "that are known; or serve all, where one that is not known raises, so that nothing is paid",
+    )
+    group.addoption(
+        "--eval-calls-from",
+        dest="doteval_calls_from",
+        metavar="NAME",
+        help="the only experiment whose calls are served (default: all of the store)",
     )
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
@@ -179,6 +199,8 @@ def read_options(config: pytest.Config) -> Options:
     params = [read(Param.parse, each, "--eval-param") for each in given["doteval_params"] or ()]
     if name is not None and not name.strip():
         raise UsageError("--experiment is empty; give it a name, as in --experiment baseline")
+    if given["doteval_calls_from"] and given["doteval_calls"] in (None, "live"):
+        raise UsageError("--eval-calls-from: say also --eval-calls reuse, or --eval-calls replay")
     name = name or config.getini("experiment").strip()
     return Options(
         experiment=name,
@@ -197,6 +219,9 @@ def read_options(config: pytest.Config) -> Options:
             "keep_going": given["doteval_keep_going"],
             "tags": dict(read(tag, each, "--eval-tag") for each in given["doteval_tags"] or ()),
             "note": given["doteval_note"],
+            "calls": given["doteval_calls"] or "live",
+            "calls_from": given["doteval_calls_from"],
+            "until": value(_until, "--eval-until"),
         },
         repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
     )
@@ -208,7 +233,13 @@ def _budget(text: str) -> Budget:
     return Budget.parse(text)
 
 
-def _gates(texts: list[str]) -> tuple[Gate, ...]:
+def _until(text: str) -> Gate | None:
+    from ..running.options import as_until
+
+    return as_until(text)
+
+
+def _gates(texts: list[str]) -> tuple[AnyGate, ...]:
     if not texts:
         return ()
     from ..reporting.grammar import parse

@@ -13,9 +13,7 @@ the few examples that are shown.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Union
 
@@ -24,7 +22,7 @@ from ..errors import NotFound, PluginError, UsageError
 from ..record import Record
 from ..statistics import distributions, tests
 from ..statistics.noise import Flips
-from ..storage import Place, Store, open_store
+from ..storage import Address, Store, opened
 from ..views.terminal import printed
 from .figures import KEPT, recalled
 from .pairs import (
@@ -46,7 +44,6 @@ from .summary import Summary, of_versions, versions_of
 from .views import one_of, short_name
 
 Named = Union[str, Summary]
-Address = Union[str, "os.PathLike[str]", Place, Store, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,19 +307,6 @@ def compare(
         raise NotFound(_nothing_in_common(before, after, found))
     verdicts = judged(found, margin, confidence)
     return Comparison(before, after, confidence, margin, verdicts, chosen.gone, chosen.new)
-
-
-@contextmanager
-def opened(storage: Address) -> Iterator[Store]:
-    """A store that was given is left open; one by its address is closed in the end."""
-    if storage is not None and hasattr(storage, "tally"):
-        yield storage  # type: ignore[misc]
-        return
-    store = open_store(storage, create=False)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _check_names(asked: Question, store: Store, chosen: _Chosen) -> None:

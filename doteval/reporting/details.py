@@ -7,11 +7,13 @@ What is long is made line by line, so that it can be printed while it is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .. import text
-from ..record import Failure, Record, Result, Run, Score, Usage
+from ..cassette import nearest
+from ..record import Call, Failure, Record, Result, Run, Score, Usage
 from ..views.figures import figure
 from ..views.table import Column, Table
 from ..views.terminal import Piece, Terminal, flow, sparkline
@@ -35,19 +37,47 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
         fields += [(f"unread: {name}", why) for name, why in _unread(result)]
     if isinstance(outcome, Failure):
         fields += [("error", outcome.message), ("traceback", outcome.traceback.rstrip() or None)]
-    shown = [(terminal.shown(name, 100), value) for name, value in fields if value is not None]
-    widths = [text.display_width(name) for name, _ in shown]
-    widest = min(max(widths, default=0), _WIDEST_LABEL)
-    for (name, value), width in zip(shown, widths, strict=True):
-        style = "bad" if name == "error" else ""
-        head, whole = _beside(name, width, widest, terminal), as_text(value)
+    yield from _fields(fields, terminal)
+
+
+def call_lines(
+    calls: Sequence[Call], late: Sequence[tuple[bytes, str]], terminal: Terminal
+) -> Iterator[str]:
+    """
+    The calls of a record: what was asked and answered.
+
+    Args:
+        late: keys and requests of other calls; what each differs in from the nearest of them is
+            told as well.
+    """
+    for call in calls:
+        request = json.loads(call.request)
+        head = [Piece(terminal.shown(request["function"], 100), "strong")]
+        head += [Piece(f"scope {terminal.shown(request['scope'], 100)}")] * bool(request["scope"])
+        yield ""
+        yield from flow([*head, Piece(text.duration(call.duration), "dim")], terminal, "  ", 2)
+        asked: list[tuple[str, Any]] = [*request["arguments"].items()]
+        others = [each for each in late if each[1] != call.request]
+        differs = nearest(call.request, call.key, others) if others else None
+        told = None if differs is None else "; ".join(differs) or "nothing: it was asked elsewhere"
+        asked += [("response", json.loads(call.response)), ("new in", told)]
+        yield from _fields(asked, terminal)
+
+
+def _fields(fields: Sequence[tuple[str, Any]], terminal: Terminal) -> Iterator[str]:
+    """Values beside their names; nothing for None."""
+    fields = [each for each in fields if each[1] is not None]
+    heads, indent = _heads(tuple([name for name, _ in fields]), terminal)
+    for (name, value), head in zip(fields, heads, strict=True):
+        whole = as_text(value)
         if terminal.width is None and whole.isascii() and whole.isprintable():
-            line = text.safe(whole)
-            yield f"{head}{terminal.paint(line, style)}".rstrip()  # most, where most are printed
-            continue
-        for line in wrapped(terminal, whole, widest + 4):
-            yield f"{head}{terminal.paint(line, style)}".rstrip()
-            head = " " * (widest + 4)
+            lines: Iterable[str] = (terminal.shown(whole),)  # most, where most are printed
+        else:
+            lines = wrapped(terminal, whole, indent)
+        for line in lines:
+            painted = terminal.paint(line, "bad") if name == "error" else line
+            yield f"{head}{painted}".rstrip()
+            head = " " * indent
 
 
 RIGHT, WRONG, FAILED, SCORED = range(4)  # verdicts on a record
@@ -137,12 +167,16 @@ def _score(score: Score, terminal: Terminal) -> Piece:
     return Piece(f"{name} {'NaN' if value != value else figure(value)}")
 
 
-def _beside(name: str, width: int, widest: int, terminal: Terminal) -> str:
-    """A name, so many columns wide, as it stands before a value."""
-    if width > widest:
-        name = text.fit(name, widest, mark=terminal.mark)
-        width = text.display_width(name)
-    return f"  {terminal.paint(name, 'dim')}{' ' * (widest - width)}  "
+@lru_cache(maxsize=64)  # all rows of an evaluation have the same
+def _heads(names: tuple[str, ...], terminal: Terminal) -> tuple[list[str], int]:
+    """Names as they stand before values, and how many columns these then begin at."""
+    shown = [terminal.shown(name, 100) for name in names]
+    widest = min(max(map(text.display_width, shown), default=0), _WIDEST_LABEL)
+    fitted = [text.fit(name, widest, mark=terminal.mark) for name in shown]
+    return [
+        f"  {terminal.paint(name, 'dim')}{' ' * (widest - text.display_width(name))}  "
+        for name in fitted
+    ], widest + 4
 
 
 def as_text(value: object, indent: int | None = None) -> str:
@@ -154,6 +188,8 @@ def as_text(value: object, indent: int | None = None) -> str:
     """
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)  # as JSON has it, without making an encoder
     return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 

@@ -17,8 +17,9 @@ from itertools import chain
 from typing import Any
 
 from .. import text
-from ..record import NO_USAGE, Failure, Record, Result, Score, Usage
+from ..record import NO_USAGE, Call, Failure, Record, Result, Score, Usage
 from ..storage import Store
+from ..storage.encoding import load
 from ..views.figures import plural
 from ..views.json import json_pieces as pieces_of
 from ..views.json import together
@@ -142,6 +143,7 @@ def document(
     experiment: str,
     evaluations: Sequence[str],
     read: Callable[[str], Iterator[Record]] | None = None,
+    calls: bool = False,
 ) -> dict[str, Any]:
     """
     An experiment as plain data.
@@ -150,6 +152,7 @@ def document(
         evaluations: of it, those to tell of.
         read: the records of an evaluation; then each evaluation has some, which are read as the
             document is written. None: there are summaries alone.
+        calls: whether each record has the calls that are kept of it.
     """
     runs = [asdict(run) for run in store.runs(experiment) if run.evaluation in evaluations]
     told: Iterable[dict[str, Any]] = (
@@ -159,10 +162,36 @@ def document(
         told = list(told)
     else:
         told = (
-            {**each, "records": map(record_dict, read(name))}
+            {**each, "records": map(partial(_told, store, experiment, name, calls), read(name))}
             for name, each in zip(evaluations, told, strict=True)
         )
     return {"experiment": experiment, "runs": runs, "evaluations": told}
+
+
+def _told(
+    store: Store, experiment: str, evaluation: str, calls: bool, record: Record
+) -> dict[str, Any]:
+    told = record_dict(record)
+    if calls:
+        told["calls"] = [
+            {
+                "request": load(call.request),
+                "response": load(call.response),
+                "number": call.number,
+                "started": call.started,
+                "duration": call.duration,
+            }
+            for call in calls_of(store, experiment, evaluation, record)
+        ]
+    return told
+
+
+def calls_of(store: Any, experiment: str, evaluation: str, record: Record) -> list[Call]:
+    """The calls that a store has kept of a record; [] also where it keeps none, as a plugin's."""
+    if not hasattr(store, "calls"):
+        return []
+    found = store.calls(experiment, evaluation, record.key)
+    return [call for _, call in found if call.repeat == record.repeat]
 
 
 # --- JUnit ------------------------------------------------------------------------------------

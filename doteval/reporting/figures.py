@@ -15,6 +15,7 @@ from ..metrics import Estimate
 from ..record import Run
 
 HEADER = "figures"  # where a run's header has them
+UNTIL = "until"  # where it has what the run was to decide, and whether it has
 KEPT = "as its run computed it"  # how their method begins
 _SUMS = ("n", "trials", "total", "squares", "low", "high", "nans")  # of `Tally.scores`
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
-from ..metrics import Estimate
+from ..metrics import ANYTIME, Estimate
 from ..statistics.intervals import mean_of
 from ..statistics.power import rows_for_mean, rows_for_share
 from ..statistics.sequential import anytime
@@ -25,7 +25,19 @@ from ..storage import Store
 from ..views.figures import plural
 from .compare import evaluations_of
 from .figures import KEPT
-from .grammar import FIGURES, Baseline, Figure, Gate, GateError, parse
+from .grammar import (
+    FAIL,
+    FIGURES,
+    PASS,
+    UNDECIDED,
+    AnyGate,
+    Baseline,
+    Combined,
+    Figure,
+    Gate,
+    GateError,
+    parse,
+)
 from .noise import is_flaky
 from .pairs import Difference, Source, difference
 from .summary import Rows, Summary, Values, summarise
@@ -35,6 +47,7 @@ __all__ = [
     "FAIL",
     "PASS",
     "UNDECIDED",
+    "AnyGate",
     "AtHand",
     "Evidence",
     "Gate",
@@ -46,8 +59,6 @@ __all__ = [
     "outcome_of",
     "parse",
 ]
-
-PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
 
 
 class Evidence(Protocol):
@@ -78,6 +89,7 @@ class Evidence(Protocol):
         metric: str,
         confidence: float,
         anytime: bool = False,
+        factor: float = 1.0,
     ) -> Difference:
         """From another experiment to the one that is judged, over the rows that both have."""
         ...
@@ -103,7 +115,7 @@ class Verdict:
         note: what a reader should know although it is decided; "" for nothing.
     """
 
-    gate: Gate
+    gate: AnyGate
     evaluation: str
     outcome: str
     value: float | None = None
@@ -121,7 +133,7 @@ class Verdict:
         return {**plain, "gate": self.gate.text}
 
 
-def judge(gates: Iterable[Gate], evidence: Evidence, *, partial: bool = False) -> list[Verdict]:
+def judge(gates: Iterable[AnyGate], evidence: Evidence, *, partial: bool = False) -> list[Verdict]:
     """
     Judge gates, in their order, each by every evaluation that it concerns.
 
@@ -131,20 +143,38 @@ def judge(gates: Iterable[Gate], evidence: Evidence, *, partial: bool = False) -
     Args:
         partial: judge the shards that are there.
     """
+    return [verdict for gate in gates for verdict in _verdicts(gate, evidence, partial)]
+
+
+def _verdicts(gate: AnyGate, evidence: Evidence, partial: bool) -> list[Verdict]:
+    """Of one gate, an evaluation at a time."""
+    if isinstance(gate, Combined):
+        return _combined(gate, [_verdicts(part, evidence, partial) for part in gate.parts])
     verdicts = []
-    for gate in gates:
-        summaries = evidence.summaries(gate.confidence or 0.95, gate.anytime)
-        concerned = [each for each in summaries if gate.concerns(each.evaluation)]
-        for each in concerned:
+    summaries = evidence.summaries(gate.confidence or 0.95, gate.anytime)
+    for each in summaries:
+        if gate.concerns(each.evaluation):
             lacking = None if partial else _lacking(gate, each)
-            verdicts.append(lacking or _on_what_is_there(_judged(gate, each, evidence), each))
-        if not concerned:
-            names = ", ".join(short_name(each.evaluation) for each in summaries)
-            verdicts.append(
-                Verdict(gate, "", FAIL, message=f"it is about no evaluation; there is {names}")
-                if names
-                else Verdict(gate, "", FAIL, message="there is no evaluation")
-            )
+            verdicts.append(lacking or _on_what_is_there(gate, _judged(gate, each, evidence), each))
+    names = ", ".join(short_name(each.evaluation) for each in summaries)
+    said = f"it is about no evaluation; there is {names}" if names else "there is no evaluation"
+    return verdicts or [Verdict(gate, "", FAIL, message=said)]
+
+
+_WORST_OF = {"and": (FAIL, UNDECIDED, PASS), "or": (PASS, UNDECIDED, FAIL)}
+
+
+def _combined(gate: Combined, found: Sequence[Sequence[Verdict]]) -> list[Verdict]:
+    """What the parts of a gate say together, an evaluation at a time."""
+    named = [each.evaluation for part in found for each in part if each.evaluation]
+    verdicts = []
+    for name in dict.fromkeys(named or [""]):
+        about = [each for part in found for each in part if each.evaluation in (name, "")]
+        outcomes = {each.outcome for each in about}
+        told = "; ".join(f"{each.gate.text}: {each.outcome}, {each.message}" for each in about)
+        notes = "; ".join(dict.fromkeys(each.note for each in about if each.note))
+        outcome = next(each for each in _WORST_OF[gate.word] if each in outcomes)
+        verdicts.append(Verdict(gate, name, outcome, message=told, note=notes))
     return verdicts
 
 
@@ -175,9 +205,9 @@ def _is_about_missing(gate: Gate) -> bool:
     return not gate.is_score and gate.subject in ("missing", "coverage")
 
 
-def _on_what_is_there(verdict: Verdict, summary: Summary) -> Verdict:
+def _on_what_is_there(gate: Gate, verdict: Verdict, summary: Summary) -> Verdict:
     """With a note where a gate passes and rows are missing, unless it is about them."""
-    if verdict.outcome != PASS or not summary.missing or _is_about_missing(verdict.gate):
+    if verdict.outcome != PASS or not summary.missing or _is_about_missing(gate):
         return verdict
     said = f"{summary.missing:,} of {summary.total:,} records are missing"
     return replace(verdict, note="; ".join(filter(None, (verdict.note, said))))
@@ -234,6 +264,11 @@ def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
 def _by_estimate(
     gate: Gate, threshold: float, summary: Summary, metric: str, estimate: Estimate
 ) -> Verdict:
+    if gate.end:
+        end = getattr(estimate, gate.end)
+        if end is None:
+            raise NotFound(f"{gate.subject}.{metric} has no {gate.end}: {estimate.method}")
+        estimate = replace(estimate, value=end)
     verdict = _decided(gate, summary, threshold, estimate)
     if estimate.method.startswith(KEPT):
         verdict = replace(verdict, note=KEPT)
@@ -241,11 +276,16 @@ def _by_estimate(
         hint = f"{verdict.message}; {threshold:g}% perhaps?"
         verdict = replace(verdict, message=hint)
     pair = summary.bounds.get(gate.subject, {}).get(metric)
-    return _if_failures_counted(verdict, threshold, summary, pair, "it")
+    return _if_failures_counted(gate, verdict, threshold, summary, pair, "it")
 
 
 def _if_failures_counted(
-    verdict: Verdict, threshold: float, summary: Summary, pair: Sequence[float] | None, what: str
+    gate: Gate,
+    verdict: Verdict,
+    threshold: float,
+    summary: Summary,
+    pair: Sequence[float] | None,
+    what: str,
 ) -> Verdict:
     """
     What the failed rows could change about a gate that passes: with an interval it is undecided
@@ -253,15 +293,16 @@ def _if_failures_counted(
     """
     if verdict.outcome != PASS or not summary.failed or pair is None:
         return verdict
-    gate, n = verdict.gate, (verdict.n or 0) + summary.failed
+    n, confidence = (verdict.n or 0) + summary.failed, gate.confidence
     for value, word in zip(pair, ("wrong", "right"), strict=True):
         ends = [value]
-        if gate.confidence is not None and 0 <= value <= 1:
-            ends += exact(value * n, n, gate.confidence)
+        if (confidence is not None or gate.end) and 0 <= value <= 1:
+            low, high = exact(value * n, n, confidence or 0.95)
+            ends = {"low": [low], "high": [high]}.get(gate.end, [value, low, high])
         if not all(gate.holds(end, threshold) for end in ends):
             would = f"{what} would be {_plain(value, threshold)}"
             note = f"{summary.failed:,} rows failed; were they {word}, {would}"
-            outcome = PASS if gate.confidence is None else UNDECIDED
+            outcome = PASS if confidence is None and not gate.end else UNDECIDED
             return replace(verdict, outcome=outcome, note=note)
     return verdict
 
@@ -277,17 +318,20 @@ def _by_difference(
         metric,
         gate.confidence or 0.95,
         gate.anytime,
+        baseline.factor,
     )
     if found.n == 0:
         raise NotFound(f"no row has {gate.subject} both here and in {baseline.experiment!r}")
     estimate = Estimate(found.value, found.n, found.stderr, found.low, found.high, found.method)
     verdict = _decided(gate, summary, baseline.offset, estimate)
+    of = "" if baseline.factor == 1 else f" to {baseline.factor:g} of that"
     paired = (
         f"{_plain(found.b)} here, {_plain(found.a)} in {baseline.experiment}, "
-        f"on {found.n:,} rows of both; the difference is {verdict.message}"
+        f"on {found.n:,} rows of both; the difference{of} is {verdict.message}"
     )
     verdict = replace(verdict, message=paired)
-    return _if_failures_counted(verdict, baseline.offset, summary, found.bounds, "the difference")
+    pair = found.bounds
+    return _if_failures_counted(gate, verdict, baseline.offset, summary, pair, "the difference")
 
 
 def _by_rows(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
@@ -323,15 +367,16 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
     if isinstance(gate.threshold, Baseline):
         other = evidence.baseline(gate.threshold.experiment, summary.evaluation)
         before, _ = _figure(gate, figure, other, evidence)
-        return _decided(gate, summary, before + gate.threshold.offset, Estimate(value, n))
+        threshold = before * gate.threshold.factor + gate.threshold.offset
+        return _decided(gate, summary, threshold, Estimate(value, n))
     estimate = Estimate(value, n)
     if gate.confidence is not None:
         # Repeats of a row may well fail together, so only rows are taken for independent.
         rows = n if gate.subject == _FLAKY else n / summary.repeats
         there = value * rows
-        if gate.anytime:
+        if gate.anytime or summary.until is not None:
             ends = anytime({1.0: there, 0.0: rows - there}, confidence=gate.confidence)
-            estimate = Estimate(value, round(rows), None, *ends, "betting")
+            estimate = Estimate(value, round(rows), None, *ends, ANYTIME)
         else:
             ends = exact(there, rows, gate.confidence)
             estimate = Estimate(value, round(rows), None, *ends, "clopper-pearson")
@@ -410,20 +455,21 @@ def _decided(gate: Gate, summary: Summary, threshold: float, estimate: Estimate)
         why = estimate.method.rpartition("no interval: ")[2]
         said = f"{_plain(value, threshold)}, and no interval: {why}"
         return replace(found, outcome=UNDECIDED, message=said)
-    return _by_interval(found, estimate, gate.confidence, summary.groups)
+    return _by_interval(gate, found, estimate, gate.confidence, summary.groups)
 
 
 def _by_interval(
-    found: Verdict, estimate: Estimate, confidence: float, groups: int | None
+    gate: Gate, found: Verdict, estimate: Estimate, confidence: float, groups: int | None
 ) -> Verdict:
     """Passes where all of the interval does, fails where none of it does."""
-    gate, threshold = found.gate, found.threshold
+    threshold = found.threshold
     assert threshold is not None and estimate.low is not None and estimate.high is not None
     bounds = (estimate.low, estimate.high)
     ends = [gate.holds(end, threshold) for end in bounds]
     outcome = PASS if all(ends) else UNDECIDED if any(ends) else FAIL
     value, low, high = (_plain(each, threshold) for each in (found.value, *bounds))
-    span = f"{value}, {_percent(confidence)} interval {low} to {high}, n = {estimate.n:,}"
+    looks = "at any look" if estimate.method == ANYTIME else "for one look"
+    span = f"{value}, {_percent(confidence)} interval {low} to {high} {looks}, n = {estimate.n:,}"
     told = {
         PASS: f"{span}: all of it is {gate.sign} {_plain(threshold, threshold)}",
         FAIL: f"{span}: none of it is {gate.sign} {_plain(threshold, threshold)}",
@@ -431,7 +477,7 @@ def _by_interval(
     }[outcome]
     needed = None
     if outcome == UNDECIDED:
-        if gate.anytime:
+        if estimate.method == ANYTIME:
             told += "; go on and look again"
         else:
             needed = _rows_needed(found, estimate, confidence, groups)
@@ -551,10 +597,11 @@ class Stored:
         metric: str,
         confidence: float,
         anytime: bool = False,
+        factor: float = 1.0,
     ) -> Difference:
         here = Source(self._experiment, evaluation)
         before = self._source(experiment, evaluation)
-        return difference(self._store, before, here, score, metric, confidence, anytime)
+        return difference(self._store, before, here, score, metric, confidence, anytime, factor)
 
     def _source(self, experiment: str, evaluation: str) -> Source:
         """The same evaluation elsewhere, also where its file was moved."""
@@ -603,6 +650,7 @@ class AtHand:
         metric: str,
         confidence: float,
         anytime: bool = False,
+        factor: float = 1.0,
     ) -> Difference:
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
 

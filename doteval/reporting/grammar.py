@@ -1,22 +1,27 @@
 """
 The language of gates: a sentence such as "exact_match.accuracy >= 0.8 @ 95%" to a Gate.
 
+    gates     = all { "or" all },  all = gate { "and" gate },  gate may be "(" gates ")"
     gate      = [ evaluation ":" ] subject comparison threshold [ "@" confidence [ "anytime" ] ]
-    subject   = score [ "." metric ] | "each(" score ")" | a figure: "errors", "flaky", ...
-    threshold = number [ "%" ] | "baseline(" experiment ")" [ ( "+" | "-" ) number [ "%" ] ]
+    subject   = score [ "." metric [ ".low" | ".high" ] ] | "each(" score ")"
+              | a figure of the summary: "errors", "missing", ...
+    threshold = number [ "%" ]
+              | "baseline(" experiment ")" [ "*" number ] [ ( "+" | "-" ) number [ "%" ] ]
 
 Names with blanks or signs stand in quotes. A gate without an evaluation in front holds for every
-evaluation.
+evaluation, or for the one that stands before the first of those it is combined with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Union
 
 from ..errors import UsageError
+
+PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"  # what becomes of a gate
 
 if TYPE_CHECKING:  # gates are read when a session begins, which may have no evaluations
     from .summary import Summary
@@ -30,10 +35,12 @@ class Baseline:
     Attributes:
         experiment: its name.
         offset: what is added to its figure; in the unit of the metric.
+        factor: what its figure is multiplied by before.
     """
 
     experiment: str
     offset: float = 0.0
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Gate:
         confidence: the whole interval of this confidence must hold; None: the figure must.
         anytime: whether that interval is one that may be looked at again and again.
         each: whether every row has to fulfil it, by the mean of its repeats.
+        end: "low" or "high" where it is about that end of the 95 % interval; else "".
     """
 
     text: str
@@ -67,6 +75,7 @@ class Gate:
     confidence: float | None = None
     anytime: bool = False
     each: bool = False
+    end: str = ""
 
     def concerns(self, evaluation: str) -> bool:
         """Whether it is about an evaluation of this full name."""
@@ -88,6 +97,29 @@ class Gate:
         if isclose(value, threshold, rel_tol=1e-10, abs_tol=1e-12):
             value = threshold
         return _HOLDS[self.sign](value, threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """
+    Several gates, all of which have to hold, or one of which has to.
+
+    Attributes:
+        text: as it was written.
+        word: "and" or "or".
+        parts: the gates.
+    """
+
+    text: str
+    word: str
+    parts: tuple[Gate | Combined, ...]
+
+    def concerns(self, evaluation: str) -> bool:
+        """Whether one of them is about an evaluation of this full name."""
+        return any(part.concerns(evaluation) for part in self.parts)
+
+
+AnyGate = Union[Gate, Combined]
 
 
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
@@ -162,22 +194,29 @@ class GateError(UsageError):
         super().__init__(f"{problem}\n  {text}\n  {' ' * at}^")
 
 
-def parse(text: str) -> Gate:
+def parse(text: str) -> AnyGate:
     """
-    Read a gate.
+    Read a gate, or several that are combined.
 
     Raises:
         GateError: it is none; the message has a caret under the mistake.
     """
-    return _Parser(text).gate()
+    return _Parser(text).whole()
 
 
 _SIGNS = (">=", "<=", "==", ">", "<", "≥", "≤")  # those of two characters first
 _ASCII = {"≥": ">=", "≤": "<="}
 _ENDS_A_NAME = frozenset("<>=≥≤!'\"")
 _EACH = "each("
+_INTERVAL = ("low", "high")
 _A = {"experiment": "an experiment", "score": "a score"}
 _NUMBER = frozenset("0123456789.eE+-_")
+
+
+def _end_of(metric: str | None) -> tuple[str | None, str]:
+    """A metric, and the end of its interval that is meant: "accuracy.low"."""
+    name, dot, end = (metric or "").rpartition(".")
+    return (name, end) if dot and end in _INTERVAL else (metric, "")
 
 
 class _Parser:
@@ -186,20 +225,60 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._for: str | None = None  # the evaluation that was named last
 
-    def gate(self) -> Gate:
-        evaluation = self._scope()
+    def whole(self) -> AnyGate:
+        """All of the text."""
+        found = self._any()
+        if self._blank() < len(self._text):
+            self._refuse("nothing may follow here but another gate, after `and` or `or`")
+        return replace(found, text=self._text)
+
+    def _any(self) -> AnyGate:
+        return self._combined("or", lambda: self._combined("and", self._one))
+
+    def _combined(self, word: str, part: Callable[[], AnyGate]) -> AnyGate:
+        """Parts with this word between them."""
+        start = self._blank()
+        parts = [part()]
+        while self._takes(word):
+            parts.append(part())
+        if len(parts) == 1:
+            return parts[0]
+        return Combined(self._text[start : self._at].strip(), word, tuple(parts))
+
+    def _takes(self, word: str) -> bool:
+        """Whether this word is next; then it is passed over."""
+        at = self._blank()
+        after = self._text[at + len(word) : at + len(word) + 1]
+        if not self._text.startswith(word, at) or not (after.isspace() or after == "("):
+            return False
+        self._at += len(word)
+        return True
+
+    def _one(self) -> AnyGate:
+        start = self._blank()
+        if self._peek() != "(":
+            return self._gate(start)
+        self._at += 1
+        found = self._any()
+        if self._blank() >= len(self._text) or self._peek() != ")":
+            self._refuse("expected a closing bracket here, or `and`, or `or`")
+        self._at += 1
+        return found
+
+    def _gate(self, start: int) -> Gate:
+        evaluation = self._for = self._scope() or self._for
         at = self._blank()
         each = self._text.startswith(_EACH, at)
         subject, metric, is_score = self._of_each() if each else self._subject()
+        metric, end = _end_of(metric)
         sign = self._sign()
         threshold, percent = self._threshold()
         before = self._blank()
         confidence, anytime = self._confidence()
-        if self._blank() < len(self._text):
-            self._refuse("nothing may follow here; one gate a text")
         gate = Gate(
-            self._text,
+            self._text[start : self._at].strip(),
             evaluation,
             subject,
             metric,
@@ -210,6 +289,7 @@ class _Parser:
             confidence,
             anytime,
             each,
+            end,
         )
         self._check(gate, at, before)
         return gate
@@ -221,6 +301,10 @@ class _Parser:
             self._refuse("an interval can not equal a number; use >= or <= before", at)
         if gate.each and (gate.confidence is not None or isinstance(gate.threshold, Baseline)):
             self._refuse("each row is held against a number, without an interval", subject)
+        if gate.end and (gate.confidence is not None or isinstance(gate.threshold, Baseline)):
+            self._refuse(
+                f"the {gate.end} end of an interval is held against a number alone", subject
+            )
         if figure is None:
             return
         if isinstance(gate.threshold, Baseline) and gate.confidence is not None:
@@ -253,7 +337,8 @@ class _Parser:
 
     def _colon(self, start: int) -> int | None:
         """Where the name of an evaluation ends: "::" is a part of it, and so may ":" be."""
-        ends = [i for i in (self._text.find(sign) for sign in (*_SIGNS, "'", '"')) if i >= 0]
+        signs = (*_SIGNS, "'", '"')
+        ends = [i for i in (self._text.find(sign, start) for sign in signs) if i >= 0]
         head = self._text[: min(ends, default=len(self._text))]
         colons = [i for i in range(start, len(head)) if head[i] == ":"]
         single = [i for i in colons if ":" not in (head[i - 1 : i], head[i + 1 : i + 2])]
@@ -271,6 +356,9 @@ class _Parser:
             name, dot, metric = word.rpartition(".")
             if not dot or word in FIGURES:
                 name, metric = word, None
+            elif metric in _INTERVAL and "." in name:  # exact_match.accuracy.low
+                name, _, of = name.rpartition(".")
+                metric = f"{of}.{metric}"
         if not name:
             expected = "a score such as exact_match.accuracy, or " + ", ".join(FIGURES)
             self._refuse(f"expected {expected}", start)
@@ -305,16 +393,28 @@ class _Parser:
             self._refuse("expected the name of an experiment in brackets, as in baseline(main)")
         self._at += 1
         experiment = self._named("experiment")
+        factor = self._factor()
         self._blank()
         if self._peek() not in ("+", "-"):
-            return Baseline(experiment), False
+            return Baseline(experiment, factor=factor), False
         sign = -1 if self._peek() == "-" else 1
         self._at += 1
         at = self._blank()
         if self._peek() in ("+", "-"):
             self._refuse("expected a number without a sign here", at)
         offset, percent = self._number()
-        return Baseline(experiment, sign * offset), percent
+        return Baseline(experiment, sign * offset, factor), percent
+
+    def _factor(self) -> float:
+        """What follows a "*"; 1 where there is none."""
+        if self._blank() >= len(self._text) or self._peek() != "*":
+            return 1.0
+        self._at += 1
+        at = self._blank()
+        factor, _ = self._number()
+        if factor <= 0:
+            self._refuse("expected a factor above 0, as in baseline(main) * 0.99", at)
+        return factor
 
     def _named(self, what: str) -> str:
         """A name, with or without quotes, and the closing bracket after it."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from ..errors import UsageError
 from ..metrics import Estimate
+from ..storage import Address, opened
 from ..views.table import Column, Table
 from ..views.terminal import Terminal
-from .compare import Address, Comparison, compare, judged, opened
+from .compare import Comparison, compare, judged
 from .pairs import BETTER, REGRESSION
 from .summary import Summary, summarise
 from .views import estimate_cells, short_name

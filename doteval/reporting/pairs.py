@@ -118,11 +118,16 @@ class Question:
     examples: int
     seed: int
     paired_only: bool = False
+    factor: float = 1.0  # of A: the difference is that of B to so much of A
 
     @property
     def level(self) -> float:
         """Of the tests: 0.05 for a confidence of 0.95."""
         return 1 - self.confidence
+
+    def reach(self, span: tuple[float, float]) -> tuple[float, float]:
+        """The smallest and the largest difference that there can be of values within a range."""
+        return span[0] - self.factor * span[1], span[1] - self.factor * span[0]
 
     def asks(self, score: str, metric: str) -> bool:
         return not self.only or bool(self.only & {score, f"{score}.{metric}"})
@@ -139,9 +144,13 @@ def difference(
     metric: str,
     confidence: float = 0.95,
     anytime: bool = False,
+    factor: float = 1.0,
 ) -> Difference:
     """
     One metric of one score, over the rows that both have; not judged.
+
+    Args:
+        factor: the difference is that of B to so much of A.
 
     Raises:
         NotFound: an experiment, an evaluation or the metric is not there.
@@ -150,7 +159,7 @@ def difference(
     boolean = all(
         side.tally.scores.get(score, {}).get("boolean", False) for side in (before, after)
     )
-    asked = Question(frozenset(), frozenset(), None, confidence, 0, 0)
+    asked = Question(frozenset(), frozenset(), None, confidence, 0, 0, factor=factor)
     pairs = Pairs(before, after, score, 0)
     found = difference_of(pairs, score, metrics.find(metric), boolean, asked)
     return _at_any_time(found, pairs, asked) if anytime else found
@@ -164,10 +173,9 @@ def _at_any_time(found: Difference, pairs: Pairs, asked: Question) -> Difference
         return replace(open_, method=f"no interval: {found.metric} has none for any time")
     if span is None or pairs.groups is not None:
         return replace(open_, method="no interval: none for any time without a known range of rows")
-    width = span[1] - span[0]
-    changes = [y - x for x, y in zip(pairs.xs, pairs.ys, strict=True)]
-    low, high = anytime(changes, confidence=asked.confidence, span=(-width, width))
-    return replace(found, low=low, high=high, method="betting")
+    changes = [y - asked.factor * x for x, y in zip(pairs.xs, pairs.ys, strict=True)]
+    low, high = anytime(changes, confidence=asked.confidence, span=asked.reach(span))
+    return replace(found, low=low, high=high, method=metrics.ANYTIME)
 
 
 # --- pairs ------------------------------------------------------------------------------------
@@ -355,14 +363,18 @@ def difference_of(
         return _resampled(pairs, empty, metric, asked)
     n, a, b = len(xs), intervals.mean_of(xs), intervals.mean_of(ys)
     free = n if groups is None else len(set(groups))
-    found = replace(empty, n=n, a=a, b=b, value=b - a, verdict=UNSURE, independent=free)
-    if not isfinite(b - a):
-        method = "NaN among the values" if b - a != b - a else "infinite values"
+    apart = b - asked.factor * a
+    found = replace(empty, n=n, a=a, b=b, value=apart, verdict=UNSURE, independent=free)
+    if not isfinite(apart):
+        method = "NaN among the values" if apart != apart else "infinite values"
         return replace(found, value=nan, method=method)
-    once = boolean and pairs.rows_a is None and groups is None
+    once = boolean and pairs.rows_a is None and groups is None and asked.factor == 1
     span = pairs.span_for(metric.name)
     if span is not None and (pairs.lost or any(pairs.failed)):
-        bounds = _value_if(pairs, metric, span[0]), _value_if(pairs, metric, span[1])
+        bounds = (
+            _value_if(pairs, metric, span[0], asked.factor),
+            _value_if(pairs, metric, span[1], asked.factor),
+        )
         found = replace(found, bounds=bounds)
     if once and not metric.name.startswith(_OF_REPEATS):
         found = _of_answers(found, pairs, asked)
@@ -442,16 +454,17 @@ def _of_groups(
     return [totals[group] / size for group, size in sizes.items()], list(sizes.values())
 
 
-def _value_if(pairs: Pairs, metric: Metric, worth: float) -> float:
+def _value_if(pairs: Pairs, metric: Metric, worth: float, factor: float) -> float:
     """The difference if what failed in B were worth so much."""
     if pairs.rows_a is not None:
-        return intervals.mean_of(_if_failed(pairs, metric, worth)[0])
-    lost = [worth - value for (value,), _, _ in pairs.lost]  # sums do, and may be of a million
-    return (fsum(pairs.ys) - fsum(pairs.xs) + fsum(lost)) / (len(pairs.xs) + len(lost))
+        return intervals.mean_of(_if_failed(pairs, metric, worth, factor)[0])
+    # Sums do, and may be of a million.
+    lost = [worth - factor * value for (value,), _, _ in pairs.lost]
+    return (fsum(pairs.ys) - factor * fsum(pairs.xs) + fsum(lost)) / (len(pairs.xs) + len(lost))
 
 
 def _if_failed(
-    pairs: Pairs, metric: Metric, worth: float
+    pairs: Pairs, metric: Metric, worth: float, factor: float = 1.0
 ) -> tuple[list[float], list[Hashable] | None]:
     """The differences of the rows, and their groups, if what failed in B were worth so much."""
     failed = pairs.failed or [0] * len(pairs.xs)
@@ -469,7 +482,7 @@ def _if_failed(
     for at, (before, after) in enumerate(rows):
         x, y = compute(before), compute(after)
         if x is not None and y is not None:
-            changes.append(y - x)
+            changes.append(y - factor * x)
             groups.append(None if named is None else named[at])
     return changes, None if named is None else groups
 
@@ -489,7 +502,7 @@ def _of_numbers(
     verdict on the mean needs its interval too. Where the range of the scores is unknown that is
     Student's, which is too short where differences are skewed.
     """
-    changes = [y - x for x, y in zip(xs, ys, strict=True)]
+    changes = [y - asked.factor * x for x, y in zip(xs, ys, strict=True)]
     test = tests.sign_flip(changes, groups, seed=asked.seed)
     found = replace(found, value=intervals.mean_of(changes), p=test.p, method=test.method)
     spread = clustered(changes, range(len(changes)) if groups is None else groups)
@@ -507,8 +520,8 @@ def _of_numbers(
             found.value or 0.0, spread.stderr, spread.df, asked.confidence
         )
     else:
-        width = span[1] - span[0] if span else 1.0
-        low, high = bounded(units, sizes, confidence=asked.confidence, span=(-width, width))
+        reach = asked.reach(span or (0.0, 1.0))
+        low, high = bounded(units, sizes, confidence=asked.confidence, span=reach)
     stderr = spread.stderr if spread is not None and known else None
     if stderr is None:
         stderr = (high - low) / 2 / distributions.quantile_for(asked.confidence)
@@ -547,7 +560,7 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
 
     def change(rows: Sequence[Any]) -> float | None:
         before, after = figures(rows)
-        return None if before is None or after is None else after - before
+        return None if before is None or after is None else after - asked.factor * before
 
     if of_values and any(x != x or y != y for x, y in both):
         return replace(empty, value=nan, method="NaN among the values", verdict=UNSURE)

@@ -21,7 +21,7 @@ from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
 from ..views.terminal import printed
-from .figures import KEPT, kept, recalled
+from .figures import KEPT, UNTIL, kept, recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ class Summary:
         confusion: of scores that are labels and were expected to be some: the `labels`, and a
             `table` of how many records are which: a row for each expected label, a column for each
             that was said.
+        calls: how many of those that rows asked to be kept were `made`, and how many were `served`
+            from what was kept; {} where there are none.
+        until: what a run was to decide, where one was: its `gate`, the `outcome` "pass", "fail" or
+            "undecided", after `n` of how many `rows`, the interval from `low` to `high`, and as
+            `problem` why it can not be decided. All intervals are then such that hold at any look.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
         tags: of its runs, a later one's value for an earlier one's.
@@ -114,6 +119,8 @@ class Summary:
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
     checkout: Mapping[str, Any] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
+    until: Mapping[str, Any] | None = None
 
     @property
     def unread(self) -> int:
@@ -180,6 +187,7 @@ class Summary:
             "attempts": self.attempts,
             "errors": dict(self.errors),
             "usage": dict(self.usage),
+            "calls": dict(self.calls),
             "scores": {
                 name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
                 for name, by_metric in self.scores.items()
@@ -188,6 +196,7 @@ class Summary:
                 name: {metric: list(pair) for metric, pair in by_metric.items()}
                 for name, by_metric in self.bounds.items()
             },
+            "until": None if self.until is None else dict(self.until),
             "confusion": {name: dict(each) for name, each in self.confusion.items()},
             "coverage": self.coverage,
             "repeats": self.repeats,
@@ -278,8 +287,13 @@ def summarise(
         total = max(total, done)
     missing = None if total is None else total - done
     values = Values(store, experiment, evaluation, runs)
-    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs, anytime)
     last = runs[-1] if runs else None
+    until = next(
+        (run.header[UNTIL] for run in reversed(_since_fresh(runs)) if UNTIL in run.header), None
+    )
+    # Who ends a run when it looks good has looked at every row.
+    looked = anytime or until is not None
+    scores, bounds, unknown, recollected = _estimates(values, tally, confidence, runs, looked)
     return Summary(
         experiment=experiment,
         evaluation=evaluation,
@@ -315,6 +329,8 @@ def summarise(
         kept=tuple(recollected),
         versions=versions_of(store, runs),
         confusion=_confusion(values, tally),
+        calls=_calls(_since_fresh(runs)),
+        until=until,
         readings={
             name: {
                 "of": facts["trials"],
@@ -330,6 +346,14 @@ def summarise(
 
 
 _CHECKOUT = ("commit", "branch", "clean")
+
+
+CALLS = "calls"  # in a run's header: how many it made, and how many were served
+
+
+def _calls(runs: list[Run]) -> dict[str, int]:
+    told = [run.header[CALLS] for run in runs if CALLS in run.header]
+    return {name: sum(each[name] for each in told) for name in ("made", "served") if told}
 
 
 def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .. import text
 from ..errors import NotFound, UsageError
-from ..metrics import Estimate
+from ..metrics import ANYTIME, Estimate
 from ..views.figures import (
     estimate_figure,
     figure,
@@ -34,6 +34,7 @@ STATUS_STYLES = {
     "stalled": "bad",
     "stopped": "bad",
     "failed": "bad",
+    "damaged": "bad",
 }
 _LABEL = 10  # columns of "strategy" and what parts it from its value
 LONGEST_NAME = 60  # characters shown of the name of a score, a metric or an error
@@ -75,9 +76,11 @@ def summary_lines(
         ("scores", _scores(summary, terminal)),
         ("answers", _readings(summary, terminal)),
         ("bounds", _bounds(summary, terminal)),
+        ("decided", _until(summary, terminal)),
         ("versions", _versions(summary, terminal)),
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
+        ("calls", [_calls(summary)]),
         ("errors", _errors(summary, terminal)),
         (
             "strategy",
@@ -195,6 +198,14 @@ def _usage(summary: Summary) -> list[Piece]:
     return pieces
 
 
+def _calls(summary: Summary) -> list[Piece]:
+    if not summary.calls:
+        return []
+    made, served = summary.calls["made"], summary.calls["served"]
+    pieces = [Piece(f"{text.count(made)} made")]
+    return [*pieces, Piece(f"{text.count(served)} served from what was kept")] if served else pieces
+
+
 def _errors(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
     """One line a type, most frequent first."""
     shown = list(summary.errors.items())[:_MOST_ERRORS]
@@ -247,6 +258,18 @@ def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
 _MOST_LABELS = 10  # of a matrix that can be read; of more the commonest mistakes are told
 
 
+_ENDS = {"pass": "holds", "fail": "does not hold", "undecided": "not decided"}
+
+
+def until_told(kept: Mapping[str, Any]) -> str:
+    """What became of `Summary.until`: "until ok >= 0.8 @ 95%: holds, decided at 18 of 100 rows"."""
+    end = _ENDS.get(kept["outcome"], _ENDS["undecided"])
+    rows = f"{text.count(kept['n'])} of {plural(kept['rows'], 'row')}"
+    after = "after" if kept["outcome"] == "undecided" else "decided at"
+    why = f" ({kept['problem']})" if kept["problem"] else ""
+    return f"until {kept['gate']}: {end}, {after} {rows}{why}"
+
+
 def _confusions(summary: Summary, terminal: Terminal) -> list[str]:
     """What was said for what was expected: a matrix for each score of labels."""
     lines = []
@@ -288,8 +311,15 @@ def _sure(metric: str, estimate: Estimate, confidence: float, terminal: Terminal
     shown = interval(metric, estimate, terminal.unicode)
     if shown:
         shaky = f", shaky: {estimate.shaky}" if estimate.shaky else ""
-        return Piece(f"{100 * confidence:g}% CI {shown}{shaky}", "warn" if shaky else "")
+        looks = " at any look" if estimate.method == ANYTIME else ""
+        return Piece(f"{100 * confidence:g}% CI{looks} {shown}{shaky}", "warn" if shaky else "")
     return Piece(terminal.shown(estimate.method, LONGEST_NAME), "dim")
+
+
+def _until(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
+    if summary.until is None:
+        return []
+    return [[Piece(terminal.shown(until_told(summary.until)))]]
 
 
 def _bounds(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
@@ -371,11 +401,13 @@ class Experiment(NamedTuple):
         name: of the experiment.
         summaries: of its evaluations, in the order in which they were first run.
         created: Unix seconds, for an experiment without runs.
+        damaged: why it can not be read; "" where it can.
     """
 
     name: str
     summaries: Sequence[Summary]
     created: float
+    damaged: str = ""
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name!r}: {self.status}, {plural(self.done, 'row')}>"
@@ -388,6 +420,8 @@ class Experiment(NamedTuple):
     @property
     def status(self) -> str:
         """The worst of its evaluations; while one is being run, "running"."""
+        if self.damaged:
+            return "damaged"
         statuses = {summary.status for summary in self.summaries}
         return next((each for each in _WORST_FIRST if each in statuses), "incomplete")
 
@@ -418,6 +452,8 @@ class Experiment(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded."""
+        if self.damaged:
+            return {"experiment": self.name, "status": self.status, "damaged": self.damaged}
         return {
             "experiment": self.name,
             "status": self.status,
@@ -459,6 +495,9 @@ def experiment_table(experiments: Sequence[Experiment], now: float, unicode: boo
 
 
 def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
+    if listed.damaged:
+        status = Cell(listed.status, STATUS_STYLES[listed.status])
+        return [listed.name, status, *[None] * (len(_LIST) - 2)]
     done = listed.done
     failed = sum(summary.failed for summary in listed.summaries)
     total = "?" if listed.total is None else text.count(listed.total)

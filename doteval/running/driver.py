@@ -39,13 +39,13 @@ def drive(
     Args:
         main: makes the coroutine.
         loop: an event loop that is not running; None: the one that this thread keeps.
-        stops: where the process is ours (the command line, pytest): SIGINT and SIGTERM cancel the
-            coroutine, and a second one ends it at once. Called at a signal for a callable that
-            tells whether a plain function is running in this thread, which only an exception
-            can interrupt; it sees to it that no other is called.
+        stops: where the process is ours (the command line, pytest): SIGINT, SIGTERM and SIGHUP
+            cancel the coroutine, and a second one ends it at once. Called at a signal for a
+            callable that tells whether a plain function is running in this thread, which only an
+            exception can interrupt; it sees to it that no other is called.
 
     Raises:
-        KeyboardInterrupt: SIGINT or SIGTERM; `args[0]` is the signal's number.
+        KeyboardInterrupt: one of these signals; `args[0]` is the signal's number.
     """
     loop = loop or _kept_loop()
     given_up: list[Callable[[], object]] = []
@@ -192,8 +192,20 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(loop.shutdown_asyncgens())
 
 
+# SIGHUP: the terminal was closed, or the connection to it lost. Under `nohup` it is ignored.
+_DEFAULTS = {
+    getattr(signal, name): default
+    for name, default in {
+        "SIGINT": signal.default_int_handler,
+        "SIGTERM": signal.SIG_DFL,
+        "SIGHUP": signal.SIG_DFL,
+    }.items()
+    if hasattr(signal, name)  # not so on Windows
+}
+
+
 class _Signals:
-    """SIGINT and SIGTERM while a coroutine runs: once, it is cancelled; twice, it ends."""
+    """SIGINT, SIGTERM and SIGHUP while a coroutine runs: once, it is cancelled; twice, it ends."""
 
     def __init__(
         self,
@@ -209,8 +221,7 @@ class _Signals:
     def __enter__(self) -> _Signals:
         if self._stops is None or threading.current_thread() is not threading.main_thread():
             return self
-        defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-        for number, default in defaults.items():
+        for number, default in _DEFAULTS.items():
             if signal.getsignal(number) is default:  # somebody else's handler stays
                 self._before.append((number, default))
                 signal.signal(number, self._handle)
@@ -234,7 +245,8 @@ class _Signals:
     def _handle_elsewhere(number: int) -> None:
         """
         In a process that was forked while the handlers stood, such as a worker of a pool: it ends
-        when its pool asks for that; Ctrl-C, which a terminal sends to all, is for the pool's owner.
+        when its pool asks for that; what a terminal sends to all, at Ctrl-C or when it is closed,
+        is for the pool's owner.
         """
         if number == signal.SIGTERM:
             signal.signal(number, signal.SIG_DFL)

@@ -25,13 +25,14 @@ from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation
-from ..record import Attempt, Record
+from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
+from ..reporting.figures import UNTIL
 from ..reporting.progress import Snapshot, waits
-from ..reporting.summary import Summary
-from ..storage import Named, Place, Writer
+from ..reporting.summary import CALLS, Summary
+from ..storage import Named, Place
 from ..storage.encoding import Entry
-from ..storage.writer import nothing
+from ..storage.writer import Writer, nothing
 from ..text import duration, one_line
 from .channel import Channel
 from .environment import Clock
@@ -39,6 +40,7 @@ from .ledger import Ledger
 from .options import Options
 from .rows import Rows
 from .sink import Sink
+from .until import ByKey, Until
 from .version import version_of
 
 _BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
@@ -72,6 +74,7 @@ class Execution:
         notes: sentences for whoever reads the result.
         status: of the run, as stored.
         cause: why nothing that it could do would have succeeded; None: it was not stopped.
+        until: what it is to decide; None: nothing.
         waited_for: what it waited for when it ended, as an interrupted one may; "" for nothing.
     """
 
@@ -111,6 +114,9 @@ class Execution:
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._spent: str | None = None  # what of the budget is used up
         self.cause: str | None = None
+        self.until: Until | None = None
+        if options.until is not None and options.until.concerns(self.ledger.name):
+            self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
         self._hint = ""
         self._loop: Loop | None = None
@@ -162,7 +168,10 @@ class Execution:
         self._sink.begin(writer, self._clock)
         try:
             at = self._clock.epoch + began
-            self.notes.extend(await ledger.begin(self.evaluation, self._options, self._version, at))
+            beside = self._beside()
+            self.notes.extend(
+                await ledger.begin(self.evaluation, self._options, self._version, at, beside)
+            )
             self.status = "running"
             try:
                 await self._through(writer)
@@ -183,6 +192,8 @@ class Execution:
         async for record in self.ledger.stored():
             self._rows.remember(record)
             self._sink.resumed |= not record.failed
+        if self.until is not None:
+            await self.ledger.read(self.until.recall)
         self._open()
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
@@ -234,10 +245,14 @@ class Execution:
             pace=evaluation.rate_limit,
             openings=(sink.backlog,),
         )
+        source: Iterable[Row | None] = self._rows
+        finish: Callable[[Row], object] = sink.finished
+        if self.until is not None:
+            source, finish = ByKey(self._rows, self.until), partial(_decide, sink, self.until)
         return Loop(
-            self._rows,
+            source,
             self._schedule,
-            sink.finished,
+            finish,
             threads=threads,
             timeout=evaluation.timeout,
             on_failed=self._attempt_failed,
@@ -302,13 +317,19 @@ class Execution:
                 at, words = round(clock.elapsed(), 3), f"at the end: {gate.belief}"
                 end = {"at": at, "limit": gate.limit, "reason": words, "throughput": None}
                 changes.append(end)
-        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason)
+        await self.ledger.end(self.status, clock.elapsed(), tuple(changes), reason, self._beside())
+
+    def _beside(self) -> dict[str, Any]:
+        """What the header has beside what each run's has."""
+        made, served = self._sink.made, self._sink.served
+        calls = {CALLS: {"made": made, "served": served}} if made or served else {}
+        return calls if self.until is None else {**calls, UNTIL: self.until.to_dict()}
 
     # -------------------------------------------------------------------- the dataset
 
     def _open(self) -> None:
         try:
-            self._rows.open(self._function(), self._wake)
+            self._rows.open(self._function(), self._wake, self.ledger.shelf)
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise
@@ -366,7 +387,7 @@ class Execution:
         assert self._loop is not None  # what wakes it begins after it
         self._loop.wake()
 
-    def _durable(self, entries: list[Entry | Attempt]) -> None:
+    def _durable(self, entries: list[Entry | Attempt | Call]) -> None:
         self._sink.durable(entries)
         self._check_budget()
         self._wake()
@@ -472,6 +493,14 @@ class Execution:
             hint=self._look_for_hint(),
             oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
         )
+
+
+def _decide(sink: Sink, until: Until, row: Row) -> None:
+    """
+    Before it is durable, so that no more rows start than were in flight: whatever keeps it from the
+    disk ends the run.
+    """
+    until.finished(sink.finished(row))
 
 
 def _called(row: Row | None) -> str:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from ..concurrency.loop import GRACE
@@ -21,14 +21,19 @@ from ..concurrency.strategies import summary_of
 from ..errors import UsageError
 from ..evaluation import Evaluation
 from ..record import LIVE, STALE, Run, Stored
+from ..replay import LIVE as MAKE
+from ..replay import Shelf
 from ..reporting.figures import HEADER as FIGURES
 from ..reporting.summary import Summary, own_figures, summarise
-from ..storage import NAMING, Grouped, Inline, Named, Place, Writer, open_store
+from ..storage import NAMING, Named, Place, Store, open_store
+from ..storage.writer import Grouped, Inline, Writer
 from .driver import if_abandoned
 from .environment import checkout_of, version
 from .options import Options
 from .rows import Rows
 from .version import Version
+
+Value = TypeVar("Value")
 
 # The evaluations that this process has run, by store, experiment and name, while they are alive.
 _ran: WeakValueDictionary[tuple[str, str, str], Evaluation] = WeakValueDictionary()
@@ -47,6 +52,7 @@ class Ledger:
 
     Attributes:
         place, experiment, name: the same; the name as the run has it.
+        shelf: where rows look for the calls that they would make; None: every call is made.
     """
 
     def __init__(self, place: Place, experiment: str, name: Named) -> None:
@@ -54,6 +60,7 @@ class Ledger:
         self.experiment = experiment
         self.name, self._formerly = name
         self._store: Any = None  # while it is open
+        self.shelf: Shelf | None = None
         self._number = 0  # of the evaluation in its store
         self._broken = False  # the store refused to write
 
@@ -113,7 +120,12 @@ class Ledger:
     # ---------------------------------------------------------------------- begins
 
     async def begin(
-        self, evaluation: Evaluation, options: Options, made_by: Version, at: float
+        self,
+        evaluation: Evaluation,
+        options: Options,
+        made_by: Version,
+        at: float,
+        beside: Mapping[str, Any],
     ) -> list[str]:
         """
         Open the store, and note there that a run begins.
@@ -121,6 +133,7 @@ class Ledger:
         Args:
             made_by: what its records will be made by.
             at: Unix seconds.
+            beside: what else its header is to have.
 
         Returns:
             sentences for whoever reads the result.
@@ -128,12 +141,14 @@ class Ledger:
         Raises:
             Busy: another run is working on this evaluation.
             StoreError: the store can not be read or written.
-            UsageError: the last run had another config.
+            UsageError: the last run had another config, or calls can not be served.
+            NotFound: there is no experiment whose calls are to be served.
         """
         await self._writer.call(self._open)
+        self.shelf = await self._writer.call(self._shelf_of, evaluation, options)
         former, before = await self._writer.call(self._before)
         header = _header(evaluation, options, made_by)
-        header |= checkout_of(self._store.anchor)
+        header |= {**checkout_of(self._store.anchor), **beside}
         notes = []
         if before and not options.fresh:
             last = before[-1].header
@@ -157,6 +172,17 @@ class Ledger:
             notes.append(f"what an earlier version stored as {former} goes on")
         self._number = await self._writer.call(begin)
         return notes
+
+    def _shelf_of(self, evaluation: Evaluation, options: Options) -> Shelf | None:
+        mode = options.calls
+        if mode == MAKE:
+            return None
+        if evaluation.executor is not None:
+            raise UsageError(
+                f"calls={mode!r}: rows that run in an executor do not reach the store; leave "
+                "executor= out, or run them live"
+            )
+        return Shelf(mode, self._store, self._writer.look, options.calls_from)
 
     def _before(self) -> tuple[str | None, list[Run]]:
         """
@@ -214,12 +240,18 @@ class Ledger:
         duration: float,
         history: tuple[Mapping[str, Any], ...],
         error: str | None,
+        beside: Mapping[str, Any],
     ) -> None:
-        """Close the run in the store, if the store still works; see `record.Run`."""
+        """
+        Close the run in the store, if the store still works; see `record.Run`.
+
+        Args:
+            beside: what its header is to have in place of what it began with.
+        """
         if self._broken:
             return
         call = self._writer.call
-        header = dict(self._run.header)
+        header = {**self._run.header, **beside}
         closed = replace(
             self._run,
             finished=self._run.started + duration,
@@ -237,7 +269,11 @@ class Ledger:
 
     async def summary(self) -> Summary:
         """Of everything stored for this evaluation of this experiment."""
-        return await self._writer.call(summarise, self._store, self.experiment, self.name)
+        return await self.read(summarise)
+
+    async def read(self, reader: Callable[[Store, str, str], Value]) -> Value:
+        """What a function of the store, and the names of experiment and evaluation, returns."""
+        return await self._writer.call(reader, self._store, self.experiment, self.name)
 
     async def close(self) -> None:
         """Write what was put, and close the store."""

@@ -13,6 +13,8 @@ from ..budget import Budget, as_budget
 from ..errors import UsageError
 from ..evaluation import as_config
 from ..quantities import Shard, read
+from ..replay import LIVE, MODES
+from ..reporting.grammar import FIGURES, Gate, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class Options:
         keep_going: never end the run early because nothing succeeds, see `Breaker`.
         tags: plain texts by name to find the experiment by.
         note: a text about it; None: nothing new to say.
+        calls: what becomes of calls that are `replayable`: "live", "reuse" or "replay".
+        calls_from: the only experiment whose calls are served; None: all of the store.
+        until: a gate with a confidence: rows run in the order of their keys until it is decided.
     """
 
     samples: int | None = None
@@ -41,6 +46,9 @@ class Options:
     keep_going: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None
+    calls: str = LIVE
+    calls_from: str | None = None
+    until: Gate | None = None
 
     @classmethod
     def read(cls, **given: Any) -> Options:
@@ -50,7 +58,13 @@ class Options:
         Raises:
             UsageError: one of them makes no sense; the message names it.
         """
-        return cls(**{name: _READERS.get(name, _as_it_is)(each) for name, each in given.items()})
+        read = cls(**{name: _READERS.get(name, _as_it_is)(each) for name, each in given.items()})
+        if read.calls_from is not None and read.calls == LIVE:
+            raise UsageError(
+                f"calls_from={read.calls_from!r:.80} says where calls are served from; say also "
+                'calls="reuse" or calls="replay"'
+            )
+        return read
 
 
 def _samples(given: Any) -> int | None:
@@ -89,6 +103,43 @@ def _note(given: Any) -> str | None:
     raise UsageError(f"note={given!r:.80}: expected a text")
 
 
+def _calls(given: Any) -> str:
+    if given is None or given in MODES:
+        return given or LIVE
+    raise UsageError(f"calls={given!r:.80}: expected one of: {', '.join(MODES)}")
+
+
+def as_until(given: Any) -> Gate | None:
+    """
+    What `until=` stands for.
+
+    Raises:
+        GateError: the text is no gate; the message has a caret under the mistake.
+        UsageError: it is none that can be asked after every row.
+    """
+    if given is None:
+        return None
+    gate = given if isinstance(given, Gate) else parse(str(given))
+    if not isinstance(gate, Gate):
+        raise UsageError(f"until {gate.text!r}: expected one gate, without `and` and `or`")
+    if gate.confidence is None:
+        raise UsageError(
+            f"until {gate.text!r}: say how sure it has to be, as in '{gate.text} @ 95%'"
+        )
+    if (
+        gate.each
+        or gate.end
+        or not (gate.is_score or is_of_errors(gate) or gate.subject not in FIGURES)
+    ):
+        raise UsageError(f"until {gate.text!r}: expected a score, or a share of errors")
+    return gate
+
+
+def is_of_errors(gate: Gate) -> bool:
+    """Whether it is about the share of rows that fail."""
+    return not gate.is_score and gate.subject == "errors"
+
+
 def _as_it_is(given: Any) -> Any:
     return given
 
@@ -100,4 +151,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "params": _params,
     "tags": _tags,
     "note": _note,
+    "calls": _calls,
+    "until": as_until,
 }

@@ -19,6 +19,7 @@ from ..errors import RowError
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
 from ..record import ATOMS, LIVE, STALE, Stored
+from ..replay import Shelf
 from ..storage.encoding import dump, row_dumper
 from .copies import on_copies
 from .options import Options
@@ -45,12 +46,14 @@ class Rows:
         example: what is wrong with the first one.
         to_the_end: whether all rows of the dataset have been read.
         stored: records that are known from earlier runs.
+        keys: of all rows read, where somebody wants them, who puts a list here.
     """
 
     def __init__(self, evaluation: Evaluation, options: Options) -> None:
         self.read = self.ours = self.malformed = 0
         self.to_run = self.finished = self.final = self.failed = self.stored = 0
         self.positions: list[int] = []
+        self.keys: list[bytes] | None = None
         self.example: str | None = None
         self.to_the_end = False
         self._evaluation = evaluation
@@ -67,6 +70,7 @@ class Rows:
         self._final: set[int] = set()  # stored failures that do not run again
         self._function: Callable[..., Any] = _raise
         self._texts = False
+        self._shelf: Shelf | None = None
         self._opened: Any = None
         self._source: Any = None
         self._more: deque[Row | None] = deque()  # of the row that was read last
@@ -84,14 +88,21 @@ class Rows:
         if record.digest is not None or finished:
             self._identities.remember(record.key, record.repeat, record.digest, finished)
 
-    def open(self, function: Callable[..., Any] | None, wake: Callable[[], object]) -> None:
+    def open(
+        self,
+        function: Callable[..., Any] | None,
+        wake: Callable[[], object],
+        shelf: Shelf | None = None,
+    ) -> None:
         """
         Begin to read. Raises what the dataset raises.
 
         Args:
             function: takes a row by names; None: nothing is to run.
             wake: called when there is more of an asynchronous dataset.
+            shelf: where the calls of rows are looked for; None: nowhere.
         """
+        self._shelf = shelf
         self._function, self._texts = function or _raise, function is not None
         self._opened = self._source = self._evaluation.source.open()
         if hasattr(self._opened, "__anext__"):
@@ -146,6 +157,8 @@ class Rows:
         if self._shard is not None and not self._is_ours(key):
             return None
         self.ours += 1
+        if self.keys is not None:
+            self.keys.append(key)
         if values is None:
             self._misfit(position, problem)
         for repeat in range(self._evaluation.repeats):
@@ -158,7 +171,10 @@ class Rows:
                 tagged = values is None or self._tagged is not None
                 text = dump(named) if tagged else self._dump(values)  # type: ignore[arg-type]
             self.to_run += values is not None
-            made = Row(call, inline, key, digest, position, repeat, named, text)
+            served = call
+            if self._shelf is not None:
+                served = partial(self._shelf.serve, key, repeat, call)
+            made = Row(served, inline, key, digest, position, repeat, named, text)
             if self._failures or self._named:
                 self._replace(made, values is not None)
             self._more.append(made)

@@ -23,12 +23,13 @@ from ..concurrency.reading import Reading
 from ..concurrency.row import Row
 from ..errors import ResultError, RowError
 from ..evaluation import Evaluation, altered, failure_of, outcome_of
-from ..record import NO_USAGE, Attempt, Failure, Outcome, Record, Result, Usage
-from ..redaction import safe_without
+from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
+from ..redaction import redact, safe_without
+from ..replay import Log
 from ..reporting.progress import Trouble
 from ..statistics.intervals import as_float
-from ..storage import Writer
 from ..storage.encoding import Entry, encode
+from ..storage.writer import Writer
 from ..text import as_str, one_line
 from ..usage import read_usage
 from .channel import Channel
@@ -58,6 +59,7 @@ class Sink:
         resumed: whether an earlier run has left results.
         trouble: what the latest failed attempt said; None: none has failed.
         since: attempts that have failed since the last success.
+        made, served: of the calls that rows asked to be kept.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Sink:
         self.trouble: Trouble | None = None
         self._kinds: Counter[str] = Counter()  # of errors of attempts
         self.since = 0
+        self.made = self.served = 0
         self._evaluation = evaluation
         self._pace = evaluation.rate_limit
         self._budget = budget
@@ -89,7 +92,7 @@ class Sink:
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
         self._tokens = self._cost = 0.0
         self._seen: set[str] = set()  # which figures any usage had
-        self._usage_told = False
+        self._usage_told = self._calls_told = False
 
     def begin(self, writer: Writer, clock: Clock) -> None:
         """The run begins."""
@@ -98,9 +101,10 @@ class Sink:
 
     # ------------------------------------------------------------------------ in
 
-    def finished(self, row: Row) -> None:
-        """A row has its outcome: hand it to the writer."""
+    def finished(self, row: Row) -> Record:
+        """A row has its outcome: hand it to the writer, and return its record."""
         noted, usage = row.noted, NO_USAGE
+        log = None if noted is None or noted.calls is None else self._keep_calls(row, noted)
         try:
             if row.error is not None:
                 outcome: Outcome = failure_of(row.error, self._secrets)
@@ -121,10 +125,11 @@ class Sink:
             usage = self._usage_of(result)
         if self.first_error is None and row.error is not None:
             self.first_error = row.error
-        entry = self._entry(row, outcome, usage)
+        entry = self._entry(row, outcome, usage, 0.0 if log is None else log.spared())
+        is_paid = log is None or log.made > 0 or not log.served
         if usage is not NO_USAGE:
-            self._charge(usage)
-        if self._pace is not None:
+            self._charge(usage, is_paid)
+        if self._pace is not None and is_paid:
             spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
             self._pace.spent(spent, self._clock.now())
         self._unwritten.append(row.ended)
@@ -134,6 +139,7 @@ class Sink:
         breaker = self._breaker
         if breaker is not None and breaker.tense:
             self._tell_breaker(breaker, row, outcome)
+        return entry.record
 
     def _tell_breaker(self, breaker: Breaker, row: Row, outcome: Outcome) -> None:
         if not isinstance(outcome, Failure):
@@ -146,10 +152,15 @@ class Sink:
             said = f"{_kind(outcome, status)}: {one_line(outcome.message, 200)}"
             breaker.failed(way, said, row.started, blocks)
 
-    def _entry(self, row: Row, outcome: Any, usage: Usage) -> Entry:
+    def _entry(self, row: Row, outcome: Any, usage: Usage, spared: float) -> Entry:
+        """
+        Args:
+            spared: seconds that calls took which were served, so that the latency is the model's.
+        """
         record = Record(
             row.key, row.position, row.repeat, row.named or {}, outcome, row.attempts,
-            self._clock.epoch + row.started, row.ended - row.started, row.waited, row.concurrency,
+            self._clock.epoch + row.started, row.ended - row.started + spared, row.waited,
+            row.concurrency,
         )  # fmt: skip
         cluster = None
         if self._cluster is not None and (named := record.row.get(self._cluster)) is not None:
@@ -164,6 +175,8 @@ class Sink:
     def failed(self, row: Row, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""
         assert row.error is not None
+        if not final and row.noted is not None and row.noted.calls is not None:
+            self._keep_calls(row, row.noted)
         failure = failure_of(row.error, self._secrets)
         attempt = Attempt(
             row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
@@ -179,9 +192,24 @@ class Sink:
         if self._breaker is not None and reading.blocks:
             self._breaker.blocked(reading.blocks, f"{kind}: {said}", row.ended)
 
-    def _charge(self, usage: Usage) -> None:
-        self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
-        self._cost += usage.cost or 0.0
+    def _keep_calls(self, row: Row, noted: Noted) -> Log:
+        """Hand the calls of the last attempt to the writer, before what came of them."""
+        log: Log = noted.calls
+        noted.calls = None
+        for call in log.kept:
+            told = redact(call.request, self._secrets)
+            self._writer.put(call._replace(key=row.key, repeat=row.repeat, request=told))
+        self.made += log.made
+        self.served += len(log.served)
+        if log.problem and not self._calls_told:
+            self._calls_told = True
+            self._notes.append(safe_without(self._secrets, log.problem, 500))
+        return log
+
+    def _charge(self, usage: Usage, is_paid: bool) -> None:
+        if is_paid:
+            self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
+            self._cost += usage.cost or 0.0
         if usage.input_tokens is not None or usage.output_tokens is not None:
             self._seen.add("tokens")
         if usage.cost is not None:
@@ -218,10 +246,12 @@ class Sink:
 
     # ----------------------------------------------------------------------- out
 
-    def durable(self, entries: list[Entry | Attempt]) -> None:
+    def durable(self, entries: list[Entry | Attempt | Call]) -> None:
         """These are on the disk: now they count."""
         unwritten, means, now = self._unwritten, self.means, self._clock.now()
         for entry in entries:
+            if isinstance(entry, Call):
+                continue
             unwritten.popleft()
             if isinstance(entry, Attempt):
                 continue

@@ -69,7 +69,58 @@ def _wealth(counted: Sequence[tuple[float, float]], m: float) -> float:
     """The logarithm of what the bettors have on average, each of whom began with 1."""
     ratios = [(share / m - 1, count) for share, count in counted]
     logs = [sum(count * math.log1p(bet * ratio) for ratio, count in ratios) for bet in _BETS]
+    return _together(logs)
+
+
+class Bettors:
+    """
+    Those of `anytime`, against one mean, row by row: whether its interval would leave the mean out.
+
+    Attributes:
+        n: rows so far.
+        above, below: whether the interval lies on that side of the mean.
+        interval: of the mean of these rows.
+    """
+
+    def __init__(self, mean: float, confidence: float, span: Interval) -> None:
+        self.n = 0
+        self.above = self.below = False
+        self._span, self._confidence = span, confidence
+        self._mean = (mean - span[0]) / (span[1] - span[0])
+        self._goal = math.log(2 / (1 - confidence))
+        self._on_more, self._on_less = ([0.0] * len(_BETS) for _ in "ab")
+        self._values: Counter[float] = Counter()
+
+    def add(self, value: float) -> None:
+        """One more row."""
+        self.n += 1
+        self._values[value] += 1
+        share = min(1.0, max(0.0, (value - self._span[0]) / (self._span[1] - self._span[0])))
+        self._on_more = _staked(self._on_more, share, self._mean)
+        self._on_less = _staked(self._on_less, 1 - share, 1 - self._mean)
+        self.above, self.below = (
+            _together(logs) >= self._goal for logs in (self._on_more, self._on_less)
+        )
+
+    @property
+    def interval(self) -> Interval:
+        return anytime(self._values, confidence=self._confidence, span=self._span)
+
+
+def _staked(logs: Sequence[float], share: float, mean: float) -> list[float]:
+    """What the bettors have after one more row, of which they bet that it is more than the mean."""
+    if mean <= 0:  # it can not be less; anything more is certain
+        return [math.inf] * len(logs) if share > mean else [*logs]
+    return [
+        log + math.log1p(bet * (share / mean - 1)) for log, bet in zip(logs, _BETS, strict=True)
+    ]
+
+
+def _together(logs: Sequence[float]) -> float:
+    """The logarithm of what the bettors have on average."""
     top = max(logs)
+    if math.isinf(top):
+        return top
     return top + math.log(sum(math.exp(each - top) for each in logs) / len(logs))
 
 

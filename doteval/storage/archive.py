@@ -8,22 +8,22 @@ Nothing refers to a row of a table: runs are known by their random ids, records 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Union
 
 from ..errors import StoreError
 from ..record import Attempt, Call, Run
-from .database import Database
+from .database import Database, by_column
 from .encoding import (
     CALL_COLUMNS,
     RECORD_COLUMNS,
-    load,
+    load_metrics,
     value_of,
 )
 
 _PAGE = 500  # records read or written at a time
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
-_CALL = ", ".join(f"calls.{name}" for name in CALL_COLUMNS.split(", "))
+CALL = ", ".join(f"calls.{name}" for name in CALL_COLUMNS.split(", "))
 
 
 class Opening(NamedTuple):
@@ -117,33 +117,34 @@ def facts(
         last_record = db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
         last_attempt = db.all("SELECT coalesce(max(id), 0) FROM attempts")[0][0]
         last_call = db.all("SELECT coalesce(max(id), 0) FROM calls")[0][0]
-        evaluations = db.all(
-            "SELECT id, name, total FROM evaluations "
-            "WHERE experiment = ? AND (? IS NULL OR name = ?) ORDER BY id",
+        evaluations = db.rows(
+            "id, name, total",
+            "FROM evaluations WHERE experiment = ? AND (? IS NULL OR name = ?) ORDER BY id",
             experiment, evaluation, evaluation,
         )  # fmt: skip
         names = {
-            number: db.all(
-                "SELECT id, name, metrics FROM score_names WHERE evaluation = ? ORDER BY id", number
-            )
+            number: {
+                id: (score, load_metrics(metrics))
+                for id, score, metrics in db.rows(
+                    "id, name, metrics", "FROM score_names WHERE evaluation = ? ORDER BY id", number
+                )
+            }
             for number, _, _ in evaluations
         }
         # Those that have ended by now have no record beyond the last.
         known = {number: runs(name) for number, name, _ in evaluations}
     for number, name, total in evaluations:
         must_be_there(db, number)
-        yield Opening(
-            name, total, tuple((score, tuple(load(each))) for _, score, each in names[number])
-        )
+        yield Opening(name, total, tuple(names[number].values()))
         told = {run.uid: run for run in known[number]}
         uids = {}
-        for id, uid, part in db.all(
-            "SELECT id, uid, part FROM runs WHERE evaluation = ? ORDER BY id", number
+        for id, uid, part in db.rows(
+            "id, uid, part", "FROM runs WHERE evaluation = ? ORDER BY id", number
         ):
             if uid in told:  # else it began just now
                 uids[id] = uid
                 yield Ran(told[uid], part)
-        scores = {id: score for id, score, _ in names[number]}
+        scores = {id: score for id, (score, _) in names[number].items()}
         yield from _records(db, number, last_record, uids, scores)
         yield from _attempts(db, number, last_attempt, uids)
         told_uids = frozenset(uids.values())
@@ -179,7 +180,7 @@ def _records(
     while True:
         with db.reading():
             rows = db.page(
-                f"SELECT records.id, run, state, body, {RECORD_COLUMNS} "
+                f"records.id, run, state, body, {RECORD_COLUMNS}",
                 f"FROM ({ids} ORDER BY id LIMIT ?) AS chosen "
                 "JOIN records ON records.id = chosen.id JOIN bodies ON record = chosen.id "
                 "ORDER BY chosen.id",
@@ -199,20 +200,26 @@ def _values(
     db: Database, evaluation: int, first: int, last: int, scores: dict[int, str]
 ) -> dict[int, list[tuple[str, Any]]]:
     values: dict[int, list[tuple[str, Any]]] = {}
-    for record, name, value, boolean in db.all(
-        "SELECT record, scores.name, value, boolean FROM records INDEXED BY records_of "
+    for record, name, value, boolean in db.rows(
+        "record, scores.name, value, scores.boolean",
+        "FROM records INDEXED BY records_of "
         "JOIN scores ON record = records.id "
         "WHERE evaluation = ? AND state IN (0, 1, 2) AND records.id BETWEEN ? AND ?",
         evaluation, first, last,
     ):  # fmt: skip
-        values.setdefault(record, []).append((scores[name], value_of(value, boolean)))
+        if name not in scores:
+            raise db.damaged(f"a score of record {record} has no name")
+        try:
+            values.setdefault(record, []).append((scores[name], value_of(value, boolean)))
+        except ValueError as error:
+            raise db.damaged(f"record {record}: {error}") from error
     return values
 
 
 def _attempts(db: Database, evaluation: int, last: int, uids: dict[int, str]) -> Iterator[Paid]:
     after = 0
-    while rows := db.all(
-        "SELECT id, run, key, repeat, number, started, duration, outcome, error, message "
+    while rows := db.rows(
+        "id, run, key, repeat, number, started, duration, outcome, attempts.error, message",
         "FROM attempts WHERE evaluation = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
         evaluation, after, last, 10 * _PAGE,
     ):  # fmt: skip
@@ -235,7 +242,8 @@ def calls(
     """
     key, after = only or b"", 0
     while rows := db.page(
-        f"SELECT calls.id, uid, {_CALL} FROM calls INDEXED BY calls_of JOIN runs ON runs.id = run "
+        f"calls.id, uid, {CALL}",
+        "FROM calls INDEXED BY calls_of JOIN runs ON runs.id = run "
         "WHERE calls.evaluation = ? AND (key, calls.id) > (?, ?) AND calls.id <= ? "
         "AND (? IS NULL OR key = ?) ORDER BY key, calls.id LIMIT ?",
         evaluation, key, after, last, only, only, _PAGE, text=9, most=_PAGE_TEXT,
@@ -244,3 +252,13 @@ def calls(
         for _, uid, *call in rows:
             yield uid, Call(*call)
     must_be_there(db, evaluation)
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def insert_calls(db: Database, evaluation: int, calls: Sequence[tuple[int, Call]]) -> None:
+    """Insert calls, each with the number of its run, inside `writing()`."""
+    rows = [(evaluation, run, *call) for run, call in calls]
+    text = sum(len(call.request) + len(call.response) for _, call in calls)
+    db.insert("calls", f"evaluation, run, {CALL_COLUMNS}", by_column(rows), text)

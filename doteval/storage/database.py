@@ -16,7 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import DamageError, StoreError
+from .columns import odd_in
 from .schema import BUSY, connect, explain, undo
 
 # Values that one statement may bind: SQLite's own default. 3.31 and older stop at 999.
@@ -114,22 +115,46 @@ class Database:
         with self._cursor(query, arguments) as cursor:
             return cursor.fetchall()
 
-    def page(self, query: str, *arguments: Any, text: int, most: int) -> list[Any]:
+    def rows(self, select: str, rest: str, *arguments: Any) -> list[Any]:
         """
-        The first rows of a query, at least one where there is any: a page of long texts is short.
+        All rows of a query of which each value is of its column's kind, see `columns`.
+
+        Args:
+            select: the names of the columns.
+            rest: of the query, from "FROM" on.
+
+        Raises:
+            DamageError: one holds what nobody has written there.
+        """
+        return self.check(select, self.all(f"SELECT {select} {rest}", *arguments))
+
+    def page(self, select: str, rest: str, *arguments: Any, text: int, most: int) -> list[Any]:
+        """
+        The first of such rows, at least one where there is any: a page of long texts is short.
 
         Args:
             text: which column may be long.
             most: characters of that column, over all rows, at which the page ends.
         """
         rows, total = [], 0
-        with self._cursor(query, arguments) as cursor:
+        with self._cursor(f"SELECT {select} {rest}", arguments) as cursor:
             for row in cursor:
                 rows.append(row)
-                total += len(row[text])
+                total += len(row[text]) if isinstance(row[text], str) else 0
                 if total >= most:
                     break
+        return self.check(select, rows)
+
+    def check(self, select: str, rows: list[Any]) -> list[Any]:
+        """The same rows, if each value is of its column's kind; see `rows`."""
+        odd = odd_in(select, rows)
+        if odd is not None:
+            raise self.damaged(odd)
         return rows
+
+    def damaged(self, what: str) -> DamageError:
+        """The error that something in this store can not be what was written."""
+        return DamageError(f"the store {self.name} is damaged: {what}; see `doteval doctor`")
 
     @contextmanager
     def _cursor(self, query: str, arguments: tuple[Any, ...]) -> Iterator[sqlite3.Cursor]:

@@ -16,15 +16,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..errors import Busy, StoreError, UsageError
+from ..errors import Busy, DamageError, StoreError, UsageError
 from . import locks
 from .claims import lock_of
 from .database import Database
-from .encoding import load, load_body
+from .encoding import load_body
 from .place import Place, sync
 from .salvage import Damaged, Saved, salvage
 from .schema import VERSION, may
 from .sqlite import SqliteStore
+from .tally import differing
 
 _LITTLE_ROOM = 100 * 2**20  # bytes
 # File systems whose locks or syncs do less than SQLite takes for granted, as far as is known.
@@ -32,6 +33,14 @@ _RISKY = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "vboxsf", "ncpfs"
 _RISKY_PREFIXES = ("fuse.sshfs", "fuse.s3", "fuse.gcs", "fuse.rclone", "fuse.goofys", "fuse.blob")
 
 # Rows that belong to nothing: what one of them is called, its table, and which they are.
+_BEFORE_ALL: float = -(2.0**64)  # any number of a row
+_KEYS = {  # of the tables, but `bodies`, whose texts are read
+    **dict.fromkeys(
+        ("experiments", "evaluations", "runs", "records", "score_names", "attempts", "calls"),
+        ("id",),
+    ),
+    "scores": ("record", "name"),
+}
 _NO_EVALUATION = "evaluation NOT IN (SELECT id FROM evaluations)"
 _ORPHANS = (
     ("evaluation", "of no experiment", "evaluations",
@@ -42,6 +51,9 @@ _ORPHANS = (
      "error IS NULL AND id NOT IN (SELECT record FROM scores)"),
     ("text", "of no record", "bodies", "record NOT IN (SELECT id FROM records)"),
     ("score", "of no record", "scores", "record NOT IN (SELECT id FROM records)"),
+    ("score", "without a name", "scores",
+     "NOT EXISTS (SELECT 1 FROM score_names JOIN records USING (evaluation) "
+     "WHERE score_names.id = scores.name AND records.id = record)"),
     ("run", "of no evaluation", "runs", _NO_EVALUATION),
     ("attempt", "of no evaluation", "attempts", _NO_EVALUATION),
     ("call", "of no evaluation", "calls", _NO_EVALUATION),
@@ -329,10 +341,13 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
     if wrong != ["ok"]:
         yield Finding("damage", f"SQLite finds: {'; '.join(wrong)}")
         return
-    for (text,) in db.all("SELECT metrics FROM score_names UNION ALL SELECT sums FROM evaluations"):
-        load(text or "{}")  # those of the runs have been read above
+    odd = [*_odd(db)]
+    yield from odd
     yield from _belongings(db)
     yield from _texts(db)
+    for (evaluation,) in [] if odd else db.all("SELECT id FROM evaluations"):
+        if (wrong_sum := differing(db, evaluation)) is not None:
+            yield Finding("damage", wrong_sum)
 
 
 def _runs(store: SqliteStore) -> tuple[int, int]:
@@ -342,6 +357,21 @@ def _runs(store: SqliteStore) -> tuple[int, int]:
         run.status == "running" for name, _ in store.experiments() for run in store.runs(name)
     )
     return alive, stored - alive
+
+
+def _odd(db: Database) -> Iterator[Finding]:
+    """The first value of each table that nobody has written there."""
+    for table, keys in _KEYS.items():
+        names = [name for _, name, *_ in db.all(f"PRAGMA table_info({table})")]
+        select = ", ".join(f"{table}.{name}" for name in names)
+        last = [_BEFORE_ALL] * len(keys)
+        where = f"({', '.join(keys)}) > ({', '.join('?' * len(keys))})"
+        rest = f"FROM {table} NOT INDEXED WHERE {where} ORDER BY {', '.join(keys)} LIMIT 5000"
+        try:
+            while rows := db.rows(select, rest, *last):
+                last = [rows[-1][names.index(key)] for key in keys]
+        except DamageError as error:
+            yield Finding("damage", str(error))
 
 
 def _belongings(db: Database) -> Iterator[Finding]:
@@ -355,9 +385,10 @@ def _belongings(db: Database) -> Iterator[Finding]:
 
 def _texts(db: Database) -> Iterator[Finding]:
     """Whether every document is one: SQLite does not notice a change within a text."""
-    last, broken = 0, []
+    last, broken = _BEFORE_ALL, []
     while rows := db.page(
-        "SELECT record, body FROM bodies WHERE record > ? ORDER BY record LIMIT 500",
+        "record, bodies.body",
+        "FROM bodies WHERE record > ? ORDER BY record LIMIT 500",
         last,
         text=1,
         most=4 * 2**20,
@@ -365,7 +396,7 @@ def _texts(db: Database) -> Iterator[Finding]:
         for record, body in rows:
             try:
                 load_body(body)
-            except (TypeError, ValueError):
+            except ValueError:
                 broken.append(record)
         last = rows[-1][0]
     if broken:

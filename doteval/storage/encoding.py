@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import StoreError
+from ..errors import DamageError
 from ..keys import described, fields_of, is_missing
 from ..record import DIFFERING, EMPTY, FINAL, Attempt, Failure, Record, Result, Score, Usage
 
@@ -107,10 +107,52 @@ def load(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise StoreError(
-            f"a text in the store is damaged ({error}); see `doteval doctor`"
-        ) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> DamageError:
+    return DamageError(f"a text in the store is damaged ({error}); see `doteval doctor`")
+
+
+def load_header(text: str) -> dict[str, Any]:
+    """
+    The header of a run.
+
+    Raises:
+        StoreError: it is none; the file is damaged.
+    """
+    header: dict[str, Any] = _load(text, check_header)
+    return header
+
+
+def load_history(text: str | None) -> tuple[Mapping[str, Any], ...]:
+    """
+    The history of a run; none where it is not known.
+
+    Raises:
+        StoreError: it is none; the file is damaged.
+    """
+    return tuple(_load(text, check_history)) if text else ()
+
+
+def load_metrics(text: str) -> tuple[str, ...]:
+    """
+    The names of the metrics of a score.
+
+    Raises:
+        StoreError: they are none; the file is damaged.
+    """
+    return tuple(_load(text, check_metrics))
+
+
+def _load(text: str, check: Callable[[Any], None]) -> Any:
+    value = load(text)
+    try:
+        check(value)
+    except ValueError as error:
+        raise _damaged(error) from error
+    return value
 
 
 def load_body(text: str) -> Mapping[str, Any]:
@@ -121,15 +163,16 @@ def load_body(text: str) -> Mapping[str, Any]:
         ValueError: the text is none; the file is damaged.
     """
     try:
-        # What `loads` does, without its looking for white space around it.
-        body, end = _scan(text) if isinstance(text, str) else (None, -1)
+        if not isinstance(text, str):
+            raise ValueError(f"expected a text, got {text!r:.40}")
+        body, end = _scan(text)  # as `loads` does, without looking for white space around it
         if end != len(text):
             body = json.loads(text)
     except RecursionError:  # another version of Python could write what this one can not read
         return {"row": {"?": "<nested too deeply to be read>"}}
-    if not isinstance(body, dict):
-        raise ValueError(f"expected an object, got {text:.80}")
-    return body
+    check_body(body)
+    found: Mapping[str, Any] = body
+    return found
 
 
 def is_part(value: Any) -> bool:
@@ -170,6 +213,10 @@ def _is_figure(value: Any) -> bool:
     )
 
 
+_UNTIL: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("gate", "outcome", "problem"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("n", "rows"), _is_whole),
+}
 _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("doteval", "python", "platform", "commit", "branch", "note", "source", "named"),
@@ -195,6 +242,20 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "fresh": (lambda value: isinstance(value, bool), "true or false"),
     "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
+    "calls": (
+        lambda value: (
+            isinstance(value, dict) and all(_is_whole(value.get(n)) for n in ("made", "served"))
+        ),
+        "an object with the whole numbers made and served",
+    ),
+    "until": (
+        lambda value: (
+            isinstance(value, dict)
+            and _UNTIL.keys() <= value.keys()
+            and all(fits(value[name]) for name, fits in _UNTIL.items())
+        ),
+        "an object with gate, outcome, problem, n and rows",
+    ),
     "figures": (
         lambda value: isinstance(value, list) and all(map(_is_figure, value)),
         "a list of figures as a run keeps them",
@@ -219,6 +280,17 @@ _CHANGE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "reason": (_is_text, "a text, or null"),
     "throughput": (lambda value: value is None or _is_number(value), "a number, or null"),
 }
+
+
+def check_metrics(metrics: Any) -> None:
+    """
+    See that the metrics of a score are a list of names.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not (isinstance(metrics, list) and all(isinstance(each, str) for each in metrics)):
+        raise ValueError("the metrics of a score are no list of names")
 
 
 def check_history(history: Any) -> None:
@@ -419,8 +491,8 @@ def decode(
         usage = (usage or Usage())._replace(**{part: body["usage"].get(part) for part in _PARTS})
     notes, expected = body.get("scores", {}), body.get("expected", {})
     unread, labels = body.get("unread", ()), body.get("labels", {})
-    result = Result(
-        *[
+    if notes or expected or unread or labels:
+        scored = [
             Score(
                 name,
                 labels[name] if name in labels else value_of(value, boolean),
@@ -430,7 +502,14 @@ def decode(
                 name in unread,
             )
             for name, value, boolean, metrics in scores
-        ],
+        ]
+    else:  # most have nothing beside their values
+        scored = [
+            Score(name, value_of(value, boolean), tuple(metrics))
+            for name, value, boolean, metrics in scores
+        ]
+    result = Result(
+        *scored,
         prompt=body.get("prompt"),
         model_response=body.get("model_response"),
         error=body.get("error"),
@@ -495,10 +574,17 @@ def value_to(value: bool | int | float, mark: int = 0) -> tuple[Any, int]:
 
 
 def value_of(stored: Any, boolean: int) -> bool | int | float:
-    """The value that `value_to` was given."""
+    """
+    The value that `value_to` was given.
+
+    Raises:
+        ValueError: nobody has written this as a bool.
+    """
     if stored is None:
         return float("nan")
     if boolean & 1:
+        if stored not in (0, 1):
+            raise ValueError(f"a score is {stored!r:.40}, expected 0 or 1")
         return bool(stored)
     if isinstance(stored, str):
         return int(stored)

@@ -23,16 +23,13 @@ from typing import Any, NamedTuple
 from ..errors import NotFound, StoreError, UsageError
 from ..record import Attempt, Call, Run
 from .archive import Adopted, Asked, Fact, Kept, Opening, Paid, Ran
+from .columns import DIGEST, FEW, KEY, OUTCOMES, REPEATS, STATUSES
 from .encoding import check_body, check_header, check_history, dump, is_part, storable, value_to
 from .stores import Store
 from .transfer import Contradiction
 
 FORMAT = 1  # of the lines
 _STATES = ("live", "stale", "superseded")  # in the order of their numbers
-_STATUSES = ("running", "complete", "incomplete", "interrupted", "stalled", "stopped", "failed")
-_OUTCOMES = ("congestion", "trouble", "ignored")
-_KEY, _DIGEST = 16, 8  # bytes; see `keys.Identities.meet`
-_MOST = 2**31  # of what is added up in 64 bits, or is a number of bits
 _TOGETHER = 200  # lines handed on at once
 _TOGETHER_TEXT = 2**20  # or as many as have so many characters
 _COLUMNS = (  # of Kept.columns, but key and digest, which are hex here
@@ -376,7 +373,7 @@ class _Line:
             self.number("started"),
             self.number("finished") if self.of.get("finished") is not None else None,
             self.number("duration"),
-            self.one_of("status", _STATUSES),
+            self.one_of("status", STATUSES),
             self.whole("pid") or 0,
             header,
             tuple(history or ()),
@@ -396,12 +393,12 @@ class _Line:
             raise self.wrong("a record has scores or an error, and not both")
         digest = self.of.get("digest")
         columns = (
-            self.hex("key", _KEY),
-            None if digest is None else self.hex("digest", _DIGEST),
-            self.whole("repeat", most=_MOST),
+            self.hex("key", KEY),
+            None if digest is None else self.hex("digest", DIGEST),
+            self.whole("repeat", most=REPEATS),
             self.whole("position"),
             error,
-            self.whole("attempts", most=_MOST),
+            self.whole("attempts", most=FEW),
             self.number("started"),
             self.number("duration"),
             self.number("waited"),
@@ -442,12 +439,12 @@ class _Line:
 
     def attempt(self) -> Paid:
         attempt = Attempt(
-            self.hex("key", _KEY),
-            self.whole("repeat", most=_MOST) or 0,
+            self.hex("key", KEY),
+            self.whole("repeat", most=REPEATS) or 0,
             self.whole("number") or 0,
             self.number("started"),
             self.number("duration"),
-            self.one_of("outcome", _OUTCOMES),
+            self.one_of("outcome", OUTCOMES),
             self.text("error"),
             self.text("message"),
         )
@@ -457,10 +454,10 @@ class _Line:
         if "response" not in self.of:
             raise self.wrong("a call has no 'response'")
         call = Call(
-            self.hex("key", _KEY),
-            self.whole("repeat", most=_MOST) or 0,
-            self.hex("digest", _KEY),
-            self.whole("number", most=_MOST) or 0,
+            self.hex("key", KEY),
+            self.whole("repeat", most=REPEATS) or 0,
+            self.hex("digest", KEY),
+            self.whole("number", most=FEW) or 0,
             self.number("started"),
             self.number("duration"),
             dump(self.mapping("request")),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .database import Database
-from .encoding import load, storable
+from .encoding import load_header, storable
 
 _RECENT = 20  # runs that are looked at
 
@@ -42,8 +42,8 @@ def runs_before(db: Database, evaluation: str) -> list[Earlier]:
     """What the last runs of an evaluation took that have ended, in any experiment."""
     found = []
     counts: dict[int, dict[int, tuple[Any, ...]]] = {}
-    for id, number, experiment, started, duration, header in db.all(
-        "SELECT runs.id, evaluations.id, experiments.name, started, duration, header "
+    for id, number, experiment, started, duration, header in db.rows(
+        "runs.id, evaluations.id, experiments.name, started, duration, header",
         "FROM evaluations JOIN experiments ON experiments.id = experiment "
         "JOIN runs ON evaluation = evaluations.id "
         "WHERE evaluations.name = ? AND finished IS NOT NULL ORDER BY started DESC LIMIT ?",
@@ -53,7 +53,7 @@ def runs_before(db: Database, evaluation: str) -> list[Earlier]:
             counts[number] = _counts(db, number)
         if id in counts[number]:
             taken = counts[number][id]
-            found.append(Earlier(experiment, started, duration, load(header), *taken))
+            found.append(Earlier(experiment, started, duration, load_header(header), *taken))
     return found
 
 
@@ -63,4 +63,5 @@ def _counts(db: Database, number: int) -> dict[int, tuple[Any, ...]]:
         "sum(cost) FROM records WHERE evaluation = ? GROUP BY run",
         number,
     )
+    db.check("run, n, n, input_tokens, output_tokens, cost", rows)
     return {run: tuple(sums) for run, *sums in rows}

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,6 +142,8 @@ def _take(lock: Lock, shared: bool) -> bool:
 
 
 def _byte(name: str) -> int:
+    from hashlib import blake2b  # loads OpenSSL; a look at what nobody runs needs no byte
+
     text = name.encode("utf-8", "backslashreplace")
     return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
 

@@ -26,8 +26,8 @@ class Pruned:
 
     Attributes:
         experiment: its name.
-        superseded, stale: records. attempts: entries of the ledger.
-        text: characters (one byte each) of the records' texts.
+        superseded, stale: records. attempts: entries of the ledger. calls: that were kept.
+        text: characters (one byte each) of the texts of records and calls.
         kept: records and entries that are younger than was asked for.
         running: the process that is running it, so that nothing was deleted; None: nobody is.
     """
@@ -36,6 +36,7 @@ class Pruned:
     superseded: int = 0
     stale: int = 0
     attempts: int = 0
+    calls: int = 0
     text: int = 0
     kept: int = 0
     running: int | None = None
@@ -54,14 +55,18 @@ class Pruning:
         path: of the file, which exists.
         before: Unix seconds; what is younger stays.
         stale: whether stale records go, too.
+        calls: whether calls that were kept go, too.
 
     Raises:
         StoreError: it can not be opened.
     """
 
-    def __init__(self, path: Path, *, before: float, stale: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, before: float, stale: bool = False, calls: bool = False
+    ) -> None:
         self._path = path
         self._before = before
+        self._calls = calls
         self._states = (SUPERSEDED, STALE) if stale else (SUPERSEDED,)
         self._db = Database(path, read_only=os.stat(path).st_size == 0)  # which stays empty
         self._claims = Claims(lock_of(path))
@@ -111,7 +116,16 @@ class Pruning:
             "WHERE evaluation = ?",
             self._before, self._before, evaluation,
         )[0]  # fmt: skip
-        return Pruned("", found[SUPERSEDED], found[STALE], attempts, text, kept + young)
+        calls = 0
+        if self._calls:
+            calls, length, recent = self._db.all(
+                "SELECT coalesce(sum(started < ?), 0), "
+                "coalesce(sum((length(request) + length(response)) * (started < ?)), 0), "
+                "coalesce(sum(started >= ?), 0) FROM calls WHERE evaluation = ?",
+                *[self._before] * 3, evaluation,
+            )[0]  # fmt: skip
+            text, young = text + length, young + recent
+        return Pruned("", found[SUPERSEDED], found[STALE], attempts, calls, text, kept + young)
 
     def delete(self, experiment: str) -> Pruned:
         """
@@ -127,7 +141,9 @@ class Pruning:
             found = self._sum(experiment)
             for number, _ in evaluations:
                 self._delete_records(number)
-                self._delete_attempts(number)
+                self._delete_all("attempts", number)
+                if self._calls:
+                    self._delete_all("calls", number)
         finally:
             for claim in claims:
                 self._claims.give_back(claim)
@@ -149,14 +165,15 @@ class Pruning:
                         (evaluation,),
                     )
 
-    def _delete_attempts(self, evaluation: int) -> None:
+    def _delete_all(self, table: str, evaluation: int) -> None:
+        """Attempts or calls, whatever came of them."""
         for ids in self._pages(
-            "SELECT id FROM attempts WHERE evaluation = ? AND started < ? AND id > ? "
+            f"SELECT id FROM {table} WHERE evaluation = ? AND started < ? AND id > ? "
             "ORDER BY id LIMIT ?",
             evaluation, self._before,
         ):  # fmt: skip
             with self._db.writing():
-                self._db.update("DELETE FROM attempts WHERE id IN", ids)
+                self._db.update(f"DELETE FROM {table} WHERE id IN", ids)
 
     def _pages(self, query: str, *arguments: Any) -> Iterator[list[int]]:
         """Ids, page by page; the last two arguments of the query are where one begins, and ends."""
@@ -231,6 +248,7 @@ def _added(one: Pruned, other: Pruned) -> Pruned:
         one.superseded + other.superseded,
         one.stale + other.stale,
         one.attempts + other.attempts,
+        one.calls + other.calls,
         one.text + other.text,
         one.kept + other.kept,
         one.running,

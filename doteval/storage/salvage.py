@@ -8,20 +8,20 @@ so a table loses what stood on its damaged pages and nothing else.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
-from ..record import LIVE, STALE, SUPERSEDED, Attempt, Call, Run
+from ..record import LIVE, SUPERSEDED, Attempt, Call, Run
 from .archive import Asked, Fact, Kept, Opening, Paid, Ran
 from .claims import Claims
+from .columns import kinds, odd_in
 from .database import Database
 from .encoding import (
     ATTEMPT_COLUMNS,
     CALL_COLUMNS,
     RECORD_COLUMNS,
-    check_body,
     check_header,
     check_history,
     dump,
@@ -39,7 +39,6 @@ _PAGE = 200  # rows read at a time, while nothing is in the way
 _LAST = 2**62  # beyond any number of a row
 _LOST = "Lost"  # the type of a failure whose scores could not be read
 _LOST_TEXT = "it could not be read any more when the store was repaired"
-_STATUSES = ("complete", "incomplete", "interrupted", "stalled", "failed")
 
 
 class Saved(NamedTuple):
@@ -127,7 +126,10 @@ class Damaged:
             self._db.execute("PRAGMA writable_schema = ON")  # reads a file that was cut short
             self._db.execute("BEGIN")
             known = version_in(self._db, str(path)) > 0
-            tables = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = self._db.execute(
+                "SELECT name FROM sqlite_master "
+                "WHERE type = 'table' AND sql NOT LIKE 'create virtual%'"
+            )
             self._tables = {name for (name,) in tables}
         except (sqlite3.Error, UnicodeDecodeError) as error:  # it quotes what is damaged
             raise StoreError(
@@ -187,17 +189,16 @@ class Damaged:
 
     def _survey(self) -> None:
         names = {}
-        for id, name, created in self._rows("experiments", "id, name, created"):
-            if _are((name, str), (created, float)):
-                names[id] = name
-                self._created[name] = created
-        for id, experiment, name, total in self._rows("evaluations", "id, experiment, name, total"):
-            if _are((experiment, int), (name, str)):
-                total = total if type(total) is int else None
-                self._name(id, names.get(experiment, f"recovered {experiment}"), name, total)
-        self._keep("records", f"id, evaluation, run, state, {RECORD_COLUMNS}", _is_record)
-        self._keep("attempts", f"id, evaluation, run, {ATTEMPT_COLUMNS}", _is_attempt)
-        self._keep("calls", f"id, evaluation, run, {CALL_COLUMNS}", _is_call)
+        for id, name, created in self._mended("experiments", "id, name, created"):
+            names[id] = name
+            self._created[name] = created
+        for id, experiment, name, total in self._mended(
+            "evaluations", "id, experiment, name, total"
+        ):
+            self._name(id, names.get(experiment, f"recovered {experiment}"), name, total)
+        self._keep("records", f"id, evaluation, run, state, {RECORD_COLUMNS}")
+        self._keep("attempts", f"id, evaluation, run, {ATTEMPT_COLUMNS}")
+        self._keep("calls", f"id, evaluation, run, {CALL_COLUMNS}")
         self._read.execute(  # of several live records of one row, the last counts
             f"UPDATE records SET state = {SUPERSEDED} WHERE state = {LIVE} AND id NOT IN (SELECT "
             f"max(id) FROM records WHERE state = {LIVE} GROUP BY evaluation, key, repeat)"
@@ -222,7 +223,7 @@ class Damaged:
 
     def _survey_runs(self) -> None:
         told = "uid, started, finished, duration, status, pid, header, history, error"
-        for id, number, part, *columns in self._rows("runs", f"id, evaluation, part, {told}"):
+        for id, number, part, *columns in self._mended("runs", f"id, evaluation, part, {told}"):
             of = self._evaluations.get(number)
             if of is not None and (run := _run(of, *columns)) is not None:
                 of.runs[id] = Ran(run, part if is_part(part) else "")
@@ -242,9 +243,10 @@ class Damaged:
     def _survey_scores(self) -> None:
         """The names of scores, and in place of those that are lost some of our own."""
         owners = {}
-        for id, number, name, metrics in self._rows("score_names", "id, evaluation, name, metrics"):
+        columns = "id, evaluation, name, metrics"
+        for id, number, name, metrics in self._mended("score_names", columns):
             of = self._evaluations.get(number)
-            if of is not None and isinstance(name, str):
+            if of is not None:
                 names = _loaded(metrics, list)
                 fit = names is not None and all(isinstance(each, str) for each in names)
                 of.scores[id] = (name, tuple(names) if names is not None and fit else ("mean",))
@@ -259,7 +261,7 @@ class Damaged:
                         of.scores[id] = (f"recovered {id}", ("mean",))
                         owners[id] = number
 
-    def _keep(self, table: str, columns: str, fits: Callable[[tuple[Any, ...]], bool]) -> None:
+    def _keep(self, table: str, columns: str) -> None:
         """Note the rows of a table that can be read, by evaluation."""
         names = columns.split(", ")
         self._read.execute(
@@ -268,7 +270,7 @@ class Damaged:
         self._read.execute("BEGIN")
         self._read.executemany(
             f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})",
-            (row for row in self._rows(table, columns) if fits(row)),
+            self._mended(table, columns),
         )
         self._read.execute("COMMIT")
 
@@ -280,6 +282,11 @@ class Damaged:
             yield [id, *row]
 
     # ----------------------------------------------------------------- around the damage
+
+    def _mended(self, table: str, columns: str) -> Iterator[list[Any]]:
+        """The rows of a table that are worth having, without the damaged values in them."""
+        mended = (_mended(table, columns, row) for row in self._rows(table, columns))
+        return (row for row in mended if row is not None)
 
     def _rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
         """All rows of a table that can be read, by number; None for what it has no column of."""
@@ -349,67 +356,45 @@ class Damaged:
 # --- what damaged pages hold ------------------------------------------------------------------
 
 
-def _are(*expected: tuple[Any, type]) -> bool:
-    """Whether values are of the kinds that they must be; an int may stand for a float."""
-    return all(
-        type(value) is kind or (kind is float and type(value) is int) for value, kind in expected
-    )
+# What stands in place of a damaged value, where the row is worth having without it.
+_INSTEAD: dict[str, Any] = {
+    **dict.fromkeys(("created", "started", "duration", "waited"), 0.0),
+    **dict.fromkeys(("finished", "total", "history", "digest", "cluster"), None),
+    **dict.fromkeys(("input_tokens", "output_tokens", "cost"), None),
+    **dict.fromkeys(("position", "pid"), 0),
+    **dict.fromkeys(("attempts", "concurrency"), 1),
+    **dict.fromkeys(("header", "metrics", "part"), ""),
+    "status": "running",
+}
 
 
-def _may_be(*expected: tuple[Any, type]) -> bool:
-    return all(value is None or _are((value, kind)) for value, kind in expected)
-
-
-def _is_record(row: tuple[Any, ...]) -> bool:
-    (
-        id, evaluation, run, state, key, digest, repeat, position, error, attempts, started,
-        duration, waited, concurrency, input_tokens, output_tokens, cost, cluster,
-    ) = row  # fmt: skip
-    return (
-        _are((id, int), (evaluation, int), (run, int), (key, bytes), (repeat, int))
-        and _are((position, int), (attempts, int), (started, float), (duration, float))
-        and _are((waited, float), (concurrency, int))
-        and _may_be((digest, bytes), (error, str), (input_tokens, float), (output_tokens, float))
-        and _may_be((cost, float), (cluster, str))
-        and len(key) == 16
-        and state in (LIVE, STALE, SUPERSEDED)
-    )
-
-
-def _is_attempt(row: tuple[Any, ...]) -> bool:
-    id, evaluation, run, key, repeat, number, started, duration, outcome, error, message = row
-    return (
-        _are((id, int), (evaluation, int), (run, int), (key, bytes), (repeat, int), (number, int))
-        and _are((started, float), (duration, float), (outcome, str), (error, str), (message, str))
-        and len(key) == 16
-    )
-
-
-def _is_call(row: tuple[Any, ...]) -> bool:
-    id, evaluation, run, key, repeat, digest, number, started, duration, request, response = row
-    return (
-        _are((id, int), (evaluation, int), (run, int), (repeat, int), (number, int))
-        and _are((started, float), (duration, float), (request, str), (response, str))
-        and all(isinstance(each, bytes) and len(each) == 16 for each in (key, digest))
-    )
+def _mended(table: str, columns: str, row: tuple[Any, ...]) -> list[Any] | None:
+    """A row with other values in place of damaged ones; None: it is lost with them."""
+    values = []
+    for name, value in zip(columns.split(", "), row, strict=True):
+        (_, kind), *_ = kinds(f"{table}.{name}")
+        if not kind.takes((value,)):
+            if name not in _INSTEAD or f"{table}.{name}" == "calls.digest":
+                return None
+            value = _INSTEAD[name]
+        values.append(value)
+    return values
 
 
 def _is_score(value: Any, boolean: Any) -> bool:
+    if odd_in("value, scores.boolean", [(value, boolean)]) is not None:
+        return False
     try:
         value_of(value, boolean)
-    except (TypeError, ValueError):
+    except ValueError:
         return False
-    return boolean in range(16) and not isinstance(value, bytes)
+    return True
 
 
 def _run(of: _Evaluation, *columns: Any) -> Run | None:
     """A run with empty documents in place of damaged ones; None: too little of it is left."""
     uid, started, finished, duration, status, pid, header, history, error = columns
-    if not (
-        _are((uid, str), (started, float), (duration, float), (pid, int))
-        and _may_be((finished, float), (error, str))
-        and all(uid != each.run.uid for each in of.runs.values())
-    ):
+    if any(uid == each.run.uid for each in of.runs.values()):
         return None
     told, changes = _loaded(header, dict), _loaded(history or "[]", list)
     try:
@@ -421,9 +406,8 @@ def _run(of: _Evaluation, *columns: Any) -> Run | None:
     except ValueError:
         changes = []
     return Run(
-        uid, of.experiment, of.name, started, finished, duration,
-        status if status in _STATUSES else "running", pid, told or {}, tuple(changes or ()),
-        None if error is None else storable(error),
+        uid, of.experiment, of.name, started, finished, duration, status, pid, told or {},
+        tuple(changes or ()), None if error is None else storable(error),
     )  # fmt: skip
 
 
@@ -439,7 +423,7 @@ def _loaded(text: Any, kind: type) -> Any:
 def _body(text: Any) -> str | None:
     """The texts of a record; None: they are lost."""
     try:
-        check_body(load_body(text))
-    except (TypeError, ValueError):
+        load_body(text)
+    except ValueError:
         return None
     return str(text)

@@ -21,7 +21,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import DamageError, StoreError
 
 APPLICATION_ID = 0x646F7465  # "dote"
 
@@ -212,6 +212,7 @@ def _to_3(db: sqlite3.Connection) -> None:
 # changed, so none of them uses the definition above, which is today's.
 MIGRATIONS = (_to_2, _to_3)
 VERSION = 1 + len(MIGRATIONS)
+_STEPS = 5_000_000  # of SQLite's machine, which are a few tenths of a second
 BUSY = 60.0  # seconds to wait for other processes; the worst wait measured with 8 writers was 17
 
 
@@ -260,6 +261,8 @@ def connect(
         )
     except sqlite3.Error as error:
         raise explain(error, name) from error
+    # Python hears of a signal between two of its own instructions, of which a long query has none.
+    db.set_progress_handler(_nothing, _STEPS)
     try:
         version = _prepare(db, name)
         if version == 0 or (version < VERSION and not read_only):
@@ -281,6 +284,10 @@ def connect(
         db.close()
         raise
     return db
+
+
+def _nothing() -> None:
+    pass
 
 
 def _address(path: Path, mode: str) -> str:
@@ -352,6 +359,7 @@ def _prepare(db: sqlite3.Connection, name: str) -> int:
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA cache_size = -4000")  # KiB: a commit of 1,000 rows of 1 KB stays inside
+    db.execute("PRAGMA trusted_schema = OFF")
     version = _version(db, name)  # before anything is changed: it may be another program's
     _choose_journal(db)
     return version
@@ -392,6 +400,7 @@ def _version(db: sqlite3.Connection, name: str) -> int:
     db.execute("BEGIN")  # else another process could make the tables between two of the reads
     try:
         version = version_in(db, name)
+        _refuse_programs(db, name)
         db.execute("COMMIT")
     except BaseException:
         undo(db)
@@ -423,6 +432,20 @@ def version_in(db: sqlite3.Connection, name: str) -> int:
     return 0
 
 
+def _refuse_programs(db: sqlite3.Connection, name: str) -> None:
+    """A view, a trigger or a virtual table would do what somebody else has thought of."""
+    found = db.execute(
+        "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') "
+        "OR sql LIKE 'create virtual%' LIMIT 1"
+    ).fetchone()
+    if found is not None:
+        kind = "virtual table" if found[0] == "table" else found[0]
+        raise DamageError(
+            f"the store {name} has the {kind} {found[1]!r:.80}, which doteval never makes, and is "
+            "not opened; `doteval doctor --fix` makes a store of what its tables hold"
+        )
+
+
 def undo(db: sqlite3.Connection) -> None:
     """
     End a transaction without keeping anything of it.
@@ -437,12 +460,12 @@ def undo(db: sqlite3.Connection) -> None:
         pass
 
 
+_DAMAGED = "the file is damaged"
 _REASONS = (  # part of SQLite's message, what it means, what to do
     ("disk is full", "the disk is full", "make room and run the same command again"),
     ("disk i/o error", "the disk refused to read or write", "check the disk and its quota"),
     ("not a database", "the file is not a database", "name another file with --storage"),
-    ("malformed", "the file is damaged", "see `doteval doctor`"),
-    ("decode", "the file is damaged", "see `doteval doctor`"),
+    *((part, _DAMAGED, "see `doteval doctor`") for part in ("malformed", "decode", "overflow")),
     ("readonly", "the file may not be written", "check its permissions and its folder's"),
     ("locked", "another process keeps it locked", "end that process, or wait for it"),
     ("unable to open", "the file can not be opened", "check that its folder exists and is yours"),
@@ -450,9 +473,17 @@ _REASONS = (  # part of SQLite's message, what it means, what to do
 
 
 def explain(error: Exception, name: str) -> StoreError:
-    """What an error of SQLite means for the person who reads it."""
+    """
+    What an error of SQLite means for the person who reads it.
+
+    Raises:
+        KeyboardInterrupt: it is none; SQLite has ended a query because of that.
+    """
     said = str(error)
+    if said == "interrupted":
+        raise KeyboardInterrupt from error
     for part, meaning, remedy in _REASONS:
         if part in said.lower():
-            return StoreError(f"the store {name}: {meaning} ({said}); {remedy}")
+            kind = DamageError if meaning == _DAMAGED else StoreError
+            return kind(f"the store {name}: {meaning} ({said}); {remedy}")
     return StoreError(f"the store {name} can not be used: {said}")

@@ -15,12 +15,12 @@ from ..errors import Busy, NotFound, StoreError, UsageError
 from ..keys import shard_of
 from ..record import FINAL, LIVE, STALE, SUPERSEDED, Attempt, Call, Record, Run, Stored
 from ..text import similar
-from .archive import Adopted, Fact, calls, facts, must_be_there
+from .archive import CALL, Adopted, Fact, calls, facts, insert_calls, must_be_there
 from .claims import Claim, Claims, lock_of
+from .columns import KINDS
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
-    CALL_COLUMNS,
     RECORD_COLUMNS,
     Entry,
     attempt_columns,
@@ -28,12 +28,14 @@ from .encoding import (
     dump,
     load,
     load_body,
+    load_header,
+    load_history,
+    load_metrics,
     storable,
 )
 from .place import make_room
 from .schema import BUSY
 from .tally import Tally, add_scores, added, clear, tally
-from .transfer import insert_calls, transfer
 
 _PAGE = 500  # records read at a time
 _PAGE_OF_KEYS = 5_000  # of which only the identity is read
@@ -346,16 +348,14 @@ class SqliteStore:
         return self._stored(self._runs[number].evaluation, after, limit)
 
     def _stored(self, evaluation: int, after: int, limit: int) -> list[Stored]:
-        one = (
-            "SELECT id, key, digest, repeat, error, state FROM records "
-            "WHERE id > ? AND evaluation = ? AND state = {}"
-        )
-        of = (after, evaluation)
+        columns = "id, key, digest, repeat, error, state"
+        of = "FROM records WHERE id > ? AND evaluation = ? AND state"
         return [
             Stored(id, key, digest, repeat, error is not None, state, error == FINAL)
-            for id, key, digest, repeat, error, state in self._db.all(
-                f"{one.format(LIVE)} UNION ALL {one.format(STALE)} ORDER BY id LIMIT ?",
-                *of, *of, limit,
+            for id, key, digest, repeat, error, state in self._db.rows(
+                columns,
+                f"{of} = {LIVE} UNION ALL SELECT {columns} {of} = {STALE} ORDER BY id LIMIT ?",
+                after, evaluation, after, evaluation, limit,
             )
         ]  # fmt: skip
 
@@ -505,7 +505,16 @@ class SqliteStore:
 
     def experiments(self) -> list[tuple[str, float]]:
         """Names of the experiments and when each was made (Unix seconds), oldest first."""
-        return self._db.all("SELECT name, created FROM experiments ORDER BY id")
+        found = []
+        for id, name, created in self._db.all(
+            "SELECT id, CAST(name AS BLOB), created FROM experiments ORDER BY id"
+        ):
+            try:
+                told = name.decode()
+            except (AttributeError, UnicodeDecodeError):
+                told = f"experiment {id}, whose name is damaged"
+            found.append((told, created if KINDS["created"].takes((created,)) else 0.0))
+        return found
 
     def evaluations(self, experiment: str) -> list[str]:
         """
@@ -514,10 +523,10 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment; names those that look alike.
         """
-        rows = self._db.all(
-            "SELECT name FROM evaluations WHERE experiment = ? ORDER BY id",
+        rows = self._db.rows(
+            "name", "FROM evaluations WHERE experiment = ? ORDER BY id",
             self._experiment(experiment),
-        )
+        )  # fmt: skip
         return [name for (name,) in rows]
 
     def runs(self, experiment: str, evaluation: str | None = None) -> list[Run]:
@@ -528,9 +537,10 @@ class SqliteStore:
             NotFound: there is no such experiment.
         """
         name = None if evaluation is None else storable(evaluation)
-        rows = self._db.all(
-            "SELECT uid, evaluations.name, started, finished, duration, status, pid, header, "
-            "history, error, part FROM runs JOIN evaluations ON evaluations.id = evaluation "
+        rows = self._db.rows(
+            "uid, evaluations.name, started, finished, duration, status, pid, header, history, "
+            "error, part",
+            "FROM runs JOIN evaluations ON evaluations.id = evaluation "
             "WHERE experiment = ? AND (? IS NULL OR evaluations.name = ?) ORDER BY runs.id",
             self._experiment(experiment), name, name,
         )  # fmt: skip
@@ -550,7 +560,7 @@ class SqliteStore:
         ) in rows:
             run = Run(
                 uid, storable(experiment), name, started, finished, duration, status, pid,
-                load(header), tuple(load(history)) if history else (), error,
+                load_header(header), load_history(history), error,
             )  # fmt: skip
             if status == "running" and not self._claims.is_running(run, part):
                 run = replace(run, status="interrupted", error=VANISHED)
@@ -585,7 +595,8 @@ class SqliteStore:
         while True:
             with self._db.reading():
                 rows = self._db.page(
-                    f"SELECT id, body, {RECORD_COLUMNS} FROM {table} JOIN bodies ON record = id "
+                    f"id, body, {RECORD_COLUMNS}",
+                    f"FROM {table} JOIN bodies ON record = id "
                     f"WHERE evaluation = ? AND state = ? AND id > ? {condition} "
                     "ORDER BY id LIMIT ?",
                     number, state, last, _PAGE, text=1, most=_PAGE_TEXT,
@@ -600,26 +611,25 @@ class SqliteStore:
                 try:
                     record = decode(row[2:], load_body(row[1]), scores.get(row[0], ()))
                 except ValueError as error:
-                    raise StoreError(
-                        f"the store {self}: record {row[0]} is damaged ({error}); "
-                        "see `doteval doctor`"
-                    ) from error
+                    raise self._db.damaged(f"record {row[0]}: {error}") from error
                 yield record
 
     def _scores(self, evaluation: int, state: int, first: int, last: int) -> dict[int, list[Any]]:
         names = {
-            id: (name, tuple(load(metrics)))
-            for id, name, metrics in self._db.all(
-                "SELECT id, name, metrics FROM score_names WHERE evaluation = ?", evaluation
+            id: (name, load_metrics(metrics))
+            for id, name, metrics in self._db.rows(
+                "id, name, metrics", "FROM score_names WHERE evaluation = ?", evaluation
             )
         }
         scores: dict[int, list[Any]] = {}
-        for record, id, value, boolean in self._db.all(
-            "SELECT record, scores.name, value, boolean FROM records "
-            "JOIN scores ON record = records.id "
+        for record, id, value, boolean in self._db.rows(
+            "record, scores.name, value, scores.boolean",
+            "FROM records JOIN scores ON record = records.id "
             "WHERE evaluation = ? AND state = ? AND records.id BETWEEN ? AND ?",
             evaluation, state, first, last,
         ):  # fmt: skip
+            if id not in names:
+                raise self._db.damaged(f"a score of record {record} has no name")
             name, metrics = names[id]
             scores.setdefault(record, []).append((name, value, boolean, metrics))
         return scores
@@ -633,8 +643,8 @@ class SqliteStore:
         """
         return [
             Attempt(*row)
-            for row in self._db.all(
-                "SELECT key, repeat, number, started, duration, outcome, error, message "
+            for row in self._db.rows(
+                "key, repeat, number, started, duration, outcome, attempts.error, message",
                 "FROM attempts WHERE evaluation = ? ORDER BY id",
                 self._evaluation(experiment, evaluation),
             )
@@ -673,9 +683,9 @@ class SqliteStore:
             within = "AND evaluation IN (SELECT id FROM evaluations WHERE experiment = ?)"
             of.append(self._experiment(experiment))
         for own in ([key], []):
-            found = self._db.all(
-                f"SELECT {CALL_COLUMNS} FROM calls "
-                f"WHERE digest = ? AND repeat = ? AND number = ? {within} "
+            found = self._db.rows(
+                CALL,
+                f"FROM calls WHERE digest = ? AND repeat = ? AND number = ? {within} "
                 f"{'AND key = ? ' * len(own)}ORDER BY key DESC, id DESC LIMIT 1",
                 *of, *own,
             )  # fmt: skip
@@ -693,10 +703,10 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment.
         """
-        return self._db.all(
-            "SELECT key, request FROM calls "
-            "WHERE ? IS NULL OR evaluation IN (SELECT id FROM evaluations WHERE experiment = ?) "
-            "ORDER BY id DESC LIMIT ?",
+        return self._db.rows(
+            "key, request",
+            "FROM calls WHERE ? IS NULL OR evaluation IN "
+            "(SELECT id FROM evaluations WHERE experiment = ?) ORDER BY id DESC LIMIT ?",
             *[None if experiment is None else self._experiment(experiment)] * 2, limit,
         )  # fmt: skip
 
@@ -719,9 +729,9 @@ class SqliteStore:
         """
         number = self._evaluation(experiment, evaluation)
         last = 0
-        while rows := self._db.all(
-            "SELECT records.id, key, value FROM score_names "
-            "JOIN records ON records.evaluation = score_names.evaluation "
+        while rows := self._db.rows(
+            "records.id, key, value",
+            "FROM score_names JOIN records ON records.evaluation = score_names.evaluation "
             "JOIN scores ON record = records.id AND scores.name = score_names.id "
             "WHERE score_names.evaluation = ? AND score_names.name = ? "
             "AND state = 0 AND records.id > ? ORDER BY records.id LIMIT 5000",
@@ -735,9 +745,10 @@ class SqliteStore:
     def made_by(self, experiment: str, evaluation: str) -> dict[str, int]:
         """How many live records each run made, by the run's uid."""
         return dict(
-            self._db.all(
-                "SELECT uid, count(*) FROM records JOIN runs ON runs.id = run "
-                f"WHERE records.evaluation = ? AND state = {LIVE} GROUP BY run",
+            self._db.rows(
+                "uid, n",
+                "FROM (SELECT uid, count(*) AS n FROM records JOIN runs ON runs.id = run "
+                f"WHERE records.evaluation = ? AND state = {LIVE} GROUP BY run)",
                 self._evaluation(experiment, evaluation),
             )
         )
@@ -750,7 +761,7 @@ class SqliteStore:
             NotFound: there is no such experiment or evaluation.
         """
         number = self._evaluation(experiment, evaluation)
-        total: int | None = self._db.all("SELECT total FROM evaluations WHERE id = ?", number)[0][0]
+        total: int | None = self._db.rows("total", "FROM evaluations WHERE id = ?", number)[0][0]
         return total
 
     # ------------------------------------------------------------------- changing
@@ -805,10 +816,16 @@ class SqliteStore:
         can begin.
         """
         number = self._experiment(experiment)
-        for run in self.runs(experiment):
-            if run.status == "running":
+        for uid, evaluation, part, pid in self._db.rows(
+            "uid, evaluations.name, part, pid",
+            "FROM runs JOIN evaluations ON evaluations.id = evaluation "
+            "WHERE experiment = ? AND status = 'running'",
+            number,
+        ):
+            run = Run(uid, storable(experiment), evaluation, 0.0, None, 0.0, "running", pid, {})
+            if self._claims.is_running(run, part):
                 raise Busy(
-                    f"experiment {experiment!r} is being run by process {run.pid}; "
+                    f"experiment {experiment!r} is being run by process {pid}; "
                     "wait for it, or end it"
                 )
         return number
@@ -844,6 +861,8 @@ class SqliteStore:
                 not fit those before it.
             Busy: an evaluation is being run.
         """
+        from .transfer import transfer  # of which who looks has no use
+
         arrived = transfer(self._db, self._claims, experiment, created, facts)
         return Adopted(
             len(arrived),
@@ -855,9 +874,11 @@ class SqliteStore:
     # ---------------------------------------------------------------------- names
 
     def _experiment(self, name: str) -> int:
-        found = self._db.all("SELECT id FROM experiments WHERE name = ?", storable(name))
+        found = self._db.rows("id", "FROM experiments WHERE name = ?", storable(name))
         if not found:
             others = [other for other, _ in self.experiments()]
+            if name in others:
+                raise self._db.damaged(f"{name}")
             raise NotFound(
                 f"there is no experiment {name!r} in {self}"
                 + similar(name, others, others[-5:], cutoff=0.5)
@@ -866,8 +887,8 @@ class SqliteStore:
         return number
 
     def _evaluation(self, experiment: str, name: str) -> int:
-        found = self._db.all(
-            "SELECT id FROM evaluations WHERE experiment = ? AND name = ?",
+        found = self._db.rows(
+            "id", "FROM evaluations WHERE experiment = ? AND name = ?",
             self._experiment(experiment), storable(name),
         )  # fmt: skip
         if not found:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Union
 
 from ..errors import StoreError
 from ..plugins import Registry
@@ -98,3 +99,19 @@ def open_store(
     place = storage if isinstance(storage, Place) else locate(storage, root)
     rest = place.rest if place.path is None else os.fspath(place.path)
     return registry.get(place.scheme)(rest, place.anchor, create)
+
+
+Address = Union[str, "os.PathLike[str]", Place, Store, None]
+
+
+@contextmanager
+def opened(storage: Address) -> Iterator[Store]:
+    """A store to read: one that was given is left open, one by its address closed in the end."""
+    if storage is not None and hasattr(storage, "tally"):
+        yield storage  # type: ignore[misc]
+        return
+    store = open_store(storage, create=False)
+    try:
+        yield store
+    finally:
+        store.close()

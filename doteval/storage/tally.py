@@ -13,13 +13,15 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log, nan
+from math import exp, isclose, log, nan, sqrt
 from operator import add
 from typing import Any
 
+from ..errors import DamageError
 from ..record import STALE, SUPERSEDED
+from .columns import SUM, WHOLE
 from .database import Database, by_column
-from .encoding import dump, load, storable
+from .encoding import dump, load, load_metrics, storable
 
 _EXACT = 2_000  # records up to which percentiles are those of all durations
 _STEPS = 50  # bins of durations for each power of e: a bin's middle is within 1 % of what is in it
@@ -31,6 +33,10 @@ _TOTALS = (
     "sum(output_tokens * 1.0), sum(cost), coalesce(max(repeat), 0) + 1, min(started), "
     "max(started + duration), coalesce(sum(duration), 0.0), max(duration)"
 )
+# Beside these, the extremes of what is added up: SQL takes a text for 0, and orders it above all
+# numbers.
+_ADDED = "attempts, waited, input_tokens, output_tokens, cost, repeat, started, duration"
+_EXTREMES = ", ".join(f"{of}({name})" for of in ("min", "max") for name in _ADDED.split(", "))
 NOTHING: dict[str, Any] = {
     "records": 0,
     "attempts": 0,
@@ -58,12 +64,19 @@ _ADD = "ON CONFLICT (evaluation, name) DO UPDATE SET metrics = excluded.metrics,
     else f"{name} = {name} + excluded.{name}"
     for name in _SUMS.split(", ")
 )
+_ODD = (  # a value that is none, see columns
+    "typeof(boolean) <> 'integer' OR boolean NOT BETWEEN 0 AND 15 OR typeof(value) = 'blob' "
+    "OR (typeof(value) = 'text' AND (value = '' OR ltrim(value, '-') GLOB '*[^0-9]*')) "
+    "OR (boolean & 1 AND value NOT IN (0, 1))"
+)
 _VALUES = (
-    "SELECT scores.name AS name, 1 AS trials, boolean & 1 AS boolean, value * 1.0 AS value, "
+    f"SELECT scores.name AS name, {_ODD} AS odd, 1 AS trials, boolean & 1 AS boolean, "
+    "value * 1.0 AS value, "
     "boolean >> 1 & 1 AS unread, boolean >> 2 & 1 AS empty, boolean >> 3 & 1 AS differing "
 )
 _MEANS = (  # NaN is NULL, and so is its row's mean
-    "SELECT scores.name AS name, count(*) AS trials, min(boolean & 1) AS boolean, "
+    f"SELECT scores.name AS name, max({_ODD}) AS odd, count(*) AS trials, "
+    "min(boolean & 1) AS boolean, "
     "CASE WHEN count(value) = count(*) THEN avg(value) END AS value, "
     "sum(boolean >> 1 & 1) AS unread, sum(boolean >> 2 & 1) AS empty, "
     "sum(boolean >> 3 & 1) AS differing "
@@ -72,7 +85,7 @@ _MOMENTS = (
     "SELECT count(*), sum(trials), min(boolean), "
     "CASE WHEN count(value) THEN sum(value) ELSE 0.0 END, coalesce(sum(value * value), 0.0), "
     "min(value), max(value), count(*) - count(value), sum(unread), sum(empty), sum(differing), "
-    "name FROM ({rows} FROM records JOIN scores ON record = records.id "
+    "max(odd), name FROM ({rows} FROM records JOIN scores ON record = records.id "
     "WHERE evaluation = ? AND state = 0 {group}) GROUP BY name"
 )
 _SCORED = "FROM records WHERE evaluation = ? AND state = 0 AND error IS NULL"
@@ -148,8 +161,25 @@ def added(told: str | None, columns: Sequence[Sequence[Any]]) -> tuple[str, bool
 def _read(told: str | None) -> dict[str, Any] | None:
     """Sums as they are kept; None: what stands there are none."""
     found = load(told) if told else {**NOTHING, _BINS: {}}
-    is_whole = isinstance(found, dict) and found.keys() == {*NOTHING, _BINS}
-    return found if is_whole else None
+    return found if _is_whole(found) else None
+
+
+def _is_whole(found: Any) -> bool:
+    """Whether they are sums; some that stand in a file may be anything."""
+    if not isinstance(found, dict) or found.keys() != {*NOTHING, _BINS}:
+        return False
+    bins = found[_BINS]
+    return (
+        all(
+            SUM.takes((value,)) or (value is None and NOTHING[name] is None)
+            for name, value in found.items()
+            if name != _BINS
+        )
+        and type(found["records"]) is type(found["repeats"]) is int
+        and isinstance(bins, dict)
+        and all(each.lstrip("-").isdecimal() and len(each) < 6 for each in bins)
+        and WHOLE.takes(bins.values())
+    )
 
 
 def _binned(durations: Sequence[float]) -> Counter[str]:
@@ -206,23 +236,20 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
             scored records than this: for fewer, that would take longer than a commit.
     """
     with db.reading():
-        revision, summed, told = db.all(
-            "SELECT revision, coalesce(summed, 0), sums FROM evaluations WHERE id = ?", evaluation
-        )[0]
-        scored = _read(told) if revision == summed else None
+        revision, scored = _kept(db, evaluation)
         anew = None
         if scored is None:
             scored, anew = _anew(db, evaluation)
-        names = db.all(
-            f"SELECT id, name, metrics, {_SUMS} FROM score_names WHERE evaluation = ? ORDER BY id",
-            evaluation,
-        )
+        names = _names(db, evaluation)
+        if anew is not None and not anew.keys() <= {id for id, *_ in names}:
+            raise db.damaged("a score has no name")
         failures = {
-            error: dict(zip(NOTHING, sums, strict=True))
+            error: _summed(db, sums)
             for error, *sums in db.all(
-                f"SELECT error, {_TOTALS} {_FAILED} GROUP BY error", evaluation
+                f"SELECT error, {_TOTALS}, {_EXTREMES} {_FAILED} GROUP BY error", evaluation
             )
         }
+        db.check("error", [(error,) for error in failures])
         stale, superseded = (
             db.all(f"SELECT count(*) FROM records WHERE evaluation = ? AND state = {state}",
                    evaluation)[0][0]
@@ -234,7 +261,10 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
         # Latency is that of what was scored; of everything, where nothing was.
         of, where = (scored, _SCORED) if scored["records"] else (failed, _FAILED)
         if of["records"] <= _EXACT or of is failed:
-            durations = db.all(f"SELECT duration, 1 {where} ORDER BY duration", evaluation)
+            durations = [
+                (each, 1)
+                for (each,) in db.rows("duration", f"{where} ORDER BY duration", evaluation)
+            ]
         else:
             bins = sorted((int(bin), count) for bin, count in scored[_BINS].items())
             durations = [(exp(bin / _STEPS), count) for bin, count in bins]
@@ -264,7 +294,7 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
         cost=sums["cost"],
         repeats=sums["repeats"],
         scores={
-            name: _facts(metrics, kept if anew is None else anew[id])
+            name: _facts(db, name, metrics, kept if anew is None else anew[id])
             for id, name, metrics, *kept in names
             if (kept[0] if anew is None else id in anew)
         },
@@ -273,10 +303,43 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
     )
 
 
-def _facts(metrics: str, sums: Sequence[Any]) -> dict[str, Any]:
+def _kept(db: Database, evaluation: int) -> tuple[int, dict[str, Any] | None]:
+    """The revision of an evaluation, and its sums; None: they are of another one, or are none."""
+    revision, summed, told = db.rows(
+        "revision, summed, sums", "FROM evaluations WHERE id = ?", evaluation
+    )[0]
+    return revision, _read(told) if revision == (summed or 0) else None
+
+
+def _names(db: Database, evaluation: int) -> list[Any]:
+    """The number, the name, the metrics and the sums of each score."""
+    select = f"id, name, metrics, {_SUMS.replace('total', 'score_names.total')}"
+    rest = "FROM score_names WHERE evaluation = ? ORDER BY id"
+    return [
+        (id, name, load_metrics(metrics), *sums)
+        for id, name, metrics, *sums in db.rows(select, rest, evaluation)
+    ]
+
+
+def _facts(
+    db: Database, name: str, metrics: tuple[str, ...], sums: Sequence[Any]
+) -> dict[str, Any]:
     facts = dict(zip(_SUMS.split(", "), sums, strict=True))
     total = nan if facts["total"] is None else facts["total"]  # such as inf - inf
-    return {**facts, "metrics": load(metrics), "boolean": bool(facts["boolean"]), "total": total}
+    if not facts["nans"] <= facts["n"] <= facts["trials"] or (
+        facts["boolean"] and not 0 <= total <= facts["n"]
+    ):
+        raise db.damaged(f"the sums of score {name!r} can not be sums")
+    return {**facts, "metrics": list(metrics), "boolean": bool(facts["boolean"]), "total": total}
+
+
+def _summed(db: Database, row: Sequence[Any]) -> dict[str, Any]:
+    """What is added up, if it was numbers."""
+    sums, extremes = row[: len(NOTHING)], row[len(NOTHING) :]
+    if sums[0]:
+        half = len(extremes) // 2
+        db.check(_ADDED, [extremes[:half], extremes[half:]])
+    return dict(zip(NOTHING, sums, strict=True))
 
 
 def _quantile(values: Sequence[tuple[float, int]], at: float) -> float | None:
@@ -289,20 +352,59 @@ def _quantile(values: Sequence[tuple[float, int]], at: float) -> float | None:
     return None
 
 
+_NO_SCORES = (0, 0, 1, 0.0, 0.0, None, None, 0, 0, 0, 0)  # of `_SUMS`
+_ROUNDED = 1e-6  # by how much sums of the same numbers may differ, of their size
 _Anew = dict[int, tuple[Any, ...]]  # the sums of scores, by the numbers of their names
 
 
 def _anew(db: Database, evaluation: int) -> tuple[dict[str, Any], _Anew]:
     """The sums over all records."""
-    sums = dict(zip(NOTHING, db.all(f"SELECT {_TOTALS} {_SCORED}", evaluation)[0], strict=True))
+    sums = _summed(db, db.all(f"SELECT {_TOTALS}, {_EXTREMES} {_SCORED}", evaluation)[0])
     durations = [each for (each,) in db.all(f"SELECT duration {_SCORED}", evaluation)]
     repeated = sums["repeats"] > 1
     query = _MOMENTS.format(
         rows=_MEANS if repeated else _VALUES,
         group="GROUP BY scores.name, key" if repeated else "",
     )
-    found = {name: tuple(moments) for *moments, name in db.all(query, evaluation)}
+    found = {}
+    for *moments, odd, name in db.all(query, evaluation):
+        if odd:
+            raise db.damaged("a value of a score is no number")
+        found[name] = tuple(moments)
     return {**sums, _BINS: _binned(durations)}, found
+
+
+def differing(db: Database, evaluation: int) -> str | None:
+    """
+    What is wrong with the sums of an evaluation, which are added up anew; None: nothing.
+
+    Raises:
+        StoreError: what they are of can not be read.
+    """
+    try:
+        with db.reading():
+            kept = _kept(db, evaluation)[1]
+            names = _names(db, evaluation)
+            sums, scores = _anew(db, evaluation)
+    except DamageError as error:
+        return str(error)
+    if kept is None:
+        return None
+    pairs = [(kept[name], sums[name], 0.0) for name in NOTHING]
+    for id, _, _, *told in names:
+        found = scores.get(id, _NO_SCORES)
+        most = sqrt(max(0.0, found[0] * (found[4] or 0.0)))  # by Cauchy and Schwarz, of a sum
+        pairs += [(one, other, _ROUNDED * most) for one, other in zip(told, found, strict=True)]
+    if all(_is_near(*pair) for pair in pairs):
+        return None
+    return "the sums of an evaluation are not those of its records"
+
+
+def _is_near(one: float | None, other: float | None, most: float) -> bool:
+    """Whether two sums are of the same numbers, in whichever order these were added."""
+    if one is None or other is None:
+        return one is other
+    return one == other or isclose(one, other, rel_tol=_ROUNDED, abs_tol=most)
 
 
 def _keep(

@@ -18,17 +18,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import Busy, UsageError
-from ..record import LIVE, Call, Run
-from .archive import Asked, Fact, Kept, Opening, Paid, Ran
+from ..record import LIVE, Run
+from .archive import Asked, Fact, Kept, Opening, Paid, Ran, insert_calls
 from .claims import Claim, Claims
 from .database import Database, by_column
 from .encoding import (
     ATTEMPT_COLUMNS,
-    CALL_COLUMNS,
     RECORD_COLUMNS,
     attempt_columns,
     dump,
-    load,
+    load_header,
+    load_history,
+    load_metrics,
     marks_in,
     storable,
     value_to,
@@ -147,11 +148,11 @@ def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, R
     return {
         id: Run(
             uid, *name, started, finished, duration, status, pid,
-            {**load(header), "shard": part or None}, tuple(load(history or "[]")), error,
+            {**load_header(header), "shard": part or None}, load_history(history), error,
         )
         for id, uid, part, started, finished, duration, status, pid, header, history, error in
-        db.all(f"SELECT id, uid, {_RUN} FROM runs WHERE evaluation = ? ORDER BY started, id",
-               evaluation)
+        db.rows(f"id, uid, {_RUN}", "FROM runs WHERE evaluation = ? ORDER BY started, id",
+                evaluation)
     }  # fmt: skip
 
 
@@ -366,9 +367,9 @@ class _Destination:
             ],
         )
         self._scores: dict[str, tuple[int, tuple[str, ...]]] = {
-            name: (id, tuple(load(metrics)))
-            for id, name, metrics in self._db.all(
-                "SELECT id, name, metrics FROM score_names WHERE evaluation = ?", self._number
+            name: (id, load_metrics(metrics))
+            for id, name, metrics in self._db.rows(
+                "id, name, metrics", "FROM score_names WHERE evaluation = ?", self._number
             )
         }
 
@@ -575,13 +576,6 @@ class _Destination:
         for name, n in counts.items():
             if n:
                 self.arrived = replace(self.arrived, **{name: getattr(self.arrived, name) + n})
-
-
-def insert_calls(db: Database, evaluation: int, calls: Sequence[tuple[int, Call]]) -> None:
-    """Insert calls, each with the number of its run, inside `writing()`."""
-    rows = [(evaluation, run, *call) for run, call in calls]
-    text = sum(len(call.request) + len(call.response) for _, call in calls)
-    db.insert("calls", f"evaluation, run, {CALL_COLUMNS}", by_column(rows), text)
 
 
 def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:

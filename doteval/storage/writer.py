@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -23,6 +24,7 @@ from .encoding import Entry
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from concurrent.futures import Future as Answer
 
 Value = TypeVar("Value")
 _MOST = 512  # entries in one commit; so many go into a table with one statement
@@ -52,6 +54,13 @@ class Writer(Protocol):
         Call a function where the connection lives, after everything that was put before.
 
         Raises what the function raises; or what writing raised before it, and is not called.
+        """
+        ...
+
+    def look(self, function: Callable[..., Value], *arguments: Any) -> Answer[Value]:
+        """
+        Call a function that only reads where the connection lives, soon: between two commits, and
+        not after what was put before. Any thread may ask, and wait.
         """
         ...
 
@@ -85,6 +94,9 @@ class Inline:
 
     async def call(self, function: Callable[..., Value], *arguments: Any) -> Value:
         return function(*arguments)
+
+    def look(self, function: Callable[..., Value], *arguments: Any) -> Answer[Value]:
+        return _answered(function, arguments)
 
     async def close(self, last: Callable[[], object] = nothing) -> None:
         last()
@@ -123,6 +135,7 @@ class Grouped:
         self._loop = get_running_loop()
         self._context = copy_context()  # listeners see the caller's variables
         self._queue: deque[Any] = deque()
+        self._asked: deque[Callable[[], object]] = deque()  # what `look` is to answer
         self._wake = Event()
         self._broken: BaseException | None = None
         self._over = False
@@ -142,6 +155,16 @@ class Grouped:
         future: Future[Value] = self._loop.create_future()
         self.put(_Call(future, function, arguments))
         return await future
+
+    def look(self, function: Callable[..., Value], *arguments: Any) -> Answer[Value]:
+        from concurrent.futures import Future
+
+        if not self._thread.is_alive():  # of a call that was abandoned and outlived the run
+            return _answered(function, arguments)
+        answer: Answer[Value] = Future()
+        self._asked.append(partial(_answered, function, arguments, answer))
+        self._wake.set()
+        return answer
 
     async def close(self, last: Callable[[], object] = nothing) -> None:
         if self._over:
@@ -165,7 +188,11 @@ class Grouped:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue or self._asked:
+                while self._asked:
+                    self._asked.popleft()()
+                if not self._queue:
+                    continue
                 if not isinstance(self._queue[0], _Call):
                     self._commit(self._batch())
                 elif not self._answer(self._queue.popleft()):
@@ -217,6 +244,22 @@ class Grouped:
             self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
         except RuntimeError:
             pass  # the loop is closed: whoever asked was interrupted and has gone
+
+
+def _answered(
+    function: Callable[..., Value], arguments: Any, answer: Answer[Value] | None = None
+) -> Answer[Value]:
+    """A future with what a function returns or raises."""
+    from concurrent.futures import Future
+
+    answer = answer or Future()
+    if not answer.set_running_or_notify_cancel():
+        return answer  # who asked has gone
+    try:
+        answer.set_result(function(*arguments))
+    except BaseException as error:
+        answer.set_exception(error)
+    return answer
 
 
 class _Call:

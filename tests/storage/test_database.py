@@ -105,15 +105,17 @@ def test_an_error_of_a_query_is_told(database):
     with pytest.raises(StoreError, match="no such table"):
         database.all("SELECT * FROM theirs")
     with pytest.raises(StoreError, match="integer overflow"):
-        database.page("SELECT abs((1 - id) << 63) FROM experiments", text=0, most=9)
+        database.page(
+            "id", "FROM (SELECT abs((1 - id) << 63) AS id FROM experiments)", text=0, most=9
+        )
 
 
 def test_a_page_ends_with_the_row_that_fills_it(database):
     """A page of long texts is a short page, and never an empty one."""
 
     def page(most, limit=9):
-        query = "SELECT column1 FROM (VALUES ('aaa'), ('bbb'), ('ccc')) LIMIT ?"
-        rows = database.page(query, limit, text=0, most=most)
+        rest = "FROM (SELECT column1 AS name FROM (VALUES ('aaa'), ('bbb'), ('ccc'))) LIMIT ?"
+        rows = database.page("name", rest, limit, text=0, most=most)
         return [text for (text,) in rows]
 
     assert page(0) == ["aaa"]
@@ -128,7 +130,7 @@ def test_a_page_that_ended_early_holds_no_lock(path, database):
     with database.writing() as db:
         for n in range(100):
             add(db, f"{n}")
-    database.page("SELECT name FROM experiments", text=0, most=1)
+    database.page("name", "FROM experiments", text=0, most=1)
 
     writer = Database(path, busy=0)
     with writer.writing() as db:

@@ -692,7 +692,7 @@ def test_rows_that_hold_anything_are_not_taken_over(filled):
 
     repair = fix(filled)
 
-    assert repair.saved == (2 * COUNT - 3, 1, 3, 0)
+    assert repair.saved == (2 * COUNT - 2, 1, 3, 0)
     assert repair.report.findings == ()
 
 

@@ -986,7 +986,7 @@ def test_a_damaged_text_is_told_with_its_record(filed):
     with filed._db.writing() as db:
         db.execute("UPDATE bodies SET body = 'x'")
 
-    with pytest.raises(StoreError, match=r"record 1 is damaged .* see `doteval doctor`"):
+    with pytest.raises(StoreError, match=r"is damaged: record 1: .* see `doteval doctor`"):
         list(filed.records("e", V))
 
 

@@ -388,3 +388,44 @@ def threads_started_by(writer):
 
     asyncio.run(main())
     return len(set(threading.enumerate()) - before)
+
+
+# ------------------------------------------------------------------------------- looking
+
+
+def test_who_looks_waits_for_no_commit_but_the_one_that_is_being_written(disk, told):
+    """What was put after it, and before, may come later."""
+
+    async def main():
+        writer = grouped(disk, told)
+        disk.free.clear()
+        writer.put(an_entry("a"))
+        await asyncio.to_thread(disk.busy.wait)
+        writer.put(an_entry("b"))
+        found = writer.look(lambda: len(disk.batches))
+        given_up = writer.look(lambda: disk.batches.append("never"))
+        given_up.cancel()
+        disk.free.set()
+        seen = await asyncio.wrap_future(found)
+        await writer.close()
+        return writer, seen
+
+    writer, seen = asyncio.run(main())
+
+    assert seen == 1
+    assert len(disk.batches) == 2
+    assert writer.look(lambda: "alone").result() == "alone"  # its thread is gone
+
+
+def test_what_a_look_raises_is_told_to_who_asked(disk, told):
+    """And the writer goes on."""
+
+    async def main():
+        writer = grouped(disk, told)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wrap_future(writer.look(lambda: 1 / 0))
+        await writer.close()
+
+    asyncio.run(main())
+
+    assert Inline(disk.write, told.on_durable).look(lambda: 3).result() == 3
