@@ -9,6 +9,7 @@ and again on a terminal; `Heartbeat` writes a plain line now and then where nobo
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -543,6 +544,66 @@ class Live:
         if self._shown:
             self._write(_ERASE)
         self._shown = False
+
+
+class Notebook:
+    """
+    Progress below the cell of a notebook: one line, drawn at most twice a second, gone at the end.
+
+    Args:
+        display: IPython's `display`.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(
+        self, display: Callable[..., Any], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._display = display
+        self._clock = clock
+        self._pace = _Pace()
+        self._handle: Any = None
+        self._drawn = -math.inf
+        self._hints: list[str] = []
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Draw the line if it is time."""
+        pace, now = self._pace(snapshot), self._clock()
+        if now - self._drawn < _BESIDE:
+            return
+        if snapshot.hint and snapshot.hint not in self._hints:
+            self._hints.append(snapshot.hint)
+        self._drawn = now
+        self._show("\n".join([line(snapshot, _CELL, pace), *self._hints]))
+
+    def clear(self) -> None:
+        """Empty the place; the next snapshot draws the line again."""
+        if self._handle is not None:
+            self._show("\n".join(self._hints))
+
+    def close(self) -> None:
+        """Draw nothing more; hints stay."""
+        self.clear()
+        self._drawn = math.inf
+
+    def _show(self, said: str) -> None:
+        data = {"text/plain": said}
+        if self._handle is None:
+            self._handle = self._display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+
+_BESIDE = 0.5  # seconds between two draws, each of which is a message to a browser
+_CELL = Terminal(width=120)
+
+
+def notebook(clock: Callable[[], float] = time.monotonic) -> Notebook | None:
+    """The progress of a notebook; None where this process is no kernel of one."""
+    ipython, display = sys.modules.get("IPython"), sys.modules.get("IPython.display")
+    if ipython is None or display is None:
+        return None
+    is_kernel = getattr(ipython.get_ipython(), "kernel", None) is not None
+    return Notebook(display.display, clock) if is_kernel else None
 
 
 class _Pace:
