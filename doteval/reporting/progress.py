@@ -153,7 +153,7 @@ def _fields(
         "errors" if snapshot.failed else "none",
         f"{snapshot.failed:>3,} {noun}".ljust(10 if long else 7),
     )
-    if _is_stalled(snapshot):  # in the room of the rate and the time
+    if is_stalled(snapshot):  # in the room of the rate and the time
         yield "stall", _stall(snapshot, long).rjust(26 if long else 22)
         why = _why(snapshot, terminal)
         if why:
@@ -183,7 +183,7 @@ def _count_only(
     counts = _counts(snapshot)
     shown = next((each for each in counts if len(each) <= room), counts[0])
     yield "count", text.fit(shown, max(room, 0), mark="")
-    if _is_stalled(snapshot):
+    if is_stalled(snapshot):
         idle = f"idle {_clock(snapshot.idle)}"
         due = "" if snapshot.due is None else f"next in {_clock(snapshot.due)}"
         yield "stall", "stalled" if room < 30 else due or idle
@@ -258,7 +258,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
-def _is_stalled(snapshot: Snapshot) -> bool:
+def is_stalled(snapshot: Snapshot) -> bool:
     """Whether there is work and none of it finished for a minute, or where all fails for less."""
     trouble = snapshot.trouble
     if trouble is not None and trouble.since >= _IN_A_ROW and snapshot.waiting:
@@ -318,14 +318,14 @@ def heartbeat(snapshot: Snapshot) -> str:
     if snapshot.failed:
         facts.append(plural(snapshot.failed, "error"))
     rate = _rate(snapshot)
-    if _is_stalled(snapshot):
+    if is_stalled(snapshot):
         facts.append(f"nothing finished for {text.duration(snapshot.idle)}")
         if snapshot.oldest is not None and not snapshot.oldest_row:
             facts.append(f"oldest row {text.duration(snapshot.oldest)}")
     elif rate is not None:
         facts.append(text.rate(rate, "rows"))
     left = _left(snapshot, rate)
-    if left is not None and not _is_stalled(snapshot):
+    if left is not None and not is_stalled(snapshot):
         facts.append(f"ETA {text.duration(left)}")
     if snapshot.scores:
         facts.append(_scores(snapshot.scores, _LOG, 3))
@@ -343,7 +343,7 @@ def waits(snapshot: Snapshot) -> list[str]:
         facts.append(f"{snapshot.waiting:,} waiting")
         if snapshot.due is not None:
             facts.append(f"next attempt in {text.duration(snapshot.due)}")
-    if trouble is not None and (snapshot.waiting or _is_stalled(snapshot)):
+    if trouble is not None and (snapshot.waiting or is_stalled(snapshot)):
         times = "once" if trouble.times == 1 else f"{trouble.times:,} times"
         said = text.encodable(text.safe(f"{trouble.kind}: {trouble.said}"), "ascii")
         facts.append(f"last error {said} ({times})")
@@ -394,7 +394,7 @@ class Heartbeat:
         if snapshot.hint != self._hint:
             self._hint = snapshot.hint
             self._write(f"{text.safe(snapshot.hint)}\n")
-        stalled = _is_stalled(snapshot)
+        stalled = is_stalled(snapshot)
         news = stalled and not self._stalled
         self._stalled = stalled
         if (snapshot.elapsed < self._due and not news) or snapshot.done == snapshot.total:

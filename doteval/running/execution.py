@@ -28,7 +28,7 @@ from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import UNTIL
-from ..reporting.progress import Snapshot, waits
+from ..reporting.progress import Snapshot, is_stalled, waits
 from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place
 from ..storage.encoding import Entry
@@ -45,6 +45,7 @@ from .version import version_of
 
 _BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
 _FEW = 10  # rows from which their pace is known
+_TELL = 10.0  # seconds between two notes in the store of what is waited for
 _OLD = 10.0  # seconds that an attempt takes before its row is named
 _MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
@@ -119,6 +120,7 @@ class Execution:
             self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
         self._hint = ""
+        self._said: str | None = None  # to the store, of what it waits for
         self._loop: Loop | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -198,7 +200,8 @@ class Execution:
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
         loop = self._loop = self._loop_with(threads)
-        self._channel.open(self._clock, self._schedule.gate, self.snapshot)
+        self._tells_at = self._clock.began + _TELL
+        self._channel.open(self._clock, self._schedule.gate, self._look)
         budget = self._options.budget
         if budget is not None and budget.time is not None:
             deadline = asyncio.get_running_loop().call_later(budget.time, self._check_budget)
@@ -401,6 +404,7 @@ class Execution:
 
     def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
         self._sink.failed(row, reading, final)
+        self._tell_store()
         held = self._schedule.held
         if held and self._breaker is not None and self.cause is None:
             until = time.strftime(_MOMENT, time.localtime(time.time() + held))
@@ -453,6 +457,21 @@ class Execution:
                 "eight of them in threads"
             )
         return self._hint
+
+    def _look(self) -> Snapshot:
+        self._tell_store()
+        return self.snapshot()
+
+    def _tell_store(self) -> None:
+        """Now and then, what it waits for: for who looks from another terminal."""
+        now = self._clock.now()
+        if now < self._tells_at or self.ledger.place.path is None:
+            return
+        self._tells_at = now + _TELL
+        said = f"it waits: {self._waits()}" if is_stalled(self.snapshot()) else None
+        if said != self._said:
+            self._said = said
+            self.ledger.tell(said)
 
     def _waits(self) -> str:
         snapshot = self.snapshot()
