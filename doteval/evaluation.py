@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from .concurrency import executors
 from .concurrency.pace import RateLimit, as_rate_limit
@@ -26,8 +26,11 @@ _LONGEST_TRACEBACK = 20_000  # characters kept, from its end
 
 Config = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
+P = ParamSpec("P")  # the parameters of an evaluation's function, as its author wrote them
+R = TypeVar("R")  # and what it returns
 
-class Evaluation:
+
+class Evaluation(Generic[P, R]):
     """
     A function together with the dataset that it judges row by row.
 
@@ -59,7 +62,7 @@ class Evaluation:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[P, R],
         columns: tuple[str, ...],
         source: Source,
         *,
@@ -122,8 +125,14 @@ class Evaluation:
         """
         return {}
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
         return self.function(*arguments, **named)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Evaluation[P, R]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> BoundEvaluation: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         if instance is None:
@@ -144,7 +153,7 @@ class Evaluation:
             return "<notebook>"
         return name
 
-    def is_variant_of(self, other: Evaluation) -> bool:
+    def is_variant_of(self, other: Evaluation[..., Any]) -> bool:
         """Whether both are made of one `def`, with different values around it."""
         mine, theirs = self.function, other.function
         return (
@@ -174,7 +183,7 @@ def _around(function: Callable[..., Any]) -> list[Any]:
 class BoundEvaluation:
     """An evaluation that is a method, together with its instance."""
 
-    def __init__(self, evaluation: Evaluation, instance: object) -> None:
+    def __init__(self, evaluation: Evaluation[..., Any], instance: object) -> None:
         self.__func__ = evaluation
         self.__self__ = instance
         self.__name__ = evaluation.__name__
@@ -376,7 +385,7 @@ class ForEach:
 
     def __call__(
         self, column_spec: str, dataset: Any = _NONE, *, tags: str = "", **misplaced: NoReturn
-    ) -> Callable[[Callable[..., Any]], Evaluation]:
+    ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
         """
         A decorator that makes an evaluation of a function.
 
@@ -410,7 +419,7 @@ class ForEach:
             )
         source = dataset if isinstance(dataset, Source) else Source(dataset)
 
-        def decorate(function: Callable[..., Any]) -> Evaluation:
+        def decorate(function: Callable[P, R]) -> Evaluation[P, R]:
             source.beside(function)
             plain = not inspect.iscoroutinefunction(function)
             strategy = as_strategy(self._concurrency, plain)
@@ -455,7 +464,7 @@ class ForEach:
 
         def opened(
             split: str | None = None, *, tags: str = "", **options: Any
-        ) -> Callable[..., Evaluation]:
+        ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
             dataset = open_dataset(name, split, **options)
             return self(",".join(dataset.columns), dataset, tags=tags)
 

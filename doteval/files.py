@@ -187,7 +187,7 @@ def _is_theirs(filename: str) -> bool:
 # --- finding ----------------------------------------------------------------------------------
 
 
-def evaluations_in(module: ModuleType) -> dict[str, Evaluation]:
+def evaluations_in(module: ModuleType) -> dict[str, Evaluation[..., Any]]:
     """
     The evaluations of a module, in the order in which they stand there.
 
@@ -195,7 +195,7 @@ def evaluations_in(module: ModuleType) -> dict[str, Evaluation]:
     the first. What another module has and this one merely imported is not found, nor what says
     `__test__ = False`. It is the rule of the pytest plugin.
     """
-    found: dict[int, tuple[str, Evaluation]] = {}
+    found: dict[int, tuple[str, Evaluation[..., Any]]] = {}
     for name, thing in vars(module).items():
         if not isinstance(thing, Evaluation) or _is_imported(thing, module):
             continue
@@ -206,7 +206,7 @@ def evaluations_in(module: ModuleType) -> dict[str, Evaluation]:
     return dict(found.values())
 
 
-def _is_imported(evaluation: Evaluation, module: ModuleType) -> bool:
+def _is_imported(evaluation: Evaluation[..., Any], module: ModuleType) -> bool:
     home = sys.modules.get(evaluation.__module__)
     if home is None or home is module:
         return False

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import mul
-from typing import Any, Union, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Union, overload
 
 from .errors import NotFound, PluginError, UsageError
 from .plugins import Registry
@@ -773,14 +773,27 @@ def _range_of(name: str) -> str:
     return name
 
 
+if TYPE_CHECKING:
+    P = ParamSpec("P")
+
+    class OwnMetric(Metric, Generic[P]):
+        """What `metric` makes of a function: a factory takes its options, each takes values."""
+
+        @overload
+        def __call__(self, values: Sequence[Any], /) -> Any: ...
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Metric: ...
+        def __call__(self, *given: Any, **options: Any) -> Any: ...
+
+
 @overload
-def metric(function: Callable[..., Any], /) -> Metric: ...
+def metric(function: Callable[P, Any], /) -> OwnMetric[P]: ...
 
 
 @overload
 def metric(
     *, name: str | None = None, pairs: bool = False
-) -> Callable[[Callable[..., Any]], Metric]: ...
+) -> Callable[[Callable[P, Any]], OwnMetric[P]]: ...
 
 
 def metric(

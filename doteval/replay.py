@@ -130,10 +130,10 @@ class Shelf:
         """The latest calls: the key of the row, and the request."""
         return self._look(self._store.late_requests, _LATE, self._experiment)
 
-    def serve(self, key: bytes, repeat: int, call: Callable[[], Any]) -> Any:
+    def serve(self, key: bytes, repeat: int, call: Callable[..., Any], /, **row: Any) -> Any:
         """Make one attempt at a row; its calls are looked for here."""
         _SERVICE.set(_Service(self, key, repeat))
-        return call()
+        return call(**row)
 
 
 class _Service(NamedTuple):

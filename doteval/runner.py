@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn, ParamSpec
 
 from .budget import Budget
 from .errors import UsageError
@@ -23,7 +23,7 @@ from .text import safe
 
 
 async def run_async(
-    evaluation: Evaluation | BoundEvaluation,
+    evaluation: Evaluation[..., Any] | BoundEvaluation,
     experiment: str | None = None,
     storage: str | os.PathLike[str] | None = None,
     samples: int | None = None,
@@ -44,7 +44,7 @@ async def run_async(
     calls: str = "live",
     calls_from: str | None = None,
     until: str | None = None,
-    **named: Any,
+    **named: NoReturn,
 ) -> Summary:
     """
     Run an evaluation inside the running event loop. See `run`.
@@ -92,8 +92,19 @@ async def run_async(
     return summary
 
 
+P = ParamSpec("P")
+
+
+def _taking_what(
+    other: Callable[P, object],
+) -> Callable[[Callable[..., Summary]], Callable[P, Summary]]:
+    """For a type checker: the decorated function takes what the other one does."""
+    return lambda function: function
+
+
+@_taking_what(run_async)
 def run(
-    evaluation: Evaluation | BoundEvaluation,
+    evaluation: Evaluation[..., Any] | BoundEvaluation,
     experiment: str | None = None,
     storage: str | os.PathLike[str] | None = None,
     samples: int | None = None,

@@ -23,9 +23,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from .concurrency.row import Row
 from .errors import Busy, NotFound, UsageError
 from .keys import shard_of
-from .record import LIVE, STALE, SUPERSEDED, Attempt, Failure, Record, Result, Run, Score
+from .record import LIVE, STALE, SUPERSEDED, Attempt, Failure, Result, Run, Score
 from .storage import Store
 from .storage.encoding import Entry, dump, encode
 
@@ -64,13 +65,12 @@ def _entry(
     replaces: int | None = None,
     duration: float = 0.5,
 ) -> Entry:
-    row = {"n": key}
-    record = Record(
-        _key(key), key, repeat, row,
-        outcome or Result(Score("right", key % 2 == 0, ("accuracy",))),
-        1, _BEGAN + key, duration, 0.25, 3,
-    )  # fmt: skip
-    return encode(record, dump(row), digest, _usage_of(outcome), replaces)
+    named = {"n": key}
+    row = Row(dict, True, _key(key), digest, key, repeat, named, dump(named))
+    row.attempts, row.waited, row.concurrency = 1, 0.25, 3
+    row.replaces = replaces
+    outcome = outcome or Result(Score("right", key % 2 == 0, ("accuracy",)))
+    return encode(row, outcome, _usage_of(outcome), _BEGAN + key, duration)
 
 
 def _usage_of(outcome: Result | Failure | None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from doteval.keys import digest_of
 from doteval.record import Attempt, Failure, Record, Result, Run, Score, Usage
 from doteval.storage import Store
-from doteval.storage.encoding import dump, encode
+from tests.storage.made import entry_of
 
 EVALUATION = "tests/eval_x.py::eval_x"
 BEGAN = 1_760_000_000.0  # Unix seconds
@@ -100,7 +100,7 @@ def stock(
         outcome = each.outcome
         result = outcome.result if isinstance(outcome, Failure) else outcome
         usage = result.usage if result is not None and result.usage is not None else Usage()
-        entries.append(encode(each, dump(each.row), digest, usage, replaces))
+        entries.append(entry_of(each, digest=digest, usage=usage, replaces=replaces))
     store.add(number, [*entries, *attempts])
     if total is not None:
         store.total(number, total)

@@ -143,6 +143,7 @@ running.version          # what made a record: the code that an evaluation reach
 running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.options          # what is asked of a run, whichever the door
+running.known            # what is stored of the rows that come
 running.rows             # the dataset as it comes, for run and plan alike
 running.channel          # the one way to who listens
 running.sink             # records to the writer, and what is durable to who listens

@@ -21,7 +21,7 @@ class Chat:
 
 
 def copied(**row):
-    return on_copies(dict, row)
+    return on_copies(dict, **row)
 
 
 @pytest.mark.parametrize("concurrency", [None, SlidingWindow(3)])

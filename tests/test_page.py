@@ -28,6 +28,7 @@ from doteval.storage import Store, open_store
 from doteval.views.bins import Histogram, Timeline
 from doteval.views.excerpts import (
     Columns,
+    Slices,
     Texts,
     Verdicts,
     answer_of,
@@ -507,6 +508,36 @@ def test_short_columns_have_cells_of_their_own() -> None:
     assert short.short() == []
     record = right(0, row={"q": "x", "level": 2, "kind": True})
     assert row_of(record, 0, [], ["level", "kind", "gone"])[7:9] == ["x", [2, "true", ""]]
+
+
+def test_slices_are_counted_by_the_values_that_many_rows_share() -> None:
+    """
+    The mean of each score by value; what tells rows apart, or is long, is no slice, and neither is
+    a column with one value. Failures and NaN count nowhere.
+    """
+    slices = Slices()
+    for n in range(40):
+        row = {"n": n, "text": "x" * 17, "level": ("easy", "hard")[n % 2], "one": 1, "on": n > 19}
+        scores = score(n % 4 == 0), Score("odd", float("nan") if n % 2 else 2, ("mean",))
+        slices.add(recorded(n, *scores, row=row))
+    slices.add(recorded(40, row={"level": "easy"}))
+
+    found = slices.to_dict()
+
+    assert set(found) == {"level", "on"}
+    assert found["level"] == [
+        ["easy", {"s": [20, 0.5], "odd": [20, 2.0]}],
+        ["hard", {"s": [20, 0.0]}],
+    ]
+    assert [value for value, _ in found["on"]] == ["false", "true"]
+
+
+def test_slices_are_looked_for_in_the_first_columns_alone() -> None:
+    slices = Slices()
+    for n in range(2):
+        slices.add(recorded(n, score(True), row={f"c{at}": n for at in range(60)}))
+
+    assert len(slices.to_dict()) == 50
 
 
 def score(value: Any, *metrics: str) -> Score:

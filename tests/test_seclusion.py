@@ -8,8 +8,9 @@ import pytest
 
 from doteval import ForEach, run
 from doteval.concurrency import Adaptive, AsyncSequential, Batch, Sequential, SlidingWindow
+from doteval.running import Options
 from doteval.running.plan import plan
-from doteval.storage import locate
+from doteval.storage import Named, locate
 
 STRATEGIES = [Sequential(), AsyncSequential(), Batch(2), SlidingWindow(2), Adaptive(2, 1, 4)]
 
@@ -72,7 +73,9 @@ class Fetched:
 def test_a_dataset_may_run_a_loop_of_its_own(rows, tmp_path):
     work = ForEach()("n", rows)(lambda n: True)
 
-    planned = asyncio.run(plan(work, name="x", experiment=None, place=locate("memory://")))
+    planned = asyncio.run(
+        plan(work, Options(), name=Named("x"), experiment=None, place=locate("memory://"))
+    )
 
     assert (planned.problem, planned.rows) == (None, 2)
     assert quiet(work).scored == 2
@@ -137,7 +140,9 @@ def test_the_iterator_of_an_asynchronous_dataset_need_not_be_iterable(tmp_path):
 
     work = ForEach()("n", Rows())(lambda n: True)
 
-    planned = asyncio.run(plan(work, name="x", experiment=None, place=locate("memory://")))
+    planned = asyncio.run(
+        plan(work, Options(), name=Named("x"), experiment=None, place=locate("memory://"))
+    )
 
     assert (planned.problem, planned.rows) == (None, 2)
     assert quiet(work).scored == 2

@@ -25,7 +25,7 @@ _SHOWN = 10  # positions of malformed rows that are printed; JSON has more
 def planned(
     call: Call,
     place: Place,
-    chosen: Sequence[tuple[Named, Evaluation]],
+    chosen: Sequence[tuple[Named, Evaluation[..., Any]]],
     options: Options,
 ) -> Answer:
     """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
 from ..quantities import Allowance, Param, Shard, parse_rows, tag, words
@@ -51,7 +51,7 @@ class Chosen:
 
     name: Named
     target: str
-    evaluation: Evaluation
+    evaluation: Evaluation[..., Any]
 
 
 # What a command that resumes repeats: options, and where the parser keeps them.
@@ -236,7 +236,7 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
     from ..files import evaluations_in, imported, why_none
     from ..storage import named
 
-    found: dict[str, dict[str, Evaluation]] = {}
+    found: dict[str, dict[str, Evaluation[..., Any]]] = {}
     chosen: dict[Named, Chosen] = {}
     for target in targets:
         file, _, wanted = target.partition("::")

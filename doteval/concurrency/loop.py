@@ -77,6 +77,11 @@ class Loop:
         self._fill_in = partial(self._loop.call_soon, self._fill, context=copy_context())
         self._now, self._make_task, self._eager = _calls_of(self._loop)
         self._next = off_loop(partial(iter, source)).__next__
+        self._fill_now = self._fill_up
+        if threads is None or self._eager:  # code of theirs, which sees the loop, runs in between
+            self._next = partial(off_loop, self._next)
+        else:  # hiding the loop costs 1 µs: once for all rows that start together
+            self._fill_now = partial(off_loop, self._fill_up)
         self._schedule = schedule
         self._finish = finish
         self._threads = threads
@@ -200,7 +205,7 @@ class Loop:
         self._coming = False
         if self._closing or self._error is not None:
             return
-        self._fill_up()
+        self._fill_now()
         if self._launched:
             self._loop.call_soon(self._check_launched)
 
@@ -226,9 +231,17 @@ class Loop:
             else:
                 row = step
             if row is not None:
-                before, now = now, self._start(row, now)
-                if row.inline and now - before > _SLOW_STEP:  # its first step was made
-                    self.blocked += now - before
+                row.error = row.reading = None
+                row.noted = Noted() if row.noted is None else row.noted.next()
+                self._schedule.start(row, now)
+                if self._threads is None and not row.inline:
+                    now = self._call(row)
+                else:
+                    self._launch(row, self._attempt(row, row.attempts), self._make_task)
+                    if self._eager:  # its first step was made
+                        before, now = now, self._now()
+                        if row.inline and now - before > _SLOW_STEP:
+                            self.blocked += now - before
             if self._error is not None:  # of the source, or of a plain function
                 return
             turn -= 1
@@ -238,7 +251,7 @@ class Loop:
         """The next row of the source; None: this one needs no work, or there are no more."""
         try:
             self.calling = True
-            row: Row | None = off_loop(self._next)
+            row: Row | None = self._next()
             return row
         except StopIteration:
             self._schedule.exhausted = True
@@ -267,16 +280,6 @@ class Loop:
     def _ring(self) -> None:
         self._alarm = None
         self._fill()
-
-    def _start(self, row: Row, now: float) -> float:
-        """Start an attempt; the moment when that was done."""
-        row.error = row.reading = None
-        row.noted = Noted() if row.noted is None else row.noted.next()
-        self._schedule.start(row, now)
-        if self._threads is None and not row.inline:
-            return self._call(row)
-        self._launch(row, self._attempt(row, row.attempts), self._make_task)
-        return self._now() if self._eager else now
 
     def _launch(self, row: Row, attempt: Any, make_task: Callable[..., asyncio.Task[None]]) -> None:
         self._running[row] = None
@@ -307,7 +310,7 @@ class Loop:
         value, error = None, None
         self.calling = True
         try:
-            value = context.run(off_loop, row.call)
+            value = context.run(off_loop, partial(row.call, **row.named))
         except BaseException as raised:
             error = raised
         finally:
@@ -332,10 +335,10 @@ class Loop:
                 value = await begun
             else:
                 if row.inline:
-                    value = row.call()
+                    value = row.call(**row.named)
                 else:
                     assert self._threads is not None
-                    error, value = await self._threads.call(row.call)
+                    error, value = await self._threads.call(partial(row.call, **row.named))
                     if error is not None:
                         return self._ended(row, number, None, error)
                 if hasattr(value, "__await__"):
@@ -380,18 +383,20 @@ class Loop:
                 error = late
         row.value, row.error = value, error
         try:
-            self._judge(row, error)
+            if error is None:
+                self._schedule.succeeded(row)
+                self._finished(row)
+            else:
+                self._judge(row, error)
         except BaseException as problem:  # of who is told: no task may keep it for itself
             self.fail(problem)
         if not (self._coming or self._closing):
             self._fill_soon()
 
-    def _judge(self, row: Row, error: BaseException | None) -> None:
+    def _judge(self, row: Row, error: BaseException) -> None:
+        """What the error of an attempt means for its row, and for the others."""
         schedule = self._schedule
-        if error is None:
-            schedule.succeeded(row)
-            self._finished(row)
-        elif row.ending is Ending.CLOSED:  # our own doing: the row has no outcome
+        if row.ending is Ending.CLOSED:  # our own doing: the row has no outcome
             schedule.dropped(row, row.ended)
             self._notify()
         elif isinstance(error, self._fatal):
@@ -416,8 +421,9 @@ class Loop:
 
     def _finished(self, row: Row) -> None:
         self._finish(row)
-        self._news = True
-        self._notify()
+        if not self._news:  # else whoever waits has been told
+            self._news = True
+            self._notify()
 
     def _drop(self, row: Row) -> None:
         del self._running[row]

@@ -12,6 +12,8 @@ from typing import Any
 from .notes import Noted
 from .reading import Reading
 
+_NOTHING: Mapping[str, Any] = {}
+
 
 class Ending(Enum):
     """Who has cancelled an attempt that is running."""
@@ -23,7 +25,7 @@ class Ending(Enum):
 class Row:
     """
     Attributes:
-        call: starts one attempt: returns a value or an awaitable of one.
+        call: starts one attempt, given the row by names: returns a value or an awaitable of one.
         inline: the call only makes an awaitable, so it may be made on the loop's thread.
         key, digest, position, repeat: what it is known by, see `keys`; of a task nothing.
         named: the row by column names. text: as JSON, from before the function could change it.
@@ -67,13 +69,13 @@ class Row:
 
     def __init__(
         self,
-        call: Callable[[], Any],
+        call: Callable[..., Any],
         inline: bool,
         key: bytes = b"",
         digest: bytes | None = None,
         position: int = 0,
         repeat: int = 0,
-        named: Mapping[str, Any] | None = None,
+        named: Mapping[str, Any] = _NOTHING,
         text: str = "",
     ) -> None:
         self.call = call

@@ -99,7 +99,8 @@ class Schedule:
         self.began = self.ended_at = now
         self._pace = pace
         paced = () if pace is None else (pace.ready_at,)
-        self._openings = (gate.ready_at, *paced, *openings)
+        waits = type(gate).ready_at is not Gate.ready_at  # nearly no gate does
+        self._openings = (*(gate.ready_at,) * waits, *paced, *openings)
         self._random = random
         self._hold = Hold()
         self._due: list[tuple[float, int, Row]] = []

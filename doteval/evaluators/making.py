@@ -5,9 +5,9 @@ What makes an evaluator of a function, and what a score keeps of its arguments.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..errors import ResultError, UsageError
 from ..plugins import Registry
@@ -140,15 +140,45 @@ def _is_pending(value: Any) -> bool:
 
 Scorer = Callable[..., Any]
 
+if TYPE_CHECKING:
+    P = ParamSpec("P")
+    S = TypeVar("S", covariant=True)
+
+    class Evaluator(Protocol[P, S]):
+        """What `evaluator` makes of a function: it takes the same, and `name=`."""
+
+        __name__: str
+
+        @overload
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> S: ...
+        @overload
+        def __call__(self, *args: Any, name: str | None, **kwargs: Any) -> S: ...
+
+    class Maker(Protocol):
+        """What makes an evaluator of a function."""
+
+        @overload
+        def __call__(
+            self, function: Callable[P, Coroutine[Any, Any, Any]], /
+        ) -> Evaluator[P, Coroutine[Any, Any, Score]]: ...
+        @overload
+        def __call__(self, function: Callable[P, Any], /) -> Evaluator[P, Score]: ...
+
 
 @overload
-def evaluator(function: Scorer, /) -> Scorer: ...
+def evaluator(
+    function: Callable[P, Coroutine[Any, Any, Any]], /
+) -> Evaluator[P, Coroutine[Any, Any, Score]]: ...
+
+
+@overload
+def evaluator(function: Callable[P, bool | float | Score], /) -> Evaluator[P, Score]: ...
 
 
 @overload
 def evaluator(
     positional: Metrics | None = None, /, *, metrics: Metrics | None = None, name: str | None = None
-) -> Callable[[Scorer], Scorer]: ...
+) -> Maker: ...
 
 
 def evaluator(

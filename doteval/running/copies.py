@@ -7,7 +7,7 @@ find the row as the dataset gave it, and the dataset has to stay as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..keys import is_stable
 from ..record import ATOMS
 
 
-def on_copies(function: Callable[..., Any], row: Mapping[str, Any]) -> Any:
+def on_copies(function: Callable[..., Any], /, **row: Any) -> Any:
     """
     Call a function with copies of a row's values, by name.
 

@@ -34,7 +34,7 @@ class Clock(NamedTuple):
         return self.now() - self.began
 
 
-def evaluation_name(evaluation: Evaluation | BoundEvaluation, place: Place) -> Named:
+def evaluation_name(evaluation: Evaluation[..., Any] | BoundEvaluation, place: Place) -> Named:
     """How an evaluation is named outside pytest: by its file, its class and its name."""
     owner = evaluation.__qualname__.rpartition(".")[0].rpartition("<locals>")[2].strip(".")
     name = f"{owner}.{evaluation.__name__}" if owner else evaluation.__name__

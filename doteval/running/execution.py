@@ -81,7 +81,7 @@ class Execution:
 
     def __init__(
         self,
-        evaluation: Evaluation | BoundEvaluation,
+        evaluation: Evaluation[..., Any] | BoundEvaluation,
         options: Options,
         *,
         name: Named,
@@ -192,7 +192,7 @@ class Execution:
     async def _through(self, writer: Writer) -> None:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
-            self._rows.remember(record)
+            self._rows.known.remember(record)
             self._sink.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)
@@ -519,7 +519,7 @@ def _decide(sink: Sink, until: Until, row: Row) -> None:
     Before it is durable, so that no more rows start than were in flight: whatever keeps it from the
     disk ends the run.
     """
-    until.finished(sink.finished(row))
+    until.finished(row.key, sink.finished(row))
 
 
 def _called(row: Row | None) -> str:
@@ -531,7 +531,7 @@ def _called(row: Row | None) -> str:
     return f"row {row.position} ({words})" if words else f"row {row.position}"
 
 
-def _checked(evaluation: Evaluation, resources: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
     parameters = evaluation.__signature__.parameters
     unknown = [name for name in resources if name not in parameters]
     if unknown:

@@ -36,10 +36,10 @@ from .version import Version
 Value = TypeVar("Value")
 
 # The evaluations that this process has run, by store, experiment and name, while they are alive.
-_ran: WeakValueDictionary[tuple[str, str, str], Evaluation] = WeakValueDictionary()
+_ran: WeakValueDictionary[tuple[str, str, str], Evaluation[..., Any]] = WeakValueDictionary()
 
 
-def _is_variant(one: Evaluation | None, other: Evaluation) -> bool:
+def _is_variant(one: Evaluation[..., Any] | None, other: Evaluation[..., Any]) -> bool:
     return one is not None and one.is_variant_of(other)
 
 
@@ -64,7 +64,7 @@ class Ledger:
         self._number = 0  # of the evaluation in its store
         self._broken = False  # the store refused to write
 
-    def refuse_namesake(self, evaluation: Evaluation) -> None:
+    def refuse_namesake(self, evaluation: Evaluation[..., Any]) -> None:
         """
         Two evaluations that a factory or a loop has made would be one in the store.
 
@@ -121,7 +121,7 @@ class Ledger:
 
     async def begin(
         self,
-        evaluation: Evaluation,
+        evaluation: Evaluation[..., Any],
         options: Options,
         made_by: Version,
         at: float,
@@ -173,7 +173,7 @@ class Ledger:
         self._number = await self._writer.call(begin)
         return notes
 
-    def _shelf_of(self, evaluation: Evaluation, options: Options) -> Shelf | None:
+    def _shelf_of(self, evaluation: Evaluation[..., Any], options: Options) -> Shelf | None:
         mode = options.calls
         if mode == MAKE:
             return None
@@ -222,9 +222,9 @@ class Ledger:
         if rows.to_the_end:
             await call(store.total, self._number, rows.read * repeats)
         changed: dict[int, list[int]] = {LIVE: [], STALE: []}
-        if rows.stored:
+        if rows.known.stored:
             async for record in self.stored():
-                state = rows.verdict(record)
+                state = rows.known.verdict(record, rows.to_the_end)
                 if state is not None:
                     changed[state].append(record.id)
         for state, ids in changed.items():
@@ -284,7 +284,7 @@ class Ledger:
         await self._writer.close(self._close)
 
 
-def _header(evaluation: Evaluation, options: Options, made_by: Version) -> dict[str, Any]:
+def _header(evaluation: Evaluation[..., Any], options: Options, made_by: Version) -> dict[str, Any]:
     """What is worth knowing later about the environment of a run."""
     length = evaluation.source.length()
     return {

@@ -115,7 +115,7 @@ class Plan:
 
 
 async def plan(
-    evaluation: Evaluation,
+    evaluation: Evaluation[..., Any],
     options: Options,
     *,
     name: Named,
@@ -149,7 +149,7 @@ async def plan(
             try:
                 header, stored = _look_at(history, experiment, name, options.fresh, notes)
                 for record in stored():
-                    rows.remember(record)
+                    rows.known.remember(record)
                 changed = None if header is None else since(header)
                 notes += [] if changed is None else [changed]
             except UsageError as error:
@@ -158,7 +158,7 @@ async def plan(
         problem = wrong or problem
         stale = 0
         if rows.to_the_end and wrong is None:
-            stale = sum(rows.verdict(record) == STALE for record in stored())
+            stale = sum(rows.known.verdict(record, True) == STALE for record in stored())
         basis, estimates = _estimates(history, name.name, evaluation, rows.to_run, options.budget)
     finally:
         if history is not None:
@@ -174,9 +174,9 @@ async def plan(
         shard=None if options.shard is None else str(options.shard),
         rows=rows.ours,
         read=rows.read,
-        malformed=rows.malformed,
-        positions=tuple(rows.positions),
-        example=rows.example,
+        malformed=rows.misfits.count,
+        positions=tuple(rows.misfits.positions),
+        example=rows.misfits.example,
         finished=rows.finished,
         failed=rows.failed,
         to_run=rows.to_run,
@@ -257,7 +257,7 @@ def _look_at(
 # --- the rows ---------------------------------------------------------------------------------
 
 
-async def _read(rows: Rows, evaluation: Evaluation) -> str | None:
+async def _read(rows: Rows, evaluation: Evaluation[..., Any]) -> str | None:
     """Read the dataset. Returns what would end the run, or None."""
     more = asyncio.Event()
     try:
@@ -296,7 +296,7 @@ async def _passed(rows: Rows, more: asyncio.Event) -> bool:
 def _estimates(
     history: SqliteStore | None,
     name: str,
-    evaluation: Evaluation,
+    evaluation: Evaluation[..., Any],
     to_run: int,
     budget: Budget | None,
 ) -> tuple[Basis | None, dict[str, Any]]:
@@ -318,7 +318,9 @@ def _estimates(
     return basis, {**estimates, "budgeted": _budgeted(budget, estimates, to_run)}
 
 
-def _chosen(candidates: Iterable[Earlier], evaluation: Evaluation) -> tuple[Earlier, Basis] | None:
+def _chosen(
+    candidates: Iterable[Earlier], evaluation: Evaluation[..., Any]
+) -> tuple[Earlier, Basis] | None:
     """
     The last run with enough records and today's strategy; else with enough records; else the one
     with the most.

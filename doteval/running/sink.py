@@ -36,6 +36,7 @@ from .channel import Channel
 from .environment import Clock
 
 _FEW = 20  # rows with scores before a figure that none of them told is missed
+_ERROR = 4  # of the columns of an Entry
 _BACKLOG = 1_000  # rows that may have returned without being durable
 _LAST_STATUS = 598  # of HTTP; what stands for no answer at all is none
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
@@ -64,7 +65,7 @@ class Sink:
 
     def __init__(
         self,
-        evaluation: Evaluation,
+        evaluation: Evaluation[..., Any],
         budget: Budget | None,
         channel: Channel,
         notes: list[str],
@@ -101,8 +102,8 @@ class Sink:
 
     # ------------------------------------------------------------------------ in
 
-    def finished(self, row: Row) -> Record:
-        """A row has its outcome: hand it to the writer, and return its record."""
+    def finished(self, row: Row) -> Outcome:
+        """A row has finished: hand what came of it to the writer, and return that."""
         noted, usage = row.noted, NO_USAGE
         log = None if noted is None or noted.calls is None else self._keep_calls(row, noted)
         try:
@@ -125,7 +126,13 @@ class Sink:
             usage = self._usage_of(result)
         if self.first_error is None and row.error is not None:
             self.first_error = row.error
-        entry = self._entry(row, outcome, usage, 0.0 if log is None else log.spared())
+        spared = 0.0 if log is None else log.spared()  # by calls that were served
+        try:
+            entry = self._entry(row, outcome, usage, spared)
+        except Exception as raised:  # something in the Result raised while it was written down
+            row.error = problem = self._unstorable(row, raised)
+            outcome = failure_of(problem, self._secrets)
+            entry = self._entry(row, outcome, usage, spared)
         is_paid = log is None or log.made > 0 or not log.served
         if usage is not NO_USAGE:
             self._charge(usage, is_paid)
@@ -139,7 +146,7 @@ class Sink:
         breaker = self._breaker
         if breaker is not None and breaker.tense:
             self._tell_breaker(breaker, row, outcome)
-        return entry.record
+        return outcome
 
     def _tell_breaker(self, breaker: Breaker, row: Row, outcome: Outcome) -> None:
         if not isinstance(outcome, Failure):
@@ -152,25 +159,21 @@ class Sink:
             said = f"{_kind(outcome, status)}: {one_line(outcome.message, 200)}"
             breaker.failed(way, said, row.started, blocks)
 
-    def _entry(self, row: Row, outcome: Any, usage: Usage, spared: float) -> Entry:
+    def _entry(self, row: Row, outcome: Outcome, usage: Usage, spared: float) -> Entry:
         """
         Args:
             spared: seconds that calls took which were served, so that the latency is the model's.
         """
-        record = Record(
-            row.key, row.position, row.repeat, row.named or {}, outcome, row.attempts,
-            self._clock.epoch + row.started, row.ended - row.started + spared, row.waited,
-            row.concurrency,
-        )  # fmt: skip
-        cluster = None
-        if self._cluster is not None and (named := record.row.get(self._cluster)) is not None:
+        began, duration = self._clock.epoch + row.started, row.ended - row.started + spared
+        record = cluster = None
+        if self._cluster is not None and (named := row.named.get(self._cluster)) is not None:
             cluster = as_str(named)
-        try:
-            return encode(record, row.text, row.digest, usage, row.replaces, cluster)
-        except Exception as error:  # something in the Result raised while it was written down
-            row.error = problem = self._unstorable(row, error)
-            record = record._replace(outcome=failure_of(problem, self._secrets))
-            return encode(record, row.text, row.digest, usage, row.replaces, cluster)
+        if self._channel.on_record is not None:
+            record = Record(
+                row.key, row.position, row.repeat, row.named, outcome, row.attempts, began,
+                duration, row.waited, row.concurrency,
+            )  # fmt: skip
+        return encode(row, outcome, usage, began, duration, cluster, record)
 
     def failed(self, row: Row, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""
@@ -255,24 +258,26 @@ class Sink:
             unwritten.popleft()
             if isinstance(entry, Attempt):
                 continue
-            record = entry.record
             self.done += 1
-            outcome = record.outcome
-            if isinstance(outcome, Failure):
-                self.errors[outcome.type] = self.errors.get(outcome.type, 0) + 1
+            error = entry.columns[_ERROR]
+            if error is not None:
+                self.errors[error] = self.errors.get(error, 0) + 1
             for score in entry.scores:
-                if score.expected is None and isinstance(score.value, str):
-                    continue  # a label that nothing was expected of has no mean
+                value = score.value
+                if isinstance(value, str):
+                    if score.expected is None:
+                        continue  # a label that nothing was expected of has no mean
+                    value = score.number
                 mean = means.get(score.name)
                 if mean is None:
                     mean = means[score.name] = [0, 0.0]
                 mean[0] += 1
                 try:
-                    mean[1] += score.number
+                    mean[1] += value
                 except OverflowError:
-                    mean[1] += as_float(score.number)
-            if self._channel.on_record is not None:
-                self._channel.tell(self._channel.on_record, record)
+                    mean[1] += as_float(value)
+            if entry.record is not None and self._channel.on_record is not None:
+                self._channel.tell(self._channel.on_record, entry.record)
             self.durable_at = now
 
     def enough(self, elapsed: float) -> str | None:

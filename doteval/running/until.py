@@ -17,7 +17,7 @@ from ..concurrency.row import Row
 from ..errors import NotFound, UsageError
 from ..evaluation import Evaluation
 from ..metrics import declared, find, is_share
-from ..record import Failure, Record, Score
+from ..record import Failure, Outcome, Score
 from ..reporting.grammar import FAIL, PASS, UNDECIDED, Baseline, Gate
 from ..reporting.views import one_of, short_name, until_told
 from ..statistics.intervals import mean_of
@@ -48,7 +48,7 @@ class Until:
         UsageError: rows can not be taken in an order unrelated to their answers.
     """
 
-    def __init__(self, gate: Gate, evaluation: Evaluation, options: Options) -> None:
+    def __init__(self, gate: Gate, evaluation: Evaluation[..., Any], options: Options) -> None:
         unknown = options.samples is None and evaluation.source.length() is None
         for is_so, what in (
             (options.shard is not None, "a shard, which would decide by a part of the rows"),
@@ -101,7 +101,7 @@ class Until:
     def _read(self, store: Store, experiment: str, evaluation: str) -> dict[bytes, list[float]]:
         rows: dict[bytes, list[float]] = {}
         for record in store.records(experiment, evaluation, failed=False):
-            for value in self._values_in(record):
+            for value in self._values_in(record.outcome):
                 rows.setdefault(record.key, []).append(value)
         return rows
 
@@ -122,19 +122,19 @@ class Until:
         """Whether more rows would change nothing."""
         return bool(self.problem) or self.outcome != UNDECIDED
 
-    def finished(self, record: Record) -> None:
-        """A record has come."""
-        self._pending[record.key] -= 1
-        self._values.setdefault(record.key, []).extend(self._values_in(record))
+    def finished(self, key: bytes, outcome: Outcome) -> None:
+        """Something has come of the row of this key."""
+        self._pending[key] -= 1
+        self._values.setdefault(key, []).extend(self._values_in(outcome))
         self._advance()
 
-    def _values_in(self, record: Record) -> list[float]:
-        """What a record is worth; nothing where it failed, or where the score is NaN."""
-        if isinstance(record.outcome, Failure):
+    def _values_in(self, outcome: Outcome) -> list[float]:
+        """What an outcome is worth; nothing where it failed, or where the score is NaN."""
+        if isinstance(outcome, Failure):
             return []
         if self._of_errors:
             return [0.0]
-        found = [each for each in record.outcome.scores if isinstance(each, Score)]
+        found = [each for each in outcome.scores if isinstance(each, Score)]
         for score in found:
             if score.name == self._gate.subject:
                 value = self._worth(score)

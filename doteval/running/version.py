@@ -95,7 +95,7 @@ class Version(NamedTuple):
 
 
 def version_of(
-    evaluation: Evaluation | BoundEvaluation,
+    evaluation: Evaluation[..., Any] | BoundEvaluation,
     params: Mapping[str, Any],
     more: Iterable[Callable[..., Any]] = (),
 ) -> Version:
@@ -116,7 +116,7 @@ def version_of(
 
 
 def distributed(
-    evaluation: Evaluation | BoundEvaluation, params: Mapping[str, Any]
+    evaluation: Evaluation[..., Any] | BoundEvaluation, params: Mapping[str, Any]
 ) -> dict[str, Any]:
     """
     Parameters by name, as `-P` gives them, as resources of the function: each to the parameter of
@@ -152,7 +152,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def fingerprint(
-    evaluation: Evaluation | BoundEvaluation,
+    evaluation: Evaluation[..., Any] | BoundEvaluation,
     root: Path,
     more: Iterable[Callable[..., Any]] = (),
 ) -> dict[str, str]:

@@ -13,11 +13,26 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DamageError
+from ..errors import DamageError, UsageError
 from ..keys import described, fields_of, is_missing
-from ..record import DIFFERING, EMPTY, FINAL, Attempt, Failure, Record, Result, Score, Usage
+from ..quantities import Shard
+from ..record import (
+    DIFFERING,
+    EMPTY,
+    FINAL,
+    Attempt,
+    Failure,
+    Outcome,
+    Record,
+    Result,
+    Score,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from ..concurrency.row import Row  # who only reads loads no loop
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 _LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it
@@ -44,14 +59,15 @@ class Entry(NamedTuple):
 
     `values` are those of the scores, as `value_to` makes them. `replaces` is the id of the stored
     record that this one takes the place of: a failure, or the result of a row that was changed.
+    `record` is there for who wants to hear of it once it is durable.
     """
 
-    record: Record
     columns: tuple[Any, ...]
     body: str
     scores: tuple[Score, ...]
     values: tuple[tuple[Any, int], ...]
     replaces: int | None
+    record: Record | None = None
 
 
 def dump(value: Any) -> str:
@@ -176,12 +192,11 @@ def load_body(text: str) -> Mapping[str, Any]:
 
 
 def is_part(value: Any) -> bool:
-    """Whether it names a shard: "1/4" to "4/4". A million of them are enough."""
-    found = _PART.fullmatch(value) if isinstance(value, str) else None
-    return found is not None and int(found[1]) <= int(found[2])
-
-
-_PART = re.compile("([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+    """Whether it names a shard, as `quantities.Shard` does: "1/4" to "4/4"."""
+    try:
+        return isinstance(value, str) and str(Shard.parse(value)) == value
+    except UsageError:
+        return False
 
 
 def _is_whole(value: Any) -> bool:
@@ -362,32 +377,30 @@ def _check(given: Any, what: str, fields: Mapping[str, tuple[Callable[[Any], boo
 
 
 def encode(
-    record: Record,
-    row: str,
-    digest: bytes | None,
+    row: Row,
+    outcome: Outcome,
     usage: Usage,
-    replaces: int | None,
+    began: float,
+    duration: float,
     cluster: str | None = None,
+    record: Record | None = None,
 ) -> Entry:
     """
-    Make a record ready to be written.
+    Make what became of a row ready to be written.
 
     Args:
-        row: the row as JSON, from before the function could change it.
-        digest: of the other columns, where the row has an id.
-        usage: of its result.
-        replaces: see Entry.
+        row: that has finished.
+        outcome: what came of it. usage: of its result.
+        began: when its last attempt did, in Unix seconds. duration: seconds that it took.
         cluster: rows of one cluster are not independent; None: the row is its own.
+        record: see Entry.
 
     Raises:
         ValueError: a score is an integer beyond all measure, two have one name in the store, or
             the texts are longer than SQLite takes.
         Exception: something in the Result raised while it was written down.
     """
-    (
-        key, position, repeat, _, outcome, attempts, started, duration, waited, concurrency, _,
-    ) = record  # fmt: skip
-    input_tokens, output_tokens, cost, *parts = usage
+    input_tokens, output_tokens, cost, cached, reasoning = usage
     error: str | None = None
     scores: tuple[Any, ...] = ()
     result: Result | None
@@ -399,25 +412,25 @@ def encode(
         result, scores, extra = outcome, outcome.scores, ""
     if result is not None:
         extra += _texts(result, scores)
-    if parts != [None, None]:
-        extra += f', "usage": {dump(dict(zip(_PARTS, parts, strict=True)))}'
+    if cached is not None or reasoning is not None:
+        extra += f', "usage": {dump(dict(zip(_PARTS, (cached, reasoning), strict=True)))}'
     columns = (
-        key,
-        digest,
-        repeat,
-        position,
+        row.key,
+        row.digest,
+        row.repeat,
+        row.position,
         error,
-        attempts,
-        started,
+        row.attempts,
+        began,
         duration,
-        waited,
-        concurrency,
+        row.waited,
+        row.concurrency,
         input_tokens,
         output_tokens,
         cost,
         None if cluster is None else storable(cluster),
     )
-    body = f'{{"row": {row}{extra}}}'
+    body = f'{{"row": {row.text}{extra}}}'
     if len(body) > _LONGEST_BODY:
         raise ValueError(f"its texts have {len(body):,} characters, more than a store can hold")
     if len(scores) > 1:
@@ -429,7 +442,7 @@ def encode(
             values += ((int(score.value), 1 + mark),)
         else:
             values += (value_to(score.number, mark),)
-    return Entry(record, columns, body, scores, values, replaces)
+    return Entry(columns, body, scores, values, row.replaces, record)
 
 
 def _check_names(scores: tuple[Score, ...]) -> None:
@@ -441,10 +454,11 @@ def _check_names(scores: tuple[Score, ...]) -> None:
 
 def _texts(result: Result, scores: tuple[Score, ...]) -> str:
     parts = ""
-    if result.prompt is not None:
-        parts += f', "prompt": {dump(result.prompt)}'
-    if result.model_response is not None:
-        parts += f', "model_response": {dump(result.model_response)}'
+    prompt, answer = result.prompt, result.model_response
+    if prompt is not None:
+        parts += f', "prompt": {_text(prompt) if type(prompt) is str else dump(prompt)}'
+    if answer is not None:
+        parts += f', "model_response": {_text(answer) if type(answer) is str else dump(answer)}'
     if result.metadata:
         parts += f', "metadata": {dump(result.metadata)}'
     if result.error is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..quantities import Shard
 from ..record import Run
 
 ABSENT = "absent"
@@ -51,8 +52,9 @@ def shards_of(runs: Iterable[Run]) -> dict[str, str]:
     if not ends:
         return {}
     last = max(ends.values(), key=lambda run: run.started)
-    _, _, shards = (last.header.get("shard") or "").partition("/")
-    every = (f"{at}/{shards}" for at in range(1, int(shards or 0) + 1))
+    shard = last.header.get("shard")
+    of = Shard.parse(shard).of if shard else 0
+    every = (str(Shard(at, of)) for at in range(of))
     return {part: ends[part].status if part in ends else ABSENT for part in every}
 
 

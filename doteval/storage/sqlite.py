@@ -421,7 +421,7 @@ class SqliteStore:
     ) -> tuple[str | None, bool]:
         """Insert them; returns the sums with them, and whether all sums are right."""
         ids = list(range(last + 1, last + 1 + len(entries)))
-        _, columns, bodies, scores, values, replaces = by_column(entries)
+        columns, bodies, scores, values, replaces, _ = by_column(entries)
         # A result whose row was changed is stale: it counts again when the row is as it was.
         replaced = [id for id in replaces if id is not None]
         results = self._db.update(

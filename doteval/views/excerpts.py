@@ -16,6 +16,7 @@ from typing import Any
 from .. import text
 from ..record import Failure, Record, Result, Score, Usage
 from ..reporting.details import as_text, verdict
+from ..statistics.intervals import as_float
 
 Part = tuple[str, str, Any]  # of what there is to read of a record: kind, label, value
 
@@ -23,6 +24,7 @@ _PREVIEW = 110  # characters of the row, of what was expected and of the answer 
 _SHORT = 16  # characters of the longest value of a column that has a cell of its own,
 _CELLS = 2  # of which there are at most so many
 _NAMES = 50  # columns of a dataset that are looked at for that
+_SLICES = 24  # values of a column; of more, each is few rows
 _FLOOR = 600  # characters of texts that every record gets, however many there are
 _LONGEST_FACT = 100  # characters; facts are never left out
 _NOTE = 40  # characters; a longer text that a score noted is shown as a text, not as JSON
@@ -92,6 +94,47 @@ class Columns:
         own = [name for name, seen in self._seen.items() if 2 * seen > self._records]
         short = [name for name in own if self._longest[name] <= _SHORT]
         return short[len(short) == len(own) :][:_CELLS]
+
+
+class Slices:
+    """
+    The values of columns that many rows share, and of each the mean of the scores there; in memory
+    that does not grow with the records.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, dict[Any, dict[str, list[float]]] | None] = {}
+
+    def add(self, record: Record) -> None:
+        """Count a record that has scores."""
+        if isinstance(record.outcome, Failure):
+            return
+        numbers = [(each.name, as_float(each.number)) for each in _scores(record.outcome)]
+        for column, value in record.row.items():
+            of = self._sums.get(column, None if len(self._sums) >= _NAMES else {})
+            if of is None:
+                continue
+            self._sums[column] = of
+            cell = _cell(value)
+            if cell not in of and (len(of) == _SLICES or len(str(cell)) > _SHORT):
+                self._sums[column] = None  # it tells rows apart, and not slices
+                continue
+            sums = of.setdefault(cell, {})
+            for name, number in numbers:
+                if number == number:
+                    n, total = sums.get(name, (0, 0.0))
+                    sums[name] = [n + 1, total + number]
+
+    def to_dict(self) -> dict[str, Any]:
+        """By column, each value with the number of records and the mean of each score."""
+        return {
+            column: [
+                [value, {name: [n, total / n] for name, (n, total) in sums.items()}]
+                for value, sums in of.items()
+            ]
+            for column, of in self._sums.items()
+            if of is not None and len(of) > 1
+        }
 
 
 def _size(value: Any) -> int:

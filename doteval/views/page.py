@@ -33,6 +33,7 @@ from ..views.terminal import Terminal
 from .bins import Histogram, Timeline
 from .excerpts import (
     Columns,
+    Slices,
     Texts,
     Verdicts,
     answer_parts,
@@ -161,6 +162,7 @@ class _Part:
     runs: Sequence[Run]
     timeline: Timeline
     latencies: Histogram = field(default_factory=Histogram)
+    slices: Slices = field(default_factory=Slices)
     baseline: Source | None = None
     verdicts: Verdicts = field(default_factory=lambda: Verdicts(()))
     kept: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -178,6 +180,7 @@ class _Part:
             "header": {name: header.get(name) for name in _HEADER},
             "timeline": self.timeline.to_dict(),
             "latencies": self.latencies.to_dict(),
+            "slices": self.slices.to_dict(),
         }
 
 
@@ -294,6 +297,7 @@ class _Report:
             n += 1
             part.timeline.add(record)
             part.latencies.add(record.duration)
+            part.slices.add(record)
             if n <= _LOOKED_AT:
                 self._columns.add(record)
         return n

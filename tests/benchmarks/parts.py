@@ -23,11 +23,12 @@ from doteval.concurrency.loop import Loop
 from doteval.concurrency.row import Row
 from doteval.concurrency.schedule import Schedule
 from doteval.datasets import binder
-from doteval.evaluation import outcome_of, usage_of
+from doteval.evaluation import outcome_of
 from doteval.keys import Identities
-from doteval.record import Record, Result, Run
+from doteval.record import Result, Run
 from doteval.storage.encoding import Entry, dump, encode
 from doteval.storage.sqlite import SqliteStore
+from doteval.usage import usage_of
 
 from .figures import in_turns
 from .work import bare, judge, rows_of, stored
@@ -98,8 +99,10 @@ def _entry(position: int, row: tuple[str, str], result: Result) -> Entry:
     """What the flow does with what a function has returned, but for the handing over."""
     outcome = outcome_of(result, "judge")
     usage = usage_of(result.usage)
-    record = Record(b"0123456789abcdef", position, 0, {}, outcome, 1, 1.0, 0.5, 0.0, 100)
-    return encode(record, '{"question": "What is it?", "answer": "2"}', None, usage, None)
+    text = '{"question": "What is it?", "answer": "2"}'
+    made = Row(judge, True, b"0123456789abcdef", None, position, 0, {}, text)
+    made.attempts, made.concurrency = 1, 100
+    return encode(made, outcome, usage, 1.0, 0.5)
 
 
 def _identify(rows: list[tuple[str, str]]) -> None:

@@ -17,8 +17,9 @@ import pytest
 import doteval
 from doteval import Score
 from doteval.metrics import Estimate
-from doteval.record import Record
+from doteval.record import Record, Usage
 from doteval.reporting.compare import compare
+from doteval.reporting.slices import slices
 from doteval.storage import Store, open_store
 from doteval.text import count, duration, percent, rate
 from doteval.views.figures import change, figure, interval
@@ -61,6 +62,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     for position, temperature in enumerate((0.7, 0)):
         header = {"config": {"temperature": temperature, "model": "m"}, "code": {"f": "abc"}}
         stock(opened, "two", [right(position)], header=header)
+    for began, experiment in enumerate(("week 1", "week 2", "week 3")):
+        for task, model in (("mail", "a"), ("mail", "b"), ("chat", "a"), ("chat", "b")):
+            rows = [sliced(n, task, model) for n in range(40)]
+            stock(
+                opened, experiment, rows, evaluation=f"eval_g.py::eval_{task}[{model}]",
+                began=BEGAN + 1_000 * began,
+            )  # fmt: skip
     problem = {"problem": "no letter stands out", "result": "?"}
     unread = Score("choice", False, ("accuracy",), problem, unread=True)
     stock(opened, "two", [recorded(2, unread), wrong(3)], evaluation="eval_u.py::eval_u")
@@ -112,6 +120,18 @@ def ticket(position: int, experiment: str, model: str) -> Record:
     )
 
 
+def sliced(position: int, task: str, model: str) -> Record:
+    """A record of a hard or an easy row; model b is better at both, and costs more."""
+    hard = position % 4 == 0
+    value = position % 3 > 0 if model == "a" or hard else True
+    return recorded(
+        position,
+        Score("match", value, ("accuracy",)),
+        row={"question": f"{task} {position} " + "x" * 20, "level": "hard" if hard else "easy"},
+        usage=Usage(10, 5, 0.01 if model == "a" else 0.03),
+    )
+
+
 PNG = (  # one red dot
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJg"
     "gg=="
@@ -122,9 +142,13 @@ PNG = (  # one red dot
 def pages(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with now.html and second.html, compared with their baselines, and many.html."""
     folder = tmp_path_factory.mktemp("pages")
-    for name, baseline in (("now", "base"), ("second", "first"), ("two", None), ("many", None)):
+    for name, baseline in (("now", "base"), ("second", "first"), ("two", None), ("many", None),
+                           ("week 1", None)):  # fmt: skip
         with open(folder / f"{name}.html", "w", encoding="utf-8", newline="\n") as file:
             file.writelines(report_page(store, [name], baseline, now=BEGAN + 900, version="1"))
+    with open(folder / "weeks.html", "w", encoding="utf-8", newline="\n") as file:
+        weeks = [f"week {n}" for n in (1, 2, 3)]
+        file.writelines(report_page(store, weeks, now=BEGAN + 9_000, version="1"))
     return folder
 
 
@@ -794,3 +818,85 @@ def test_the_number_of_the_last_row_has_room_on_a_phone(many: Browser) -> None:
     many.resize(1280, 900)
 
     assert room >= 2
+
+
+# ------------------------------------------------------------------------- side by side
+
+
+def tables(browser: Browser) -> dict[str, list[list[str]]]:
+    """The tables that are set side by side: their cells, by their captions."""
+    found: dict[str, list[list[str]]] = browser.run(
+        "return Object.fromEntries([...document.querySelectorAll('#beside table')].map((table) =>"
+        "[table.caption.textContent, [...table.rows].map((row) =>"
+        "[...row.cells].map((cell) => cell.textContent))]))"
+    )
+    return found
+
+
+def test_evaluations_that_differ_in_brackets_are_a_matrix(browser: Browser, pages: Path) -> None:
+    """A line for what stands in the brackets, a column for what stands before them."""
+    page = opened(browser, pages / "week 1.html")
+
+    assert tables(page)["match"] == [
+        ["", "eval_mail", "eval_chat"],
+        ["a", "65.0%", "65.0%"],
+        ["b", "90.0%", "90.0%"],
+    ]
+    pictured(page, "side by side")
+
+
+def test_slices_count_as_the_command_line_does(browser: Browser, pages: Path, store: Store) -> None:
+    page = opened(browser, pages / "week 1.html")
+    (hard, easy) = slices(store, "week 1", "eval_g.py::eval_mail[a]", ["level"])
+
+    shown = tables(page)["match by level"]
+
+    estimates = [each.scores["match"]["accuracy"].estimate for each in (hard, easy)]
+    assert shown[0] == ["", hard.by["level"], easy.by["level"]]
+    assert shown[1] == [
+        "eval_mail[a]",
+        *(f"{percent(each.value)}n = {each.n}" for each in estimates),
+    ]
+
+
+def test_a_slice_leads_to_its_records_and_has_an_address(browser: Browser, pages: Path) -> None:
+    page = opened(browser, pages / "week 1.html")
+    page.run("document.querySelectorAll('#beside button')[4].click()")
+    page.wait_for("document.getElementById('told').textContent.includes(' of ')")
+
+    assert told(page) == "10 of 160 records"
+    assert page.run("return decodeURIComponent(location.hash)") == (
+        "#in=eval_mail[a]&slice=level=hard"
+    )
+    page.run("document.getElementById('slice').value = 'level=easy';"
+             "document.getElementById('slice').dispatchEvent(new Event('change'))")  # fmt: skip
+    page.wait_for("document.getElementById('told').textContent.startsWith('30 of')")
+
+
+def test_scores_stand_against_cost_and_over_experiments(browser: Browser, pages: Path) -> None:
+    """Each evaluation is a point, and each has its line over the weeks."""
+    page = opened(browser, pages / "weeks.html")
+
+    titles: list[str] = page.run(
+        "return [...document.querySelectorAll('#beside figure b')].map((each) => each.textContent)"
+    )
+    points: list[str] = page.run(
+        "return [...document.querySelectorAll('.plane span')].map((each) => each.title)"
+    )
+    weeks = page.run("return document.querySelector('#beside svg').getAttribute('aria-label')")
+
+    assert titles[:2] == ["match and cost a row", "match and latency, p50"]
+    assert titles[2:] == [
+        f"match of eval_{task}[{model}], over experiments" for task in ("mail", "chat")
+        for model in "ab"
+    ]  # fmt: skip
+    assert "week 1 · eval_mail[a]: 65.0% at 0.01" in points
+    assert weeks.endswith("week 1 65.0%, week 2 65.0%, week 3 65.0%")
+    assert page.console() == []
+    pictured(page, "over experiments")
+
+
+def test_one_evaluation_stands_beside_nothing(browser: Browser, pages: Path) -> None:
+    assert opened(browser, pages / "many.html").run(
+        "return document.getElementById('across').hidden"
+    )

@@ -11,9 +11,8 @@ import os
 import random
 
 import pytest
-from storage.made import NO_USAGE, a_failure, a_record, a_run
+from storage.made import a_failure, a_record, a_run, entry_of
 
-from doteval.storage.encoding import encode
 from doteval.storage.sqlite import SqliteStore
 
 from .recording import Disk, Said
@@ -31,8 +30,7 @@ def text_of(name):
 
 def an_entry(name, replaces=None, outcome=None):
     record = a_record(name, outcome, {"text": name, "filler": text_of(name)})
-    row = f'{{"text": "{name}", "filler": "{text_of(name)}"}}'
-    return encode(record, row, None, NO_USAGE, replaces)
+    return entry_of(record, replaces=replaces)
 
 
 def record_a_run(recording, path, connection):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from doteval.concurrency.row import Row
 from doteval.record import Attempt, Call, Failure, Record, Result, Run, Score, Usage
 from doteval.storage.encoding import dump, encode
 from doteval.storage.sqlite import SqliteStore
@@ -42,11 +43,23 @@ def a_record(name="a", outcome=None, row=None, repeat=0, **others):
     )
 
 
+def entry_of(record, *, digest=None, usage=NO_USAGE, replaces=None, cluster=None):
+    """What a run would make of the row that this record is of."""
+    row = Row(
+        print, True, record.key, digest, record.position, record.repeat, record.row,
+        dump(record.row),
+    )  # fmt: skip
+    row.replaces = replaces
+    row.attempts, row.waited = record.attempts, record.waited
+    row.concurrency = record.concurrency
+    return encode(row, record.outcome, usage, record.started, record.duration, cluster, record)
+
+
 def an_entry(
     name="a", outcome=None, row=None, *, digest=None, usage=NO_USAGE, replaces=None, **more
 ):
     record = a_record(name, outcome, row, **more)
-    return encode(record, dump(record.row), digest, usage, replaces)
+    return entry_of(record, digest=digest, usage=usage, replaces=replaces)
 
 
 def a_failure(kind="ValueError", message="no", **others):

@@ -19,7 +19,6 @@ from doteval.storage import encoding
 from doteval.storage.encoding import (
     decode,
     dump,
-    encode,
     load,
     load_body,
     row_dumper,
@@ -28,7 +27,7 @@ from doteval.storage.encoding import (
     value_to,
 )
 
-from .made import NO_USAGE, a_failure, a_record, an_entry
+from .made import NO_USAGE, a_failure, a_record, an_entry, entry_of
 
 
 def back(value):
@@ -37,7 +36,7 @@ def back(value):
 
 def stored_and_read(record, usage=NO_USAGE):
     """What the store makes of a record on its way in and out."""
-    entry = encode(record, dump(record.row), None, usage, None)
+    entry = entry_of(record, usage=usage)
     scores = [(score.name, *value_to(score.value), list(score.metrics)) for score in entry.scores]
     return decode(entry.columns, load(entry.body), scores)
 

@@ -1,0 +1,1 @@
+"""What type checkers make of files that people write."""
