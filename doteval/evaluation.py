@@ -54,6 +54,7 @@ class Evaluation(Generic[P, R]):
         cluster: the column or tag whose equal values make rows that are not independent; None: all
             are.
         fail_fast: rows at the beginning that all fail in one way, and end the run; 0: nothing does.
+        is_default: whether the strategy was nobody's choice.
         resources: names of the parameters that have no default and are no columns: fixtures
             under pytest, keyword arguments of `run`.
         is_async: whether the function is an `async def`.
@@ -74,6 +75,7 @@ class Evaluation(Generic[P, R]):
         config: Config | None = None,
         cluster: str | None = None,
         fail_fast: int = 0,
+        is_default: bool = False,
         retries: Wrapper | None = None,
         tags: tuple[str, ...] = (),
     ) -> None:
@@ -92,6 +94,7 @@ class Evaluation(Generic[P, R]):
         self.config = config
         self.cluster = cluster
         self.fail_fast = fail_fast
+        self.is_default = is_default
         self.is_async = inspect.iscoroutinefunction(function)
         others = [p for name, p in signature.parameters.items() if name not in columns]
         self.resources = tuple(
@@ -439,6 +442,7 @@ class ForEach:
                 config=self._config,
                 cluster=self._cluster,
                 fail_fast=self._fail_fast,
+                is_default=self._concurrency is None,
                 retries=self._retries,
                 tags=beside,
             )

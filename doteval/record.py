@@ -405,7 +405,7 @@ class Run:
         pid: of its process.
         header: versions, git commit, strategy and its parameters, source digest, ...
         history: how the limit of concurrency moved: `at`, `limit`, `reason`, `throughput`.
-        error: why it did not complete, None where it did.
+        error: why it did not complete, or what it waits for; None where it did, or does not.
     """
 
     uid: str

@@ -14,7 +14,7 @@ from .budget import Budget
 from .errors import UsageError
 from .evaluation import BoundEvaluation, Evaluation
 from .record import Record, new_name
-from .reporting.progress import Heartbeat, Live, printing_above, progress_on
+from .reporting.progress import Heartbeat, Live, Notebook, notebook, printing_above, progress_on
 from .reporting.summary import Summary
 from .running import Execution, Options, driver, evaluation_name
 from .running.version import distributed
@@ -122,7 +122,7 @@ def run(
             name, made of the time.
         storage: address of the store, see `storage.locate`; None: that of the project.
         samples: only the first so many rows of the dataset.
-        progress: None: a live line where there is a terminal; True: also plain lines
+        progress: None: a live line where there is a terminal or a notebook; True: also plain lines
             elsewhere; False: nothing; or a callable that receives each durable Record.
         fresh: True: supersede what earlier runs recorded.
         budget: what the run may use up, such as "time=30m,tokens=2M"; it then drains and stops.
@@ -184,10 +184,13 @@ def _name(experiment: object) -> str:
     )
 
 
-def _shown(progress: object) -> Live | Heartbeat | None:
+def _shown(progress: object) -> Live | Heartbeat | Notebook | None:
     """Who shows the progress."""
     if progress not in (None, True):
         return None
+    cell = notebook()
+    if cell is not None:
+        return cell
     shown = progress_on(sys.stderr, os.environ)
     return shown if progress or isinstance(shown, Live) else None
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -253,6 +257,109 @@ def test_a_run_that_waits_says_what_for():
         r"attempt that takes too long",
         execution.waited_for,
     )
+
+
+CLOCK = []  # the virtual loop, for those who see no loop
+
+
+def hinted(function, listener=None, **options):
+    """The notes of a run of 40 rows on a virtual clock."""
+    execution = Execution(
+        ForEach(**options)("n", range(40))(function),
+        Options(),
+        name=Named("n"),
+        experiment="e",
+        place=locate("memory://"),
+        resources={},
+        listener=listener,
+    )
+    with virtual.virtual_loop() as loop:
+        CLOCK[:] = [loop]
+        loop.run_until_complete(execution.run())
+    return execution.notes
+
+
+async def blocking(n):
+    await asyncio.sleep(0.1)
+    asyncio.get_running_loop().now += 0.5
+    return True
+
+
+def slow(n):
+    CLOCK[0].now += 2.0
+    return True
+
+
+def test_a_blocked_event_loop_is_told_with_the_remedy():
+    """Where rows wait for each other; one at a time none does."""
+    (note,) = hinted(blocking, concurrency=SlidingWindow(8))
+
+    assert note.startswith("blocking() has blocked the event loop for ")
+    assert "await asyncio.to_thread(...)" in note
+    assert hinted(blocking, concurrency=SlidingWindow(1)) == []
+
+
+def test_slow_rows_one_at_a_time_are_told_with_the_remedy():
+    """Unless somebody chose that."""
+    (note,) = hinted(slow)
+
+    assert note.startswith("the rows of slow(), a plain `def`, run one at a time, 2.00 s each; ")
+    assert hinted(slow, concurrency=Sequential()) == []
+
+
+def test_who_watches_a_run_hears_the_hint_while_it_runs():
+    """And is not told again at the end."""
+    seen = []
+
+    assert hinted(blocking, seen.append, concurrency=SlidingWindow(8)) == []
+    hints = {each.hint for each in seen}
+    assert len(hints) == 2 and "" in hints
+
+
+WAITING = """
+import asyncio
+from doteval import ForEach
+from doteval.concurrency import SlidingWindow
+
+class Overloaded(Exception):
+    status_code = 503
+
+@ForEach(concurrency=SlidingWindow(2))("n", range(9))
+async def eval_x(n):
+    if n:
+        raise Overloaded("come back later")
+    return True
+"""
+
+
+def test_another_terminal_sees_what_a_run_waits_for(tmp_path, monkeypatch, capsys):
+    """`show` and `show --errors`, while it runs, and when it was interrupted."""
+    monkeypatch.chdir(tmp_path)
+    Path("eval_x.py").write_text(WAITING)
+    soon = (
+        "from doteval.running import execution; execution._TELL = 0.1; "
+        "from doteval.reporting import progress; progress._SOON = 0.1; "
+        "import sys; from doteval.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", soon, "run", "eval_x.py", "--experiment", "e", "-qq"]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        seen = ""
+        until = time.monotonic() + 60
+        while "it waits: " not in seen and time.monotonic() < until:
+            time.sleep(0.1)
+            main(["show", "e", "--errors"])
+            seen = capsys.readouterr().out
+    finally:
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+
+    assert "the last run is running: it waits: " in seen
+    assert "last error Overloaded (503): come back later (" in " ".join(seen.split())
+    assert re.search(r"its attempts that failed: \d+ Overloaded", seen)
+    assert "doteval: it waited: " in err
+    assert main(["show", "e"]) == 0
+    assert "it waited: " in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------ at the doors

@@ -21,6 +21,7 @@ from doteval.reporting.progress import (
     Trouble,
     heartbeat,
     line,
+    notebook,
     printing_above,
     progress_on,
 )
@@ -378,6 +379,20 @@ class TestHeartbeat:
         assert "oldest in flight row 17 (What is 8 + 9?) for 2 min 10 s" in heartbeat(HUNG)
         once = replace(REFUSED, trouble=TROUBLE._replace(times=1))
         assert "reached (once)" in heartbeat(once)
+
+    def test_a_hint_is_told_at_once_and_once(self):
+        """In a log as on a terminal, where it stays above the line."""
+        slow, told, drawn = replace(RUNNING, elapsed=1.0, hint="write SlidingWindow(8)"), [], []
+        log, live = Heartbeat(told.append), Live(drawn.append, lambda: WINDOW, lambda: len(drawn))
+
+        for progress in (log, live):
+            progress(replace(slow, hint=""))
+            for _ in range(3):
+                progress(slow)
+
+        assert told == ["write SlidingWindow(8)\n"]
+        assert screen(drawn)[0] == "write SlidingWindow(8)"
+        assert "".join(drawn).count("SlidingWindow") == 1
 
     def test_hostile_names_are_harmless(self):
         """A log is read in a terminal as well."""
@@ -757,3 +772,56 @@ class TestProgressOn:
         shown.close()
 
         assert window[1].closed
+
+
+class Display:
+    """Stands in for IPython: the kernel, its `display`, and the handle that this returns."""
+
+    kernel = object()
+
+    def __init__(self) -> None:
+        self.drawn: list[str] = []
+
+    def get_ipython(self):
+        return self
+
+    def display(self, data, **options):
+        self.drawn.append(data["text/plain"])
+        return self
+
+    def update(self, data, raw):
+        self.drawn.append(data["text/plain"])
+
+
+class TestNotebook:
+    @pytest.fixture
+    def cell(self, monkeypatch):
+        """A kernel in this process."""
+        cell = Display()
+        monkeypatch.setitem(sys.modules, "IPython", cell)
+        monkeypatch.setitem(sys.modules, "IPython.display", cell)
+        return cell
+
+    def test_a_line_is_drawn_in_its_place_and_gone_at_the_end(self, cell, clock):
+        """Twice a second at most; what is to be told once stays below it."""
+        progress = notebook(clock)
+        progress.clear()
+        progress(RUNNING)
+        progress(RUNNING)
+        clock.now += 0.5
+        for hint in ("", "write SlidingWindow(8)"):
+            progress(replace(RUNNING, done=200, hint=hint))
+            clock.now += 0.5
+        progress.close()
+        progress(RUNNING)
+
+        first, second, third, last = cell.drawn
+        assert "123/1,000" in first and "200/1,000" in second
+        assert third.endswith("\nwrite SlidingWindow(8)") and last == "write SlidingWindow(8)"
+
+    def test_elsewhere_there_is_none(self, cell, monkeypatch):
+        """IPython in a terminal, or none."""
+        monkeypatch.setattr(cell, "kernel", None, raising=False)
+        assert notebook() is None
+        monkeypatch.setitem(sys.modules, "IPython", None)
+        assert notebook() is None

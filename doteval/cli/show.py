@@ -255,6 +255,30 @@ def _records(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:
             yield "\n".join(told)  # a million of them: one write each
         if none:
             yield _none(call)
+        if options.errors:
+            yield from _unfinished(call, store, name)
+
+
+def _unfinished(call: Call, store: Store, name: str) -> Iterator[str]:
+    """What a run that is not complete waits for, or ended with, and which attempts failed in it."""
+    from collections import Counter
+
+    from ..reporting.details import wrapped
+    from ..text import one_line
+
+    run = store.runs(call.options.experiment, name)[-1]
+    if run.status == "complete":
+        return
+    attempts = store.attempts(call.options.experiment, name)
+    failed = Counter(each.error for each in attempts if each.started >= run.started)
+    told = [f"the last run is {run.status}{'' if run.error is None else f': {run.error}'}"]
+    if failed:
+        each = (f"{count:,} {one_line(kind, 80)}" for kind, count in failed.most_common())
+        told.append(f"its attempts that failed: {', '.join(each)}")
+    yield ""
+    for sentence in told:
+        for line in wrapped(call.terminal, sentence, 2):
+            yield f"  {call.terminal.paint(line, 'warn')}"
 
 
 def _read(call: Call, store: Store, name: str) -> Iterator[Record]:

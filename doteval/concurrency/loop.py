@@ -14,6 +14,7 @@ than attempts in flight.
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -31,7 +32,7 @@ from .schedule import FETCH, Schedule
 
 _TURN = 64  # rows started before other callbacks of the loop get their turn
 _SHARE = 0.002  # seconds of starting after which they get it in any case
-_SLOW_STEP = 0.1  # seconds that one step of a dataset may block the loop unmentioned
+_SLOW_STEP = 0.1  # seconds that a step of the dataset or of rows may block the loop unmentioned
 GRACE = 5.0  # seconds that an attempt has to obey its cancellation
 
 
@@ -56,6 +57,7 @@ class Loop:
         calling: whether a plain function, or a step of the source, is running on the loop's
             thread just now.
         source_error: what the source raised; rows in flight still finished.
+        blocked: seconds that asynchronous rows have kept the loop from everything else.
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class Loop:
         self._error: BaseException | None = None
         self.calling = False
         self.source_error: BaseException | None = None
+        self.blocked = 0.0
+        self._asked = math.inf  # when the next filling was asked for
 
     # ------------------------------------------------------------ what others ask
 
@@ -193,6 +197,7 @@ class Loop:
         """
         if not self._coming:
             self._coming = True
+            self._asked = self._now()
             self._fill_in()
 
     def _fill(self) -> None:
@@ -206,6 +211,9 @@ class Loop:
 
     def _fill_up(self) -> None:
         turn, began = _TURN, self._now()
+        if began - self._asked > _SLOW_STEP:
+            self.blocked += began - self._asked
+        self._asked = math.inf
         now = began
         while turn and now - began <= _SHARE:
             step = self._schedule.fill(now)
@@ -230,7 +238,10 @@ class Loop:
                     now = self._call(row)
                 else:
                     self._launch(row, self._attempt(row, row.attempts), self._make_task)
-                    now = self._now() if self._eager else now
+                    if self._eager:  # its first step was made
+                        before, now = now, self._now()
+                        if row.inline and now - before > _SLOW_STEP:
+                            self.blocked += now - before
             if self._error is not None:  # of the source, or of a plain function
                 return
             turn -= 1

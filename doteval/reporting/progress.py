@@ -9,6 +9,7 @@ and again on a terminal; `Heartbeat` writes a plain line now and then where nobo
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -69,6 +70,7 @@ class Snapshot:
         due: seconds until a waiting row is tried again; None: none waits, or nobody knows.
         oldest_row: which row the oldest attempt is for, such as "row 17 (What is ...)"; "" where
             it is not old.
+        hint: what would make the run faster, a sentence, to be told once; "" for nothing.
     """
 
     evaluation: str
@@ -88,6 +90,7 @@ class Snapshot:
     trouble: Trouble | None = None
     due: float | None = None
     oldest_row: str = ""
+    hint: str = ""
 
 
 # --- one line on a terminal ------------------------------------------------------------------
@@ -150,7 +153,7 @@ def _fields(
         "errors" if snapshot.failed else "none",
         f"{snapshot.failed:>3,} {noun}".ljust(10 if long else 7),
     )
-    if _is_stalled(snapshot):  # in the room of the rate and the time
+    if is_stalled(snapshot):  # in the room of the rate and the time
         yield "stall", _stall(snapshot, long).rjust(26 if long else 22)
         why = _why(snapshot, terminal)
         if why:
@@ -180,7 +183,7 @@ def _count_only(
     counts = _counts(snapshot)
     shown = next((each for each in counts if len(each) <= room), counts[0])
     yield "count", text.fit(shown, max(room, 0), mark="")
-    if _is_stalled(snapshot):
+    if is_stalled(snapshot):
         idle = f"idle {_clock(snapshot.idle)}"
         due = "" if snapshot.due is None else f"next in {_clock(snapshot.due)}"
         yield "stall", "stalled" if room < 30 else due or idle
@@ -255,7 +258,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
-def _is_stalled(snapshot: Snapshot) -> bool:
+def is_stalled(snapshot: Snapshot) -> bool:
     """Whether there is work and none of it finished for a minute, or where all fails for less."""
     trouble = snapshot.trouble
     if trouble is not None and trouble.since >= _IN_A_ROW and snapshot.waiting:
@@ -315,14 +318,14 @@ def heartbeat(snapshot: Snapshot) -> str:
     if snapshot.failed:
         facts.append(plural(snapshot.failed, "error"))
     rate = _rate(snapshot)
-    if _is_stalled(snapshot):
+    if is_stalled(snapshot):
         facts.append(f"nothing finished for {text.duration(snapshot.idle)}")
         if snapshot.oldest is not None and not snapshot.oldest_row:
             facts.append(f"oldest row {text.duration(snapshot.oldest)}")
     elif rate is not None:
         facts.append(text.rate(rate, "rows"))
     left = _left(snapshot, rate)
-    if left is not None and not _is_stalled(snapshot):
+    if left is not None and not is_stalled(snapshot):
         facts.append(f"ETA {text.duration(left)}")
     if snapshot.scores:
         facts.append(_scores(snapshot.scores, _LOG, 3))
@@ -340,7 +343,7 @@ def waits(snapshot: Snapshot) -> list[str]:
         facts.append(f"{snapshot.waiting:,} waiting")
         if snapshot.due is not None:
             facts.append(f"next attempt in {text.duration(snapshot.due)}")
-    if trouble is not None and (snapshot.waiting or _is_stalled(snapshot)):
+    if trouble is not None and (snapshot.waiting or is_stalled(snapshot)):
         times = "once" if trouble.times == 1 else f"{trouble.times:,} times"
         said = text.encodable(text.safe(f"{trouble.kind}: {trouble.said}"), "ascii")
         facts.append(f"last error {said} ({times})")
@@ -381,13 +384,17 @@ class Heartbeat:
         self._due = 0.0
         self._gaps: Iterator[float] = iter(())
         self._stalled = False
+        self._hint = ""  # that was told
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Write a line if one is due."""
         if snapshot.evaluation != self._evaluation or snapshot.elapsed < self._elapsed:
             self._begin(snapshot)
         self._elapsed = snapshot.elapsed
-        stalled = _is_stalled(snapshot)
+        if snapshot.hint != self._hint:
+            self._hint = snapshot.hint
+            self._write(f"{text.safe(snapshot.hint)}\n")
+        stalled = is_stalled(snapshot)
         news = stalled and not self._stalled
         self._stalled = stalled
         if (snapshot.elapsed < self._due and not news) or snapshot.done == snapshot.total:
@@ -400,6 +407,7 @@ class Heartbeat:
         self._gaps = chain((30.0, 60.0), repeat(300.0))
         self._due = 10.0
         self._stalled = False
+        self._hint = ""
 
     def clear(self) -> None:
         """There is nothing to clear: lines of a log stay."""
@@ -476,6 +484,7 @@ class Live:
         self._draws: deque[float] = deque(maxlen=_DRAWS)  # when the latest ones were made
         self._latest = ""
         self._shown = False
+        self._hints = {""}  # that were told
         self._broken_off: float | None = None  # when the user's line was left unfinished
         # Rows print from threads. Re-entrant: a signal handler may print in the middle of a draw.
         self._lock = RLock()
@@ -489,6 +498,10 @@ class Live:
             return
         try:
             if self._broken_off is None or now - self._broken_off >= _PATIENCE:
+                if snapshot.hint not in self._hints:
+                    self._hints.add(snapshot.hint)
+                    self._erase()
+                    self._write(f"{self._terminal().shown(snapshot.hint)}\n")
                 self._latest = line(snapshot, self._terminal(), self._pace(snapshot))
                 self._draw(now)
         finally:
@@ -531,6 +544,66 @@ class Live:
         if self._shown:
             self._write(_ERASE)
         self._shown = False
+
+
+class Notebook:
+    """
+    Progress below the cell of a notebook: one line, drawn at most twice a second, gone at the end.
+
+    Args:
+        display: IPython's `display`.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(
+        self, display: Callable[..., Any], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._display = display
+        self._clock = clock
+        self._pace = _Pace()
+        self._handle: Any = None
+        self._drawn = -math.inf
+        self._hints: list[str] = []
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Draw the line if it is time."""
+        pace, now = self._pace(snapshot), self._clock()
+        if now - self._drawn < _BESIDE:
+            return
+        if snapshot.hint and snapshot.hint not in self._hints:
+            self._hints.append(snapshot.hint)
+        self._drawn = now
+        self._show("\n".join([line(snapshot, _CELL, pace), *self._hints]))
+
+    def clear(self) -> None:
+        """Empty the place; the next snapshot draws the line again."""
+        if self._handle is not None:
+            self._show("\n".join(self._hints))
+
+    def close(self) -> None:
+        """Draw nothing more; hints stay."""
+        self.clear()
+        self._drawn = math.inf
+
+    def _show(self, said: str) -> None:
+        data = {"text/plain": said}
+        if self._handle is None:
+            self._handle = self._display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+
+_BESIDE = 0.5  # seconds between two draws, each of which is a message to a browser
+_CELL = Terminal(width=120)
+
+
+def notebook(clock: Callable[[], float] = time.monotonic) -> Notebook | None:
+    """The progress of a notebook; None where this process is no kernel of one."""
+    ipython, display = sys.modules.get("IPython"), sys.modules.get("IPython.display")
+    if ipython is None or display is None:
+        return None
+    is_kernel = getattr(ipython.get_ipython(), "kernel", None) is not None
+    return Notebook(display.display, clock) if is_kernel else None
 
 
 class _Pace:

@@ -29,6 +29,7 @@ class Channel:
 
     Attributes:
         on_record: the same; None: nobody listens.
+        listened: whether a listener hears of snapshots.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Channel:
         fail: Callable[[BaseException], object],
     ) -> None:
         self.on_record = on_record
+        self.listened = listener is not None
         self._listener = listener
         self._on_limit = on_limit
         self._fail = fail

@@ -27,12 +27,12 @@ from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import UNTIL
-from ..reporting.progress import Snapshot, waits
+from ..reporting.progress import Snapshot, is_stalled, waits
 from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place
 from ..storage.encoding import Entry
 from ..storage.writer import Writer, nothing
-from ..text import one_line
+from ..text import duration, one_line
 from ..views.figures import plural
 from .channel import Channel
 from .environment import Clock
@@ -44,6 +44,9 @@ from .troubles import Troubles
 from .until import ByKey, Until
 from .version import version_of
 
+_BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
+_FEW = 10  # rows from which their pace is known
+_TELL = 10.0  # seconds between two notes in the store of what is waited for
 _OLD = 10.0  # seconds that an attempt takes before its row is named
 
 
@@ -115,6 +118,8 @@ class Execution:
         if options.until is not None and options.until.concerns(self.ledger.name):
             self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
+        self._hint = ""
+        self._said: str | None = None  # to the store, of what it waits for
         self._loop: Loop | None = None
 
     @property
@@ -189,7 +194,8 @@ class Execution:
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
         loop = self._loop = self._loop_with(threads)
-        self._channel.open(self._clock, self._schedule.gate, self.snapshot)
+        self._tells_at = self._clock.began + _TELL
+        self._channel.open(self._clock, self._schedule.gate, self._look)
         budget, call_later = self._options.budget, asyncio.get_running_loop().call_later
         deadline = None
         if budget is not None and budget.time is not None:
@@ -277,6 +283,9 @@ class Execution:
                 f"gave up; last error {trouble.kind}: {trouble.said} ({trouble.times:,} times); "
                 "the same command resumes it"
             )
+        hint = self._look_for_hint()
+        if hint and not self._channel.listened:  # else it was told while it ran
+            self.notes.append(hint)
         if self.final:
             self.notes.append(
                 f"{plural(self.final, 'stored row')} failed with final=True: not run "
@@ -392,6 +401,7 @@ class Execution:
 
     def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
         self._sink.failed(row, reading, final)
+        self._tell_store()
         if self._schedule.held and self.cause is None:
             self._sink.troubles.held(self._schedule.held, self.evaluation.policy.patience)
 
@@ -417,6 +427,43 @@ class Execution:
             return False
         self._loop.stop()
         return True
+
+    def _look_for_hint(self) -> str:
+        """What makes the rows wait for each other, and the remedy; once found it stays."""
+        loop, elapsed, name = self._loop, self._clock.elapsed(), self.evaluation.__name__
+        assert loop is not None
+        evaluation = self.evaluation
+        alone = evaluation.is_default and not evaluation.is_async and evaluation.executor is None
+        if self._hint:
+            pass
+        elif loop.blocked > max(_BLOCKED, elapsed / 4) and self._schedule.gate.limit > 1:
+            self._hint = (
+                f"{name}() has blocked the event loop for {duration(loop.blocked)} of "
+                f"{duration(elapsed)}, and all rows with it: await an asynchronous client, or "
+                "`await asyncio.to_thread(...)`, or write a plain `def` with a strategy"
+            )
+        elif alone and self.done >= _FEW and elapsed > self.done:
+            self._hint = (
+                f"the rows of {name}(), a plain `def`, run one at a time, "
+                f"{duration(elapsed / self.done)} each; ForEach(concurrency=SlidingWindow(8)) runs "
+                "eight of them in threads"
+            )
+        return self._hint
+
+    def _look(self) -> Snapshot:
+        self._tell_store()
+        return self.snapshot()
+
+    def _tell_store(self) -> None:
+        """Now and then, what it waits for: for who looks from another terminal."""
+        now = self._clock.now()
+        if now < self._tells_at or self.ledger.place.path is None:
+            return
+        self._tells_at = now + _TELL
+        said = f"it waits: {self._waits()}" if is_stalled(self.snapshot()) else None
+        if said != self._said:
+            self._said = said
+            self.ledger.tell(said)
 
     def _waits(self) -> str:
         snapshot = self.snapshot()
@@ -453,6 +500,7 @@ class Execution:
             belief=gate.belief,
             trouble=self._sink.troubles.latest,
             due=None if due is None else max(due, 0.0),
+            hint=self._look_for_hint(),
             oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
         )
 

@@ -232,6 +232,10 @@ class Ledger:
                 await call(store.mark, self._number, ids, state)
         return len(changed[STALE])
 
+    def tell(self, said: str | None) -> None:
+        """Note soon what the run waits for, for who looks at the store; None: for nothing."""
+        self._writer.look(self._store.tell, self._number, said)
+
     # ------------------------------------------------------------------------ ends
 
     async def end(

@@ -479,6 +479,12 @@ class SqliteStore:
         with self._writing(number) as (db, run, *_):
             db.execute("UPDATE evaluations SET total = ? WHERE id = ?", (total, run.evaluation))
 
+    def tell(self, number: int, said: str | None) -> None:
+        """Note what a run at work waits for, as its `error` until `end`; None: for nothing."""
+        with self._writing(number) as (db, *_):
+            shown = None if said is None else storable(said)
+            db.execute("UPDATE runs SET error = ? WHERE id = ?", (shown, number))
+
     def end(self, number: int, run: Run) -> None:
         """
         Close a run: its last status, times and history, and what has come to its header. Gives its

@@ -71,6 +71,46 @@ def test_the_notebook_runs_from_top_to_bottom(kernel, examples):
     assert (examples / ".doteval" / "results.db").exists()
 
 
+WATCHED = """
+import asyncio
+from doteval import ForEach, run
+from doteval.concurrency import SlidingWindow
+
+@ForEach(concurrency=SlidingWindow(2))("n", range(40))
+async def eval_n(n):
+    await asyncio.sleep(0.05)
+    return True
+
+{call}
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["run(eval_n, 'w')", "import doteval\nawait doteval.run_async(eval_n, 'w')"]
+)
+def test_a_run_shows_its_progress_below_the_cell(kernel, call):
+    """One line that is drawn again in its place, and gone at the end."""
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    seen = []
+    cell = new_code_cell(WATCHED.format(call=call))
+    client = kernel(new_notebook(cells=[cell]))
+    process = client.process_message
+
+    def look(message, *rest):
+        if "data" in message["content"]:
+            seen.append((message["msg_type"], message["content"]["data"]["text/plain"]))
+        return process(message, *rest)
+
+    client.process_message = look
+    client.execute()
+    drawn = [said for kind, said in seen if kind == "update_display_data"]
+
+    assert seen[0][0] == "display_data" and seen[0][1].startswith("eval_n ")
+    assert any("/40" in said and "in flight" in said for said in drawn)
+    assert drawn[-1] == ""
+
+
 INTERRUPTED = """
 import asyncio, os, signal
 from doteval import ForEach, run
