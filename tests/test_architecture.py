@@ -145,6 +145,7 @@ running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.options          # what is asked of a run, whichever the door
 running.known            # what is stored of the rows that come
+running.answers          # of another experiment, as a dataset
 running.rows             # the dataset as it comes, for run and plan alike
 running.channel          # the one way to who listens
 running.troubles         # what failures say, and what ends a run that can not succeed
@@ -179,6 +180,7 @@ cli.export
 cli.import
 cli.plan                 # of run: what it would do, shown
 cli.run
+cli.rescore
 cli.merge
 cli.delete
 cli.rename

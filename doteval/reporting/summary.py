@@ -77,6 +77,8 @@ class Summary:
         until: what a run was to decide, where one was: its `gate`, the `outcome` "pass", "fail" or
             "undecided", after `n` of how many `rows`, the interval from `low` to `high`, and as
             `problem` why it can not be decided. All intervals are then such that hold at any look.
+        rescored: where the answers are another experiment's: `from` which, and how many `edits` by
+            hand there are; {} for the evaluation's own.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
         tags: of its runs, a later one's value for an earlier one's.
@@ -121,6 +123,7 @@ class Summary:
     checkout: Mapping[str, Any] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     until: Mapping[str, Any] | None = None
+    rescored: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unread(self) -> int:
@@ -188,6 +191,7 @@ class Summary:
             "errors": dict(self.errors),
             "usage": dict(self.usage),
             "calls": dict(self.calls),
+            "rescored": dict(self.rescored),
             "scores": {
                 name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
                 for name, by_metric in self.scores.items()
@@ -331,6 +335,7 @@ def summarise(
         confusion=_confusion(values, tally),
         calls=_calls(_since_fresh(runs)),
         until=until,
+        rescored=last.header.get("rescored", {}) if last else {},
         readings={
             name: {
                 "of": facts["trials"],

@@ -105,6 +105,7 @@ def _facts(
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
         ("calls", [_calls(summary)]),
+        ("answers", [_rescored(summary, terminal)]),
         ("errors", _errors(summary, terminal)),
         (
             "strategy",
@@ -216,6 +217,14 @@ def _usage(summary: Summary) -> list[Piece]:
     if cost is not None:
         pieces.append(Piece(f"cost {figure(cost)}"))
     return pieces
+
+
+def _rescored(summary: Summary, terminal: Terminal) -> list[Piece]:
+    if not summary.rescored:
+        return []
+    edits = summary.rescored["edits"]
+    pieces = [Piece(terminal.shown(f"of {summary.rescored['from']}, scored once more"))]
+    return pieces + [Piece(f"{plural(edits, 'score')} put right by hand", "warn")] * bool(edits)
 
 
 def _calls(summary: Summary) -> list[Piece]:

@@ -34,6 +34,7 @@ from ..storage.encoding import Entry
 from ..storage.writer import Writer, nothing
 from ..text import duration, one_line
 from ..views.figures import plural
+from .answers import Answers
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
@@ -66,6 +67,7 @@ class Execution:
         on_limit: called with each change of the adaptive limit, as plain data.
         fatal: exceptions that end the run wherever they are raised.
         reached: functions that it depends on beside its own, such as fixtures.
+        answers: of another experiment, where these are its dataset; see `Answers.scored`.
 
     Attributes:
         ledger: where it stands in the store.
@@ -93,10 +95,12 @@ class Execution:
         on_limit: Callable[[Mapping[str, Any]], object] | None = None,
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
         reached: Iterable[Callable[..., Any]] = (),
+        answers: Answers | None = None,
     ) -> None:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
         self._options = options
+        self._answers = answers
         self._resources = resources_for(self.evaluation, resources)
         self._fatal = fatal
         self._secrets = secrets_of(os.environ)
@@ -168,6 +172,8 @@ class Execution:
         self._sink.begin(writer, self._clock)
         try:
             at = self._clock.epoch + began
+            if self._answers is not None:
+                self._answers.bind(ledger.look)
             beside = self._beside()
             self.notes.extend(await ledger.begin(self.evaluation, self._options, at, beside))
             self.status = "running"
@@ -322,7 +328,8 @@ class Execution:
         """What the header has beside what each run's has."""
         made, served = self._sink.made, self._sink.served
         calls = {CALLS: {"made": made, "served": served}} if made or served else {}
-        return calls if self.until is None else {**calls, UNTIL: self.until.to_dict()}
+        until = {} if self.until is None else {UNTIL: self.until.to_dict()}
+        return {**calls, **until, **({} if self._answers is None else self._answers.header)}
 
     # -------------------------------------------------------------------- the dataset
 

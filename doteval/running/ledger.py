@@ -7,6 +7,7 @@ minute, and the event loop does not wait for that.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
@@ -154,6 +155,12 @@ class Ledger:
             last = before[-1].header
             changed = self._made_by.since(last, header["source"], options.keep_config)
             notes += [] if changed is None else [changed]
+            told, since = last.get("rescored") or {}, beside.get("rescored") or {}
+            if told.get("run") != since.get("run") and told.get("from") == since.get("from"):
+                notes.append(
+                    f"{since['from']!r} has been run since; what was scored before keeps its "
+                    "scores, --fresh scores all anew"
+                )
         known = bool(before) and "cluster" in before[-1].header
         if "group" in evaluation.columns and evaluation.cluster is None and not known:
             notes.append(
@@ -201,6 +208,10 @@ class Ledger:
         return None, []
 
     # -------------------------------------------------------------------- goes on
+
+    async def look(self, function: Callable[[Any], Any]) -> Any:
+        """What a function of the store returns, where the store's connection lives."""
+        return await asyncio.wrap_future(self._writer.look(function, self._store))
 
     async def stored(self) -> AsyncIterator[Stored]:
         """What earlier runs have left, a page at a time."""
