@@ -32,6 +32,7 @@ from .statistics.labels import (
 )
 from .statistics.sequential import anytime
 from .statistics.shares import bounded, exact
+from .text import syntax_of
 
 Rows = Sequence[Sequence[float]]
 Groups = Union[Sequence[Hashable], None]
@@ -728,7 +729,7 @@ def _with_options(name: str) -> Metric | None:
     import ast
 
     try:
-        call: Any = ast.parse(name, mode="eval").body
+        call = syntax_of(name, "eval").body
         options = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
     except (SyntaxError, ValueError, AttributeError):  # it is no call, or not of plain values
         return None
