@@ -803,11 +803,11 @@ def metric(
     """
     Make a metric of a function that takes the list of values, one a row, and returns a number.
 
-    ```python
-    @metric
-    def share_above_half(values):
-        return sum(value > 0.5 for value in values) / len(values)
-    ```
+    ::
+
+        @metric
+        def share_above_half(values):
+            return sum(value > 0.5 for value in values) / len(values)
 
     With `pairs=True` it takes (value, expected) of each score instead, those of all repeats.
 
