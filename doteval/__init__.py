@@ -1,5 +1,5 @@
 """
-doteval: write an evaluation as a function; it is run over a dataset, fast, and nothing is lost.
+doteval: write an evaluation as a function; it is run over a dataset, fast, and nothing is lost::
 
     from doteval import foreach, Result
     from doteval.evaluators import exact_match

@@ -32,6 +32,7 @@ from .statistics.labels import (
 )
 from .statistics.sequential import anytime
 from .statistics.shares import bounded, exact
+from .text import syntax_of
 
 Rows = Sequence[Sequence[float]]
 Groups = Union[Sequence[Hashable], None]
@@ -728,7 +729,7 @@ def _with_options(name: str) -> Metric | None:
     import ast
 
     try:
-        call: Any = ast.parse(name, mode="eval").body
+        call = syntax_of(name, "eval").body
         options = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
     except (SyntaxError, ValueError, AttributeError):  # it is no call, or not of plain values
         return None
@@ -802,11 +803,11 @@ def metric(
     """
     Make a metric of a function that takes the list of values, one a row, and returns a number.
 
-    ```python
-    @metric
-    def share_above_half(values):
-        return sum(value > 0.5 for value in values) / len(values)
-    ```
+    ::
+
+        @metric
+        def share_above_half(values):
+            return sum(value > 0.5 for value in values) / len(values)
 
     With `pairs=True` it takes (value, expected) of each score instead, those of all repeats.
 

@@ -50,9 +50,9 @@ class Judge:
     """
     An evaluator that asks a model, and takes nothing but a clear verdict for an answer.
 
-    ```python
-    is_polite = Judge(ask_model, "Is this answer polite?\\n<answer>{result}</answer>")
-    ```
+    ::
+
+        is_polite = Judge(ask_model, "Is this answer polite?\\n<answer>{result}</answer>")
 
     The judge is told to end with a line such as `Verdict: yes`. A verdict is that line, whatever
     it wears ("**Final verdict:** yes (fully)", "8/10" on a scale to 10), as the last one of the
