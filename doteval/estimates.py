@@ -190,19 +190,19 @@ class Metric:
         if not rows:
             return Estimate(None, 0, method="no data")
         if self.sees != "values":
-            return self._of_pairs(rows, groups, confidence, seed)
+            return self._of_pairs(rows, groups, confidence, seed, span)
         if any(value != value for row in rows for value in row):
             return not_a_number(len(rows))
         return self._estimator(rows, groups, confidence, seed, span)
 
     def _of_pairs(
-        self, rows: Sequence[Any], groups: Groups, confidence: float, seed: int
+        self, rows: Sequence[Any], groups: Groups, confidence: float, seed: int, span: Span
     ) -> Estimate:
         """As `estimate`, of rows of (value, expected); repeats of a row are drawn together."""
         if any(value != value for row in rows for value, _ in row):
             return not_a_number(len(rows))
         if not self._is_resampled:
-            return self._estimator(rows, groups, confidence, seed, None)
+            return self._estimator(rows, groups, confidence, seed, span)
         if self.lacks(rows):
             return Estimate(None, 0, method=NOTHING_EXPECTED)
         whole, once = Metric(self.name, self.over), [[row] for row in rows]

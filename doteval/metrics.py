@@ -13,7 +13,17 @@ from dataclasses import replace
 from operator import mul
 from typing import Any, Union, overload
 
-from .agreement import FORECASTS, LABELS, LESS_IS_BETTER, alpha, is_share, share, share_name
+from .agreement import (
+    FORECASTS,
+    JUDGED,
+    LABELS,
+    LESS_IS_BETTER,
+    PEOPLE,
+    alpha,
+    is_share,
+    share,
+    share_name,
+)
 from .errors import NotFound, UsageError
 from .estimates import (
     NOTHING_EXPECTED,
@@ -44,6 +54,7 @@ from .statistics import distributions, intervals
 
 __all__ = [
     "ANYTIME",
+    "JUDGED",
     "LESS_IS_BETTER",
     "NOTHING_EXPECTED",
     "Estimate",
@@ -358,5 +369,16 @@ std = Metric("std", _std, _estimate_std)
 minimum = _extreme("min", min)
 maximum = _extreme("max", max)
 
-for _built_in in (accuracy, mean, median, std, minimum, maximum, *LABELS, *FORECASTS, alpha):
+for _built_in in (
+    accuracy,
+    mean,
+    median,
+    std,
+    minimum,
+    maximum,
+    *LABELS,
+    *FORECASTS,
+    *PEOPLE,
+    alpha,
+):
     registry.register(_built_in.name, _built_in)

@@ -121,6 +121,7 @@ views.table              # columns and rows, for a terminal, Markdown, CSV and a
 
 reporting.progress
 reporting.figures        # figures that a run has kept
+reporting.people         # what people said of some rows
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
