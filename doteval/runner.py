@@ -86,7 +86,7 @@ async def run_async(
 
 async def _done(
     execution: Execution,
-    shown: Live | Heartbeat | None,
+    shown: Live | Heartbeat | Notebook | None,
     on_finish: Callable[[Summary], object] | None,
 ) -> Summary:
     try:

@@ -57,7 +57,10 @@ statistics.labels        # labels against the truth, forecasts against what happ
 statistics.correction    # a judge, by a few labels of people
 statistics.noise         # the spread between and within rows
 statistics               # the face
-metrics
+estimates                # a metric, and a figure with its interval
+means                    # estimates of means and shares
+agreement                # metrics of what was said against what was expected
+metrics                  # by their names
 
 evaluators.answers       # what an answer says, out of its dress
 evaluators.making        # the decorator; what a score keeps of its arguments
@@ -118,6 +121,7 @@ views.table              # columns and rows, for a terminal, Markdown, CSV and a
 
 reporting.progress
 reporting.figures        # figures that a run has kept
+reporting.people         # what people said of some rows
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines

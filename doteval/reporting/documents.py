@@ -26,6 +26,7 @@ from ..views.json import together
 from ..views.table import code, csv_cell
 from .details import WRONG, as_text, record_dict, row_label, verdict
 from .overview import summary_table
+from .people import Labels
 from .summary import Summary, summarise
 from .views import short_name
 
@@ -145,6 +146,7 @@ def document(
     evaluations: Sequence[str],
     read: Callable[[str], Iterator[Record]] | None = None,
     calls: bool = False,
+    people: Labels | None = None,
 ) -> dict[str, Any]:
     """
     An experiment as plain data.
@@ -154,10 +156,11 @@ def document(
         read: the records of an evaluation; then each evaluation has some, which are read as the
             document is written. None: there are summaries alone.
         calls: whether each record has the calls that are kept of it.
+        people: what people said of some rows.
     """
     runs = [asdict(run) for run in store.runs(experiment) if run.evaluation in evaluations]
     told: Iterable[dict[str, Any]] = (
-        summarise(store, experiment, name).to_dict() for name in evaluations
+        summarise(store, experiment, name, people=people).to_dict() for name in evaluations
     )
     if read is None:
         told = list(told)
