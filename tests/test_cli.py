@@ -971,7 +971,7 @@ def test_nobody_may_listen_to_complaints(folder, monkeypatch):
 def test_ctrl_c_while_something_is_read_is_130(stored, monkeypatch, capsys):
     """Whoever interrupts `show` sees no traceback."""
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("doteval.reporting.summary.summarise", interrupted)
