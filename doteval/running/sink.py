@@ -104,7 +104,7 @@ class Sink:
 
     def finished(self, row: Row) -> Outcome:
         """A row has finished: hand what came of it to the writer, and return that."""
-        noted, usage = row.noted, NO_USAGE
+        noted, usage, charged = row.noted, NO_USAGE, NO_USAGE
         log = None if noted is None or noted.calls is None else self._keep_calls(row, noted)
         try:
             if row.error is not None:
@@ -121,6 +121,7 @@ class Sink:
         if noted is not None and (noted or noted.earlier is not None):
             outcome = completed(outcome, noted, isinstance(row.error, RowError))
             self._tell_usage(noted.get("problem", ""))
+            charged = read_usage([each.charged for each in (noted, *noted.before())])[0]
         result = outcome.result if isinstance(outcome, Failure) else outcome
         if result is not None and result.usage is not None:
             usage = self._usage_of(result)
@@ -135,10 +136,7 @@ class Sink:
             entry = self._entry(row, outcome, usage, spared)
         is_paid = log is None or log.made > 0 or not log.served
         if usage is not NO_USAGE:
-            self._charge(usage, is_paid)
-        if self._pace is not None and is_paid:
-            spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            self._pace.spent(spent, self._clock.now())
+            self._charge(usage, is_paid, charged)
         self._unwritten.append(row.ended)
         self._writer.put(entry)
         if row.error is None:
@@ -178,8 +176,12 @@ class Sink:
     def failed(self, row: Row, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""
         assert row.error is not None
-        if not final and row.noted is not None and row.noted.calls is not None:
-            self._keep_calls(row, row.noted)
+        if not final and row.noted is not None:  # else `finished` sees to it
+            noted = row.noted
+            log = None if noted.calls is None else self._keep_calls(row, noted)
+            if "usage" in noted:
+                noted.charged = read_usage(noted["usage"])[0]
+                self._charge(noted.charged, log is None or log.made > 0 or not log.served)
         failure = failure_of(row.error, self._secrets)
         attempt = Attempt(
             row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
@@ -209,10 +211,17 @@ class Sink:
             self._notes.append(safe_without(self._secrets, log.problem, 500))
         return log
 
-    def _charge(self, usage: Usage, is_paid: bool) -> None:
+    def _charge(self, usage: Usage, is_paid: bool, already: Usage = NO_USAGE) -> None:
+        """
+        Args:
+            already: the part of it that was charged when an earlier attempt failed.
+        """
         if is_paid:
-            self._tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
-            self._cost += usage.cost or 0.0
+            tokens = _tokens(usage) - _tokens(already)
+            self._tokens += tokens
+            self._cost += (usage.cost or 0.0) - (already.cost or 0.0)
+            if self._pace is not None:
+                self._pace.spent(tokens, self._clock.now())
         if usage.input_tokens is not None or usage.output_tokens is not None:
             self._seen.add("tokens")
         if usage.cost is not None:
@@ -310,6 +319,10 @@ class Sink:
                     "return Result(usage=…), or leave the limit out"
                 )
         return None
+
+
+def _tokens(usage: Usage) -> int:
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
 def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:
