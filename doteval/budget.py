@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from . import quantities
 from .concurrency.pace import RateLimit
 from .errors import UsageError
-from .record import Usage
+from .record import NO_USAGE, Usage
 
 _EXAMPLE = "time=30m,tokens=2M,cost=5,errors=5%"
 _FEW = 20  # outcomes before a share of failures means anything, or a figure is missed
@@ -100,18 +100,19 @@ class Spending:
         self._tokens = self._cost = 0.0
         self._seen: set[str] = set()  # which figures any usage had
 
-    def add(self, usage: Usage, is_paid: bool, now: float) -> None:
+    def add(self, usage: Usage, is_paid: bool, now: float, already: Usage = NO_USAGE) -> None:
         """
         A row has used this.
 
         Args:
             is_paid: whether anything of it was paid for in this run.
             now: on the clock of the rate limit.
+            already: the part of it that was added when an earlier attempt failed.
         """
-        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        tokens = _tokens(usage) - _tokens(already)
         if is_paid:
             self._tokens += tokens
-            self._cost += usage.cost or 0.0
+            self._cost += (usage.cost or 0.0) - (already.cost or 0.0)
         if usage.input_tokens is not None or usage.output_tokens is not None:
             self._seen.add("tokens")
         if usage.cost is not None:
@@ -146,6 +147,10 @@ class Spending:
                     "return Result(usage=…), or leave the limit out"
                 )
         return None
+
+
+def _tokens(usage: Usage) -> int:
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
 def as_budget(budget: str | Budget | None) -> Budget | None:

@@ -160,6 +160,39 @@ def test_a_budget_counts_what_rows_noted_that_failed():
     assert quiet(eval_costly, budget="cost=20").missing > 900
 
 
+def test_a_budget_counts_each_attempt_when_it_fails():
+    """A judge that is down for an hour does not hide what the model costs meanwhile."""
+    asked = []
+
+    @ForEach(concurrency=SlidingWindow(2))("n", range(1_000))
+    async def eval_judge_is_down(n):
+        asked.append(n)
+        note(usage={"cost": 1.0, "input_tokens": 10})
+        await asyncio.sleep(1)
+        raise ServerError()
+
+    summary = flown(eval_judge_is_down, "cost=20")[0]
+
+    assert 20 <= len(asked) <= 22
+    assert summary.status == "incomplete"
+
+
+def test_what_was_charged_when_an_attempt_failed_is_not_charged_again():
+    tries = iter([True, False] * 50)
+
+    @quick(concurrency=SlidingWindow(1))("n", range(50))
+    async def eval_second_time(n):
+        note(usage={"cost": 1.0})
+        if next(tries):
+            raise ServerError()
+        return True
+
+    summary, notes = flown(eval_second_time, "cost=99.5")
+
+    assert (summary.scored, summary.usage["cost"]) == (50, 100)
+    assert "a cost of 100 has reached the limit of 99.5" in notes[0]
+
+
 def test_what_a_judge_used_that_gave_no_verdict_is_added_to_what_was_noted():
     """They are two calls."""
 

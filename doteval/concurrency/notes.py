@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from ..record import refuse_awaitable
+from ..record import NO_USAGE, Usage, refuse_awaitable
 from ..text import safe
 from ..usage import read_usage
 
@@ -22,10 +22,12 @@ class Noted(dict[str, Any]):
 
     Attributes:
         earlier: what the attempt before it had noted that had noted anything; None: there is none.
+        charged: of its usage, what budgets have counted already.
         calls: the Log of those of its calls that are kept, see `replay`; None: there is none.
     """
 
     earlier: Noted | None = None
+    charged: Usage = NO_USAGE
     calls: Any = None
 
     def next(self) -> Noted:

@@ -90,7 +90,7 @@ class Sink:
 
     def finished(self, row: Row) -> Outcome:
         """A row has finished: hand what came of it to the writer, and return that."""
-        noted, usage = row.noted, NO_USAGE
+        noted, usage, charged = row.noted, NO_USAGE, NO_USAGE
         log = None if noted is None or noted.calls is None else self._keep_calls(row, noted)
         try:
             if row.error is not None:
@@ -107,6 +107,7 @@ class Sink:
         if noted is not None and (noted or noted.earlier is not None):
             outcome = completed(outcome, noted, isinstance(row.error, RowError))
             self._tell_usage(noted.get("problem", ""))
+            charged = read_usage([each.charged for each in (noted, *noted.before())])[0]
         result = outcome.result if isinstance(outcome, Failure) else outcome
         if result is not None and result.usage is not None:
             usage = self._usage_of(result)
@@ -119,7 +120,7 @@ class Sink:
             entry = self._entry(row, outcome, usage, spared)
         if usage is not NO_USAGE or self.spending.is_paced:
             is_paid = log is None or log.made > 0 or not log.served
-            self.spending.add(usage, is_paid, self._clock.now())
+            self.spending.add(usage, is_paid, self._clock.now(), charged)
         self._unwritten.append(row.ended)
         self._writer.put(entry)
         if row.error is not None or self.troubles.tense:
@@ -145,8 +146,13 @@ class Sink:
     def failed(self, row: Row, reading: Reading, final: bool) -> None:
         """Every failed attempt stands in the ledger."""
         assert row.error is not None
-        if not final and row.noted is not None and row.noted.calls is not None:
-            self._keep_calls(row, row.noted)
+        if not final and row.noted is not None:  # else `finished` sees to it
+            noted = row.noted
+            log = None if noted.calls is None else self._keep_calls(row, noted)
+            if "usage" in noted:
+                noted.charged = read_usage(noted["usage"])[0]
+                is_paid = log is None or log.made > 0 or not log.served
+                self.spending.add(noted.charged, is_paid, self._clock.now())
         failure = failure_of(row.error, self._secrets)
         attempt = Attempt(
             row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
