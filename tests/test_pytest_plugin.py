@@ -98,6 +98,16 @@ def project(pytester: pytest.Pytester) -> Project:
 # -------------------------------------------------------------------------- collection
 
 
+def test_every_evaluation_carries_a_mark(project):
+    """Plain tests can be run without paying, and evaluations alone; strict markers know it."""
+    project.write("eval_sums.py", SUMS)
+    project.write("test_plain.py", "def test_plain():\n    pass\n")
+
+    for words, passed in (["not doteval"], 1), (["doteval"], 1), ([""], 2):
+        result = project.run("--strict-markers", "eval_sums.py", "test_plain.py", "-m", *words)
+        result.assert_outcomes(passed=passed, deselected=2 - passed)
+
+
 def test_an_evaluation_runs_as_an_item(project: Project) -> None:
     """Its rows are stored under the experiment, and named from the store's folder."""
     project.write("eval_sums.py", SUMS)

@@ -146,6 +146,7 @@ def pytest_configure(config: pytest.Config) -> None:
         options = read_options(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+    config.addinivalue_line("markers", "doteval: evaluations, which every one of them carries")
     handed = getattr(config, "workerinput", {}).get("doteval_experiment")
     if handed is not None:  # by the controller of pytest-xdist
         options = options._replace(experiment=handed)
@@ -247,6 +248,9 @@ def pytest_pycollect_makeitem(
         return []
     # Set here and not where the evaluation is made: without this plugin, pytest would call it.
     obj.__test__ = True  # type: ignore[attr-defined]
+    marks: list[Any] = evaluation.pytestmark  # type: ignore[attr-defined]
+    if pytest.mark.doteval not in marks:  # so that `-m "not doteval"` costs nothing
+        marks.append(pytest.mark.doteval)
     return None
 
 
