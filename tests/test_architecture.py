@@ -86,11 +86,12 @@ storage.tally            # aggregates, from the tables
 storage.archive          # an experiment as facts, between any two stores
 storage.claims           # who may run what, on top of the locks
 storage.history          # what earlier runs took
-storage.pruning          # deletes what no longer counts
+storage.deletion         # a page at a time
 storage.parts            # what runs say together: shards, and whether they are of one evaluation
 storage.rivals           # which of several records of one row counts
 storage.transfer         # facts into a store: what import and merge are
 storage.sqlite           # needs all of the above
+storage.pruning          # deletes what no longer counts
 storage.merging          # several stores into one
 storage.memory           # the store without a file
 storage.stores           # the protocol, and which store an address means

@@ -344,20 +344,19 @@ def test_values_arrive_as_they_were(folder):
 def test_an_interrupted_merge_shows_as_interrupted_and_goes_on(folder):
     """What was on its way is not taken for all, and the next merge brings the rest."""
     recorded("m.db", an_entry("x"), evaluation="f.py::one")
-    recorded("m.db", an_entry("x"), an_entry("y"), an_attempt("z"), evaluation="f.py::two")
-    a_store("all.db").close()
-    in_sql("all.db", "CREATE TRIGGER full BEFORE INSERT ON attempts "
-           "BEGIN SELECT raise(ABORT, 'disk is full'); END")  # fmt: skip
+    page = [an_entry(f"{n}") for n in range(400)]
+    recorded("m.db", *page, an_entry("y"), an_attempt("z"), evaluation="f.py::two")
+    in_sql("m.db", "UPDATE attempts SET outcome = 7")  # the last thing to be read
 
-    with pytest.raises(StoreError, match="the disk is full"):
+    with pytest.raises(StoreError, match="expected one of: congestion"):
         merged("all.db", "m.db")
     half = contents("all.db")
-    in_sql("all.db", "DROP TRIGGER full")
+    in_sql("m.db", "UPDATE attempts SET outcome = 'ignored'")
     found = merged("all.db", "m.db")
 
     assert sorted(run[2:4] for run in half["runs"]) == [("complete", 11.0), ("interrupted", None)]
-    assert len(half["records"]) == 1
-    assert [each.records for each in found] == [0, 2]
+    assert len(half["records"]) == 401
+    assert [each.records for each in found] == [0, 1]
     assert contents("all.db") == contents("m.db")
 
 

@@ -76,8 +76,8 @@ def pruning(folder):
     made = []
 
     def pruning(**options):
-        made.append(Pruning(folder / PATH, **{"before": NOW, **options}))
-        return made[-1]
+        made.append(a_store(folder / PATH))
+        return Pruning(made[-1], **{"before": NOW, **options})
 
     yield pruning
 
@@ -136,12 +136,12 @@ def test_counting_deletes_nothing_and_foretells_what_goes(pruning):
 
 def test_many_records_go_in_pages(pruning):
     """Between two of them, runs of other experiments write."""
-    recorded(rows=1200)
+    recorded(rows=2200)
 
     gone = pruning().delete("e")
 
-    assert (gone.superseded, gone.attempts) == (1200, 1200)
-    assert counts() == [1200, 0, 1200, 0]
+    assert (gone.superseded, gone.attempts) == (2200, 2200)
+    assert counts() == [2200, 0, 2200, 0]
 
 
 def test_what_is_shown_is_added_up_anew(folder, pruning):

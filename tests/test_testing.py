@@ -77,7 +77,7 @@ class Divided(SqliteStore):
 class Mixed(SqliteStore):
     """Finds an evaluation in whatever experiment."""
 
-    def _evaluation(self, experiment, name):
+    def number_of(self, experiment, name):
         return self._db.all("SELECT max(id) FROM evaluations WHERE name = ?", name)[0][0]
 
 

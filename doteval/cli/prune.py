@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 def run(call: Call) -> Answer:
     """What no longer counts is gone."""
     from ..storage.pruning import Pruning
+    from ..storage.sqlite import SqliteStore
 
     options = call.options
     place = call.place()
@@ -62,11 +63,12 @@ def run(call: Call) -> Answer:
         raise UsageError(f"{place} is no file: only stores in SQLite files can be pruned")
     if not place.path.exists():
         raise NoStore(f"there is no store at {place}")
+    store = SqliteStore(place.path, place.anchor, create=False)
+    call.stack.callback(store.close)
     before = time.time() - options.keep
-    pruning = Pruning(place.path, before=before, stale=options.stale, calls=options.calls)
-    call.stack.callback(pruning.close)
+    pruning = Pruning(store, before=before, stale=options.stale, calls=options.calls)
     if options.experiment is None:
-        found = [pruning.count(name) for name in pruning.experiments()]
+        found = [pruning.count(name) for name, _ in store.experiments()]
         idle = [each for each in found if each.running is None]
     else:
         found = idle = [pruning.count(options.experiment)]

@@ -160,7 +160,7 @@ def must_be_there(db: Database, evaluation: int) -> None:
     Raises:
         StoreError: there is no evaluation of this number any more.
     """
-    if not db.all("SELECT 1 FROM evaluations WHERE id = ?", evaluation):
+    if not db.all("SELECT 1 FROM evaluations WHERE id = ? AND experiment > 0", evaluation):
         raise StoreError(
             f"an evaluation was deleted from the store {db.name} while it was read; what was read "
             "of it is not all"

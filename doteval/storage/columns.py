@@ -77,10 +77,11 @@ _ONE_OF = "one of: {}"
 # By the column's name, where that is enough, else by that of the table as well.
 KINDS = {
     **dict.fromkeys(
-        ("id", "evaluation", "experiment", "run", "record", "position", "concurrency",
+        ("id", "evaluation", "run", "record", "position", "concurrency",
          "revision", "scores.name", "n", "trials", "nans", "unread", "empty", "differing"),
         WHOLE,
     ),
+    "experiment": Kind("a whole number", (int,), -MOST, MOST - 1),  # see deletion
     **dict.fromkeys(("attempts", "number"), COUNT),
     "repeat": COUNT._replace(high=REPEATS - 1),
     **dict.fromkeys(

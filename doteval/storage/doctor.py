@@ -44,7 +44,7 @@ _KEYS = {  # of the tables, but `bodies`, whose texts are read
 _NO_EVALUATION = "evaluation NOT IN (SELECT id FROM evaluations)"
 _ORPHANS = (
     ("evaluation", "of no experiment", "evaluations",
-     "experiment NOT IN (SELECT id FROM experiments)"),
+     "experiment > 0 AND experiment NOT IN (SELECT id FROM experiments)"),
     ("record", "of no evaluation", "records", _NO_EVALUATION),
     ("record", "without texts", "records", "id NOT IN (SELECT record FROM bodies)"),
     ("result", "without scores", "records",
@@ -333,6 +333,13 @@ def _inside(store: SqliteStore, facts: dict[str, Any]) -> Iterator[Finding]:
             "note",
             f"{_count(dead, 'run')} ended without a word, by a crash or a kill: interrupted, and "
             "resumed by the same command",
+        )
+    left = db.all("SELECT count(*) FROM evaluations WHERE experiment < 0")[0][0]
+    if left:
+        yield Finding(
+            "note",
+            f"{_count(left, 'evaluation')} of deleted experiments not swept away yet, or never, as "
+            "that was interrupted; the next `doteval delete` or `doteval prune` does it",
         )
     if running:
         yield Finding("note", f"{_count(running, 'run')} going on: the texts were not read")

@@ -232,12 +232,11 @@ class Source:
 
 
 def _runs(store: SqliteStore, name: Name) -> list[Run]:
-    number = store.database.all(
-        "SELECT evaluations.id FROM evaluations JOIN experiments ON experiments.id = experiment "
-        "WHERE experiments.name = ? AND evaluations.name = ?",
-        *name,
-    )
-    return list(runs_of(store.database, number[0][0], name).values()) if number else []
+    try:
+        number = store.number_of(*name)
+    except NotFound:
+        return []
+    return list(runs_of(store.database, number, name).values())
 
 
 # --- the store to write -----------------------------------------------------------------------

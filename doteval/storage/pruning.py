@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-from ..errors import Busy, NotFound
+from ..errors import Busy
 from ..record import STALE, SUPERSEDED, Run
-from .claims import Claim, Claims, lock_of
-from .database import Database
+from .deletion import delete, pages, sweep
 from .encoding import storable
-
-_PAGE = 500  # records in one transaction, so that runs of other experiments go on meanwhile
+from .sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +49,20 @@ class Pruning:
     A store from which is deleted what no longer counts.
 
     Args:
-        path: of the file, which exists.
+        store: in a file, which exists.
         before: Unix seconds; what is younger stays.
         stale: whether stale records go, too.
         calls: whether calls that were kept go, too.
-
-    Raises:
-        StoreError: it can not be opened.
     """
 
     def __init__(
-        self, path: Path, *, before: float, stale: bool = False, calls: bool = False
+        self, store: SqliteStore, *, before: float, stale: bool = False, calls: bool = False
     ) -> None:
-        self._path = path
+        self._store = store
         self._before = before
         self._calls = calls
         self._states = (SUPERSEDED, STALE) if stale else (SUPERSEDED,)
-        self._db = Database(path, read_only=os.stat(path).st_size == 0)  # which stays empty
-        self._claims = Claims(lock_of(path))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._claims.close()
-        self._db.close()
-
-    def experiments(self) -> list[str]:
-        """Names of all experiments, oldest first."""
-        return [name for (name,) in self._db.all("SELECT name FROM experiments ORDER BY id")]
+        self._db = store.database
 
     def count(self, experiment: str) -> Pruned:
         """
@@ -91,7 +75,7 @@ class Pruning:
 
     def _sum(self, experiment: str) -> Pruned:
         found = Pruned(experiment)
-        for number, _ in self._evaluations(experiment):
+        for number in self._numbers(experiment):
             found = _added(found, self._counted(number))
         return found
 
@@ -135,85 +119,50 @@ class Pruning:
             NotFound: there is no such experiment.
             Busy: one of its evaluations is being run; nothing was deleted.
         """
-        evaluations = self._evaluations(experiment)
-        claims = self._claim(experiment, [name for _, name in evaluations])
-        try:
+        with ExitStack() as claims:
+            for name in self._store.evaluations(experiment):
+                claims.enter_context(self._claimed(experiment, name))
+            sweep(self._db)
             found = self._sum(experiment)
-            for number, _ in evaluations:
-                self._delete_records(number)
-                self._delete_all("attempts", number)
-                if self._calls:
-                    self._delete_all("calls", number)
-        finally:
-            for claim in claims:
-                self._claims.give_back(claim)
+            for number in self._numbers(experiment):
+                self._delete(number)
         return found
 
-    def _delete_records(self, evaluation: int) -> None:
-        for state in self._states:
-            for ids in self._pages(
-                "SELECT id FROM records WHERE evaluation = ? AND state = ? AND started < ? "
-                "AND id > ? ORDER BY id LIMIT ?",
-                evaluation, state, self._before,
-            ):  # fmt: skip
-                with self._db.writing() as db:
-                    self._db.update("DELETE FROM bodies WHERE record IN", ids)
-                    self._db.update("DELETE FROM scores WHERE record IN", ids)
-                    self._db.update("DELETE FROM records WHERE id IN", ids)
-                    db.execute(
-                        "UPDATE evaluations SET revision = revision + 1 WHERE id = ?",
-                        (evaluation,),
-                    )
+    def _delete(self, evaluation: int) -> None:
+        chosen = [("records", f"AND state = {state}") for state in self._states]
+        chosen += [("attempts", ""), *([("calls", "")] if self._calls else [])]
+        for table, condition in chosen:
+            query = (
+                f"SELECT id FROM {table} WHERE evaluation = ? AND started < ? {condition} "
+                "AND id > ? ORDER BY id LIMIT ?"
+            )
+            for ids in pages(self._db, query, evaluation, self._before):
+                delete(self._db, table, evaluation, ids)
 
-    def _delete_all(self, table: str, evaluation: int) -> None:
-        """Attempts or calls, whatever came of them."""
-        for ids in self._pages(
-            f"SELECT id FROM {table} WHERE evaluation = ? AND started < ? AND id > ? "
-            "ORDER BY id LIMIT ?",
-            evaluation, self._before,
-        ):  # fmt: skip
-            with self._db.writing():
-                self._db.update(f"DELETE FROM {table} WHERE id IN", ids)
-
-    def _pages(self, query: str, *arguments: Any) -> Iterator[list[int]]:
-        """Ids, page by page; the last two arguments of the query are where one begins, and ends."""
-        last = 0
-        while page := self._db.all(query, *arguments, last, _PAGE):
-            last = page[-1][0]
-            yield [id for (id,) in page]
-
-    def _claim(self, experiment: str, evaluations: list[str]) -> list[Claim]:
-        claims: list[Claim] = []
-        for name in evaluations:
-            claim = self._claims.make(_nobody(experiment, name), "")
-            if claim is None:
-                for each in claims:
-                    self._claims.give_back(each)
-                raise Busy(
-                    f"{name} of experiment {experiment!r} is being run by process "
-                    f"{self._running(experiment)}; wait for it, or end it"
-                )
-            claims.append(claim)
-        return claims
+    @contextmanager
+    def _claimed(self, experiment: str, evaluation: str) -> Iterator[None]:
+        """While nobody runs an evaluation, and nobody can begin."""
+        names = storable(experiment), storable(evaluation)
+        nobody = Run("", *names, 0.0, None, 0.0, "running", os.getpid(), {})
+        claim = self._store.claims.make(nobody, "")
+        if claim is None:
+            raise Busy(
+                f"{evaluation} of experiment {experiment!r} is being run by process "
+                f"{self._running(experiment)}; wait for it, or end it"
+            )
+        try:
+            yield
+        finally:
+            self._store.claims.give_back(claim)
 
     def _running(self, experiment: str) -> int | None:
         """The process that runs an evaluation of an experiment; None: nobody does."""
-        for number, name in self._evaluations(experiment):
-            for pid, part in self._db.all(
-                "SELECT pid, part FROM runs WHERE evaluation = ? AND status = 'running'", number
-            ):
-                if self._claims.is_running(_nobody(experiment, name), part):
-                    return int(pid)
-        return None
+        running = (run.pid for run in self._store.runs(experiment) if run.status == "running")
+        return next(running, None)
 
-    def _evaluations(self, experiment: str) -> list[tuple[int, str]]:
-        if not self._db.all("SELECT 1 FROM experiments WHERE name = ?", storable(experiment)):
-            raise NotFound(f"there is no experiment {experiment!r} in {self._path}")
-        return self._db.all(
-            "SELECT evaluations.id, evaluations.name FROM evaluations JOIN experiments "
-            "ON experiments.id = experiment WHERE experiments.name = ? ORDER BY evaluations.id",
-            storable(experiment),
-        )
+    def _numbers(self, experiment: str) -> list[int]:
+        store = self._store
+        return [store.number_of(experiment, name) for name in store.evaluations(experiment)]
 
     # --------------------------------------------------------------------------- the file
 
@@ -221,7 +170,8 @@ class Pruning:
         """Bytes of the file, and of those how many are free for what is written next."""
         free = self._db.all("PRAGMA freelist_count")[0][0]
         page = self._db.all("PRAGMA page_size")[0][0]
-        return os.stat(self._path).st_size, free * page
+        assert self._store.path is not None
+        return os.stat(self._store.path).st_size, free * page
 
     def vacuum(self) -> None:
         """
@@ -231,7 +181,8 @@ class Pruning:
             Busy: an evaluation of any experiment is being run, and would wait too long.
             StoreError: there is no room, or somebody else has it open.
         """
-        for experiment in self.experiments():
+        sweep(self._db)
+        for experiment, _ in self._store.experiments():
             pid = self._running(experiment)
             if pid is not None:
                 raise Busy(
@@ -253,9 +204,3 @@ def _added(one: Pruned, other: Pruned) -> Pruned:
         one.kept + other.kept,
         one.running,
     )
-
-
-def _nobody(experiment: str, evaluation: str) -> Run:
-    """What is claimed, for who is no run."""
-    names = (storable(experiment), storable(evaluation))
-    return Run("", *names, 0.0, None, 0.0, "running", os.getpid(), {})

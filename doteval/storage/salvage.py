@@ -192,13 +192,19 @@ class Damaged:
         for id, name, created in self._mended("experiments", "id, name, created"):
             names[id] = name
             self._created[name] = created
+        deleted = []
         for id, experiment, name, total in self._mended(
             "evaluations", "id, experiment, name, total"
         ):
-            self._name(id, names.get(experiment, f"recovered {experiment}"), name, total)
+            if experiment < 0:
+                deleted.append((id,))
+            else:
+                self._name(id, names.get(experiment, f"recovered {experiment}"), name, total)
         self._keep("records", f"id, evaluation, run, state, {RECORD_COLUMNS}")
         self._keep("attempts", f"id, evaluation, run, {ATTEMPT_COLUMNS}")
         self._keep("calls", f"id, evaluation, run, {CALL_COLUMNS}")
+        for table in ("records", "attempts", "calls"):  # what is on its way out stays out
+            self._read.executemany(f"DELETE FROM {table} WHERE evaluation = ?", deleted)
         self._read.execute(  # of several live records of one row, the last counts
             f"UPDATE records SET state = {SUPERSEDED} WHERE state = {LIVE} AND id NOT IN (SELECT "
             f"max(id) FROM records WHERE state = {LIVE} GROUP BY evaluation, key, repeat)"

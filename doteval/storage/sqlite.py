@@ -19,6 +19,7 @@ from .archive import CALL, Adopted, Fact, calls, facts, insert_calls, must_be_th
 from .claims import Claim, Claims, lock_of
 from .columns import KINDS
 from .database import Database, by_column
+from .deletion import sweep
 from .encoding import (
     ATTEMPT_COLUMNS,
     RECORD_COLUMNS,
@@ -366,7 +367,7 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        number, after = self._evaluation(experiment, evaluation), 0
+        number, after = self.number_of(experiment, evaluation), 0
         while page := self._stored(number, after, _PAGE_OF_KEYS):
             after = page[-1].id
             yield from page
@@ -594,7 +595,7 @@ class SqliteStore:
             NotFound: there is no such experiment or evaluation.
             StoreError: it can not be read, or is deleted meanwhile.
         """
-        number = self._evaluation(experiment, evaluation)
+        number = self.number_of(experiment, evaluation)
         table = "records INDEXED BY records_failed" if failed else "records"
         condition = {None: "", True: "AND error IS NOT NULL", False: "AND error IS NULL"}[failed]
         last = 0
@@ -652,7 +653,7 @@ class SqliteStore:
             for row in self._db.rows(
                 "key, repeat, number, started, duration, outcome, attempts.error, message",
                 "FROM attempts WHERE evaluation = ? ORDER BY id",
-                self._evaluation(experiment, evaluation),
+                self.number_of(experiment, evaluation),
             )
         ]
 
@@ -669,7 +670,7 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        return calls(self._db, self._evaluation(experiment, evaluation), key)
+        return calls(self._db, self.number_of(experiment, evaluation), key)
 
     def known_call(
         self, digest: bytes, repeat: int, number: int, key: bytes, experiment: str | None = None
@@ -723,7 +724,7 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        return tally(self._db, self._evaluation(experiment, evaluation))
+        return tally(self._db, self.number_of(experiment, evaluation))
 
     def values(self, experiment: str, evaluation: str, score: str) -> Iterator[tuple[bytes, Any]]:
         """
@@ -733,7 +734,7 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        number = self._evaluation(experiment, evaluation)
+        number = self.number_of(experiment, evaluation)
         last = 0
         while rows := self._db.rows(
             "records.id, key, value",
@@ -755,7 +756,7 @@ class SqliteStore:
                 "uid, n",
                 "FROM (SELECT uid, count(*) AS n FROM records JOIN runs ON runs.id = run "
                 f"WHERE records.evaluation = ? AND state = {LIVE} GROUP BY run)",
-                self._evaluation(experiment, evaluation),
+                self.number_of(experiment, evaluation),
             )
         )
 
@@ -766,7 +767,7 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        number = self._evaluation(experiment, evaluation)
+        number = self.number_of(experiment, evaluation)
         total: int | None = self._db.rows("total", "FROM evaluations WHERE id = ?", number)[0][0]
         return total
 
@@ -793,7 +794,8 @@ class SqliteStore:
 
     def delete(self, experiment: str) -> int:
         """
-        Delete an experiment and all it holds.
+        Delete an experiment and all it holds. It is gone at once, and what it held is deleted a
+        page at a time; where that is interrupted, who deletes something next goes on with it.
 
         Returns:
             how many records went.
@@ -802,18 +804,17 @@ class SqliteStore:
             NotFound: there is no such experiment.
             Busy: one of its evaluations is being run.
         """
-        self._experiment(experiment)
-        of = "(SELECT id FROM evaluations WHERE experiment = ?)"
-        records = f"(SELECT id FROM records WHERE evaluation IN {of})"
+        records = self._db.all(
+            "SELECT count(*) FROM records WHERE evaluation IN "
+            "(SELECT id FROM evaluations WHERE experiment = ?)",
+            self._experiment(experiment),
+        )
         with self._db.writing() as db:
             number = self._idle(experiment)
-            db.execute(f"DELETE FROM bodies WHERE record IN {records}", (number,))
-            db.execute(f"DELETE FROM scores WHERE record IN {records}", (number,))
-            gone = db.execute(f"DELETE FROM records WHERE evaluation IN {of}", (number,)).rowcount
-            for table in ("score_names", "attempts", "calls", "runs"):
-                db.execute(f"DELETE FROM {table} WHERE evaluation IN {of}", (number,))
-            db.execute("DELETE FROM evaluations WHERE experiment = ?", (number,))
+            db.execute("UPDATE evaluations SET experiment = -id WHERE experiment = ?", (number,))
             db.execute("DELETE FROM experiments WHERE id = ?", (number,))
+        sweep(self._db)
+        gone: int = records[0][0]
         return gone
 
     def _idle(self, experiment: str) -> int:
@@ -892,7 +893,13 @@ class SqliteStore:
         number: int = found[0][0]
         return number
 
-    def _evaluation(self, experiment: str, name: str) -> int:
+    def number_of(self, experiment: str, name: str) -> int:
+        """
+        The number of an evaluation in its tables.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
         found = self._db.rows(
             "id", "FROM evaluations WHERE experiment = ? AND name = ?",
             self._experiment(experiment), storable(name),

@@ -347,6 +347,24 @@ def test_what_belongs_to_nothing_is_told_and_mended(filled, statement, text):
     assert check(Place("sqlite", repair.backup, filled.anchor)).findings == report.findings
 
 
+def test_what_was_deleted_does_not_come_back(filled):
+    """Its rows were not swept away yet."""
+    sql(
+        filled.path,
+        "UPDATE evaluations SET experiment = -id WHERE id = 2",
+        "DELETE FROM experiments WHERE id = 2",
+        LITTLE,
+    )
+
+    repair = fix(filled)
+
+    assert repair.saved == (COUNT, 1, 0, 0)
+    assert repair.report.findings == ()
+    store = a_store(filled.path)
+    assert [name for name, _ in store.experiments()] == ["e"]
+    store.close()
+
+
 def test_a_result_without_scores_becomes_a_failure_and_runs_again(filled):
     """It was paid for, and counts for nothing without them."""
     sql(filled.path, "DELETE FROM scores WHERE record = 2")

@@ -12,7 +12,8 @@ import pytest
 from doteval.errors import Busy, NotFound, StoreError, UsageError
 from doteval.keys import shard_of
 from doteval.record import LIVE, STALE, SUPERSEDED, Result, Score, Usage
-from doteval.storage import open_store, sqlite
+from doteval.storage import Place, open_store, sqlite
+from doteval.storage.doctor import check
 from doteval.storage.memory import MemoryStore
 from doteval.storage.sqlite import SqliteStore
 
@@ -614,6 +615,61 @@ def test_an_experiment_is_deleted_with_all_it_holds(store):
     assert rows == {"evaluations": 1, "runs": 1, "records": 2, "bodies": 2, "score_names": 1,
                     "scores": 1, "attempts": 1}  # fmt: skip
     assert len(list(store.records("other", V))) == 2
+
+
+def test_a_deletion_is_whole_at_once_and_swept_up_by_the_next(path):
+    """Its name is free; a reader fails; what was interrupted is no damage, and is not salvaged."""
+    store = a_store(path)
+    finished(store, "other")
+    finished(store)
+    reader = store.facts("e")
+    next(reader)
+
+    class Killed(sqlite3.Connection):
+        def execute(self, sql, *arguments):
+            if sql.startswith("DELETE FROM bodies"):
+                raise KeyboardInterrupt
+            return super().execute(sql, *arguments)
+
+    killed = a_store(path, connection=Killed)
+    with pytest.raises(KeyboardInterrupt):
+        killed.delete("e")
+    killed.close()
+
+    with pytest.raises(StoreError, match="was deleted"):
+        list(reader)
+    assert [name for name, _ in store.experiments()] == ["other"]
+    report = check(Place("sqlite", path, path.parent))
+    assert report.is_healthy
+    assert "1 evaluation of deleted experiments not swept away" in report.findings[0].text
+    finished(store)
+    store.delete("e")
+    assert store._db.all("SELECT count(*) FROM evaluations") == [(1,)]
+    assert store._db.all("SELECT count(*) FROM records") == [(2,)]
+    store.close()
+
+
+def test_a_run_beside_a_deletion_waits_for_a_page(path):
+    """It commits between two of them."""
+    store = a_store(path)
+    number = store.begin(a_run("large"))
+    store.add(number, [an_entry(f"{n}") for n in range(2200)])
+    store.end(number, a_run("large", status="complete"))
+    run = a_store(path, busy=0)  # which would fail at once
+    number, seen = run.begin(a_run()), []
+
+    class Watched(sqlite3.Connection):
+        def execute(self, sql, *arguments):
+            if sql.startswith("SELECT id FROM records"):
+                run.add(number, [an_entry(f"{len(seen)}")])
+                seen.append(sql)
+            return super().execute(sql, *arguments)
+
+    deleting = a_store(path, connection=Watched)
+    assert deleting.delete("large") == 2200
+    assert len(seen) == 3  # pages, the last of which is empty
+    for each in (deleting, run, store):
+        each.close()
 
 
 def test_numbers_are_not_used_again(store):
