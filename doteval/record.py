@@ -429,8 +429,14 @@ def new_name() -> str:
     return f"{time.strftime('%Y%m%d_%H%M%S')}_{os.urandom(4).hex()}"
 
 
-def failure_hint(kind: str) -> str:
-    """What to add to a failure of this type, for those who are used to tests; "" for nothing."""
-    if kind != "AssertionError":
-        return ""
-    return "; return the comparison instead of asserting it: a wrong answer is a score, no failure"
+def failure_hint(kind: str, message: str = "") -> str:
+    """What to add to a failure of this type, where that helps; "" for nothing."""
+    if kind == "AssertionError":  # for those who are used to tests
+        return "; return the comparison instead of asserting it: a wrong answer is a score"
+    return f"; {FILES_REMEDY}" if "Too many open files" in message else ""
+
+
+FILES_REMEDY = (
+    "lower max_concurrency, share one client instead of making one for each row, or raise the "
+    "limit (`ulimit -n`)"
+)

@@ -429,7 +429,6 @@ def test_a_body_that_has_not_been_read_is_not_read_now():
         ssl.SSLError("record layer failure"),
         ssl.SSLEOFError(),
         OSError(errno.ENETUNREACH, "unreachable"),
-        OSError(errno.EMFILE, "too many open files"),
         http.client.IncompleteRead(b""),
         http.client.RemoteDisconnected(),
         asyncio.IncompleteReadError(b"", 5),

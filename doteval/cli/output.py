@@ -5,6 +5,7 @@ Where a command's document goes: standard output, or a file that appears whole o
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from ..errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
 
 STDOUT = "-"
 
@@ -79,11 +85,12 @@ def _refuse(path: Path, name: str, force: bool, mark: bytes) -> None:
 def _replacing(path: Path, name: str) -> Iterator[IO[bytes]]:
     """
     A file beside `path` that takes its place when the block is left in order, and is gone when it
-    is not.
+    is not. What a command that was killed has left is taken away.
     """
-    beside = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}.part")
+    begin = f".{path.name[:100]}."
     try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        _take_away(path.parent, begin)
+        beside, handle = _beside(path.parent, begin)
     except OSError as error:
         raise UsageError(
             f"{name} can not be written: {error.strerror}; check its folder"
@@ -93,10 +100,54 @@ def _replacing(path: Path, name: str) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(beside, path)
+            if fcntl is not None:  # pragma: no branch - while its lock says that it is in use
+                os.replace(beside, path)
+        if fcntl is None:  # pragma: no cover - Windows, where an open one stays
+            os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
 
 
+def _beside(folder: Path, begin: str) -> tuple[Path, int]:
+    """A new file that nobody takes for one that was left."""
+    while True:
+        path = folder / f"{begin}{os.urandom(4).hex()}.part"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        try:
+            is_ours = _is_free(handle) and path.exists()  # before it had its lock, it looked left
+        except OSError:  # a file system without locks, on which nothing is taken away
+            is_ours = True
+        if is_ours:
+            return path, handle
+        os.close(handle)
+
+
+def _take_away(folder: Path, begin: str) -> None:
+    for left in folder.iterdir():
+        if not (left.name.startswith(begin) and _PART.fullmatch(left.name, len(begin))):
+            continue
+        try:
+            handle = os.open(left, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                if _is_free(handle):
+                    left.unlink()
+            finally:
+                os.close(handle)
+        except OSError:
+            continue  # it is another one's, or gone
+
+
+_PART = re.compile("[0-9a-f]{8}[.]part")
 _BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+
+
+def _is_free(handle: int) -> bool:
+    """Take the lock of a file, unless somebody has it."""
+    if fcntl is None:
+        return True  # pragma: no cover - Windows, where an open file can not be removed
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

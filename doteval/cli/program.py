@@ -51,6 +51,9 @@ def main(argv: list[str] | None = None) -> int:
             return _quiet(code)  # whoever was reading, such as `head`, has seen enough
         except KeyboardInterrupt as error:
             return SIGNALLED + (error.args[0] if error.args else 2)
+        except MemoryError:
+            complain(sys.stderr, "this process has no memory left; give it more")
+            return STORE
         except OSError as error:
             complain(sys.stderr, f"input or output failed: {error}")
             return _quiet(STORE)

@@ -478,7 +478,7 @@ class Round:
         first = self._first
         assert first is not None and isinstance(first.outcome, Failure)
         said = one_line(first.outcome.message, 200)
-        hint = failure_hint(first.outcome.type)
+        hint = failure_hint(first.outcome.type, first.outcome.message)
         return (
             f"first: row {first.position}, {first.outcome.type}{': ' if said else ''}{said}{hint}"
         )

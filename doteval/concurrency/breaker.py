@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .reading import ACCOUNT
+from ..record import FILES_REMEDY
+from .reading import ACCOUNT, MACHINE, SETTINGS
 
 _REFUSALS = 3  # times that all are refused, without a success of any, before that is believed
 
@@ -76,7 +77,7 @@ class Breaker:
         self.tense, self._blocked_at = True, now
         self._blocked += 1
         if self._blocked == self._needed:
-            what, mend = _MENDED[by == ACCOUNT]
+            what, mend = _MENDED[by]
             times = f"{self._blocked} times, with nothing that succeeded between"
             self._trip(f"{what} {times}: {said}; {mend}")
 
@@ -95,6 +96,7 @@ class Breaker:
 
 
 _MENDED = {
-    True: ("the account was refused", "see to the key, the credit or the quota"),
-    False: ("every call was refused here", "see to the proxy and the address"),
+    ACCOUNT: ("the account was refused", "see to the key, the credit or the quota"),
+    SETTINGS: ("every call was refused here", "see to the proxy and the address"),
+    MACHINE: ("this process can open no file or socket, tried", FILES_REMEDY),
 }

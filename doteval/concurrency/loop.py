@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from .ahead import NotYet
 from .evidence import Outcome
 from .executors import Elsewhere, Threads, off_loop
 from .notes import ATTEMPT, Noted
-from .reading import Reading, read
+from .reading import MACHINE, Reading, read
 from .row import Ending, Row
 from .schedule import FETCH, Schedule
 
@@ -403,7 +404,10 @@ class Loop:
             schedule.dropped(row, row.ended)
             self.fail(error)
         else:
-            row.reading = reading = read(error, time.time())
+            reading = read(error, time.time())
+            if reading.blocks == MACHINE and schedule.in_flight > 1:  # the others make room
+                reading = replace(reading, blocks="")
+            row.reading = reading
             again = schedule.failed(row, reading, self._now())
             if schedule.stalled:
                 for left in schedule.stall():

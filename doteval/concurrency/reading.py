@@ -33,6 +33,7 @@ that recovers earlier, or a header that is wrong, costs one refused call an hour
 """
 
 _LATEST = 366 * 86_400.0  # seconds; whoever asks for more time than a year means no time at all
+_FULL = 600  # stands for "this machine has no file or socket left", which no endpoint says
 _LOST = 599  # stands for "no answer came": the number that some proxies and Tornado use for it
 _NO_MONEY = 402  # stands for "until somebody pays", whatever the status line says
 _TOO_LARGE = 413  # stands for "this one call exceeds the whole limit": waiting makes no room for it
@@ -158,15 +159,19 @@ _UNKNOWN_NAMES = frozenset(  # of classes, where no status stands beside it
 
 _GROUP_NAMES = frozenset({"BaseExceptionGroup"})  # a builtin only from 3.11 on
 
-# EMFILE, ENFILE, ENOBUFS, EADDRNOTAVAIL: this machine has run out of sockets, which passes as
-# soon as some calls have ended.
 _LOST_ERRNOS = frozenset(
     getattr(errno, name)
     for name in (
         *("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
         *("ENETDOWN", "ENETRESET", "ENETUNREACH", "ENOTCONN", "EPIPE", "ESHUTDOWN", "ETIMEDOUT"),
-        *("EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS"),
     )
+    if hasattr(errno, name)
+)
+# This machine has run out of files or sockets, which passes as soon as some calls have ended: so
+# many at a time are too many, whatever the endpoint could bear.
+_FULL_ERRNOS = frozenset(
+    getattr(errno, name)
+    for name in ("EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS")
     if hasattr(errno, name)
 )
 
@@ -203,7 +208,8 @@ class Reading:
             `LONGEST_RETRY_AFTER`; None where it did not say.
         again: it says nothing about the endpoint, and the next attempt may succeed all the same.
         status: the HTTP status that stands for it; None: it says nothing that has one.
-        blocks: ACCOUNT or SETTINGS, where every row meets it until somebody mends that; else "".
+        blocks: ACCOUNT, SETTINGS or MACHINE, where every row meets it until somebody mends that;
+            else "".
         asked: `retry_after` as it was said, up to a year.
     """
 
@@ -216,6 +222,7 @@ class Reading:
 
 
 ACCOUNT = "account"  # an unknown key, no credit, a quota that is used up
+MACHINE = "machine"  # no file can be opened, as long as the calls in flight hold theirs
 SETTINGS = "settings"  # a proxy that refuses, TLS with a port that speaks none
 
 
@@ -264,7 +271,9 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
             continue
         rest = chain[place:]
         # Some wrappers call it a 500 of the endpoint that none was reached.
-        if status in (_LOST, 500) and any(map(_hopeless, rest)):
+        if status in (_LOST, 500) and any(_status(other) == _FULL for other in rest):
+            return _judged(_FULL, None)
+        if status == _LOST and any(map(_hopeless, rest)):
             blocks = SETTINGS if any(map(_misset, rest)) else ""
             return Reading(Outcome.IGNORED, None, blocks=blocks)
         # A wrapper that lost the headers still holds the answer as its cause.
@@ -276,19 +285,18 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
 _SAYS_NOTHING = Reading(Outcome.IGNORED, None)
 
 
-_BLOCKING = {401: ACCOUNT, _NO_MONEY: ACCOUNT, 407: SETTINGS}
+_BLOCKING = {401: ACCOUNT, _NO_MONEY: ACCOUNT, 407: SETTINGS, _FULL: MACHINE}
 
 
 def _judged(status: int, asked: float | None) -> Reading:
     outcome = Outcome.IGNORED
-    if status in (429, 529) or (status == 503 and asked is not None):
+    if status in (429, 529, _FULL) or (status == 503 and asked is not None):
         outcome = Outcome.CONGESTION
     elif status == 408 or status >= 500:
         outcome = Outcome.TROUBLE
-    if outcome is Outcome.IGNORED:
-        return Reading(outcome, None, status=status, blocks=_BLOCKING.get(status, ""))
-    cut = None if asked is None else min(asked, LONGEST_RETRY_AFTER)
-    return Reading(outcome, cut, status=status, asked=asked)
+    cut = None if asked is None or outcome is Outcome.IGNORED else min(asked, LONGEST_RETRY_AFTER)
+    asked = None if cut is None else asked
+    return Reading(outcome, cut, status=status, blocks=_BLOCKING.get(status, ""), asked=asked)
 
 
 _CLOSED = re.compile("Event loop is closed")
@@ -391,6 +399,8 @@ def _status(link: Exception) -> int | None:
         return 401
     if isinstance(link, OSError) and _get(link, "errno") in _LOST_ERRNOS:
         return _LOST
+    if isinstance(link, OSError) and _get(link, "errno") in _FULL_ERRNOS:
+        return _FULL
     if "ResponseError" in names:
         gave_up = _GAVE_UP.search(_text(_first(_get(link, "args"))))
         return int(gave_up[1]) if gave_up else None

@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import os
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -39,6 +40,10 @@ class Fetch(Enum):
 
 
 FETCH: Final = Fetch.FETCH
+
+
+def _uniform() -> float:
+    return (int.from_bytes(os.urandom(7), "big") >> 3) / 2**53
 
 
 class Tries:
@@ -69,7 +74,8 @@ class Schedule:
         pace: a rate limit that the starts count for.
         openings: more callables `now -> moment` beside the gate's and the pace's: nothing starts
             before the latest. `inf` means: whoever closed it says when to look again.
-        random: numbers in [0, 1) for the jitter; None: as `random.random`.
+        random: numbers in [0, 1) for the jitter; None: the system's. Not those of `random`, which
+            somebody may have seeded, and which can not be imported where no file can be opened.
 
     Attributes:
         in_flight: attempts that are running.
@@ -101,7 +107,7 @@ class Schedule:
         paced = () if pace is None else (pace.ready_at,)
         waits = type(gate).ready_at is not Gate.ready_at  # nearly no gate does
         self._openings = (*(gate.ready_at,) * waits, *paced, *openings)
-        self._random = random
+        self._random = random or _uniform
         self._hold = Hold()
         self._due: list[tuple[float, int, Row]] = []
         self._order = itertools.count()  # of rows that are due at one moment
@@ -254,10 +260,6 @@ class Schedule:
         if now - self._last_success >= policy.patience:
             self.stalled = True
             return None
-        if self._random is None:
-            from random import Random  # for those who fail; it takes a while to load
-
-            self._random = Random().random  # whoever seeds the module's keeps its numbers
         wait = policy.delay(tries.failures, self._random)
         if reading.retry_after is None:
             return wait

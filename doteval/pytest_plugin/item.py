@@ -253,7 +253,7 @@ def _told(record: Record, error: BaseException | None, file: str) -> str:
     said = f"row {record.position}: {safe(outcome.type, 80)}: {one_line(outcome.message, 300)}"
     if outcome.type == "Skipped":  # by pytest.skip()
         said += " (a row can not be skipped: leave it out of the dataset, or skip in a fixture)"
-    hint = failure_hint(outcome.type)
+    hint = failure_hint(outcome.type, outcome.message)
     if error is None or type(error).__name__ != outcome.type:
         return said + hint
     lines = [line for name, line in _places(error) if name == file]

@@ -7,9 +7,11 @@ computes: what is read is fetched whole, and what must fit together is read in o
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -18,12 +20,14 @@ from typing import Any
 
 from ..errors import DamageError, StoreError
 from .columns import odd_in
-from .schema import BUSY, connect, explain, undo
+from .schema import BUSY, FILES, Exhausted, connect, explain, undo
 
 # Values that one statement may bind: SQLite's own default. 3.31 and older stop at 999.
 _MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 _MOST_ROWS = 512  # in one statement
 _MOST_TEXT = 2**20  # characters in one statement: sqlite3 copies what it binds
+_DRAINED = 1.0  # seconds until rows that could take a number first have ended: none begins now
+_PAUSE = 0.05  # seconds until a file may have been closed
 _CLOSING = 1.0  # seconds that closing waits for another thread's statement
 
 
@@ -64,6 +68,9 @@ class Database:
             None if is_empty else path, read_only=read_only, busy=busy, connection=connection
         )
         self._identity = self._where()
+        self._spare: list[int] = []
+        if path is not None and not read_only:
+            self._save_up()
 
     def close(self) -> None:
         """Close the connection."""
@@ -72,8 +79,44 @@ class Database:
         if self._mutex.acquire(timeout=_CLOSING):
             try:
                 self._db.close()
+                self._spend()
             finally:
                 self._mutex.release()
+
+    def patiently(self, write: Callable[[], None]) -> None:
+        """
+        Do `write`, which is one transaction; again and again while this process has so many files
+        open that SQLite can open none, for as long as one waits for other processes.
+
+        Raises:
+            StoreError: as `writing`.
+        """
+        since = math.inf
+        while True:
+            try:
+                write()
+            except Exhausted:
+                now = time.monotonic()
+                since = min(since, now)
+                if now >= since + self._busy:
+                    raise
+                time.sleep(_PAUSE)
+                if now >= since + _DRAINED:
+                    self._spend()
+            else:
+                return self._save_up()
+
+    def _save_up(self) -> None:
+        """Keep files open of which the store may need the numbers, where rows leave none."""
+        try:
+            while len(self._spare) < FILES:
+                self._spare.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass  # there are none now; the next transaction tries again
+
+    def _spend(self) -> None:
+        while self._spare:
+            os.close(self._spare.pop())
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -106,6 +149,12 @@ class Database:
             except sqlite3.Error as error:
                 undo(db)  # a COMMIT that failed leaves it open as well
                 raise self._told(error) from error
+            except MemoryError as error:
+                undo(db)
+                raise StoreError(
+                    f"the store {self.name} can not be written: this process has no memory left; "
+                    "lower max_concurrency, or give it more. What was stored before is kept"
+                ) from error
             except BaseException:
                 undo(db)
                 raise
@@ -161,13 +210,22 @@ class Database:
         """A query that reads no longer than the block, even where a traceback keeps its cursor."""
         with self._mutex:
             try:
-                cursor = self._db.execute(query, arguments)
+                cursor = self._begun(query, arguments)
                 try:
                     yield cursor
                 finally:
                     cursor.close()
             except sqlite3.Error as error:
                 raise self._told(error) from error
+
+    def _begun(self, query: str, arguments: tuple[Any, ...]) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(query, arguments)
+        except sqlite3.OperationalError as error:  # it looks for a journal that it must undo
+            if "unable to open" not in str(error) or not self._spare:
+                raise
+            self._spend()
+            return self._db.execute(query, arguments)
 
     def at_once(self, write: Callable[[sqlite3.Connection], None]) -> bool:
         """

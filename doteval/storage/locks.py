@@ -37,6 +37,7 @@ class Lock(NamedTuple):
     byte: int
 
 
+_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)  # who put a link there could choose what we make
 _guard = threading.Lock()
 _descriptors: dict[_File, int] = {}
 _held: dict[Lock, int] = {}  # how many share it; _ALONE
@@ -155,7 +156,7 @@ def _open(path: Path, mode: int = os.O_RDWR | os.O_CREAT) -> _File:
     except FileNotFoundError:
         file = None
     if file not in _descriptors:
-        descriptor = os.open(path, mode, 0o600)
+        descriptor = os.open(path, mode | _NOFOLLOW, 0o600)
         file = _file(os.fstat(descriptor))
         _descriptors[file] = descriptor
     assert file is not None

@@ -54,7 +54,8 @@ def locate(storage: str | os.PathLike[str] | None = None, root: Path | None = No
 
     Raises:
         UsageError: the address names no file.
-        StoreError: it names a folder, or there is no working directory any more.
+        StoreError: it names a folder, or there is no working directory any more; or nobody has
+            named one, and the `.doteval/` that is there was put there by somebody else.
     """
     try:
         here = Path.cwd()
@@ -64,6 +65,7 @@ def locate(storage: str | os.PathLike[str] | None = None, root: Path | None = No
     if base is None:  # a rootdir above that is out of reach is no more ours than a project there
         base = here if root is None or here.is_relative_to(root) else root
     if storage is None:
+        _refuse_foreign(base)
         return Place("sqlite", base / FOLDER / FILE, base, here=here)
     text = os.fsdecode(storage)
     scheme, separator, rest = text.partition("://")
@@ -106,7 +108,7 @@ def project(start: Path, made: Path | None = None) -> Path | None:
     last = os.path.realpath(os.path.expanduser("~"))
     try:
         begin = os.stat(start)
-        ours = {begin.st_uid, getattr(os, "geteuid", lambda: begin.st_uid)()}
+        ours = _trusted(begin)
         for folder in (start, *start.parents):
             there = os.stat(folder)
             if (there.st_uid, there.st_dev) != (begin.st_uid, begin.st_dev):
@@ -118,6 +120,28 @@ def project(start: Path, made: Path | None = None) -> Path | None:
     except OSError:
         pass  # what may not be looked into is not ours
     return None
+
+
+def _trusted(folder: os.stat_result) -> set[int]:
+    """Whose marks in a folder count: those of its owner, and of who is working."""
+    return {folder.st_uid, getattr(os, "geteuid", lambda: folder.st_uid)()}
+
+
+def _refuse_foreign(base: Path) -> None:
+    """
+    A `.doteval/` that somebody else has put into a folder that many may write to, such as /tmp:
+    what a run stores there, he can read and change.
+    """
+    try:
+        owner = os.lstat(base / FOLDER).st_uid
+        is_foreign = owner not in _trusted(os.stat(base))
+    except OSError:  # there is none, and whoever makes one hears of what prevents it
+        return
+    if is_foreign:
+        raise StoreError(
+            f"{base / FOLDER} belongs to another user (uid {owner}), who could read and change "
+            "what is stored there; work in a folder of yours, or name the store with --storage"
+        )
 
 
 def _is_mark(path: Path, owners: set[int]) -> bool:

@@ -15,6 +15,7 @@ writers.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DamageError, StoreError
+from ..record import FILES_REMEDY
 
 APPLICATION_ID = 0x646F7465  # "dote"
 
@@ -460,6 +462,25 @@ def undo(db: sqlite3.Connection) -> None:
         pass
 
 
+class Exhausted(StoreError):
+    """No file can be opened at the moment; once others are closed, one can."""
+
+
+def _can_open() -> bool:
+    """Whether this process may open the files that a transaction needs."""
+    files: list[int] = []
+    try:
+        for _ in range(FILES):
+            files.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for file in files:
+            os.close(file)
+    return True
+
+
+FILES = 4  # more than SQLite opens at a time: a journal, and its folder to sync it
 _DAMAGED = "the file is damaged"
 _REASONS = (  # part of SQLite's message, what it means, what to do
     ("disk is full", "the disk is full", "make room and run the same command again"),
@@ -482,6 +503,11 @@ def explain(error: Exception, name: str) -> StoreError:
     said = str(error)
     if said == "interrupted":
         raise KeyboardInterrupt from error
+    if "unable to open" in said and not _can_open():
+        return Exhausted(
+            f"the store {name} can not be written: too many files are open in this process; "
+            f"{FILES_REMEDY}"
+        )
     for part, meaning, remedy in _REASONS:
         if part in said.lower():
             kind = DamageError if meaning == _DAMAGED else StoreError

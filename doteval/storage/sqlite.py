@@ -390,6 +390,16 @@ class SqliteStore:
                 calls.append(entry)
             else:
                 attempts.append((run.evaluation, number, *attempt_columns(entry)))
+        self._db.patiently(lambda: self._add(number, run, records, attempts, calls))
+
+    def _add(
+        self,
+        number: int,
+        run: _Running,
+        records: list[Entry],
+        attempts: list[tuple[Any, ...]],
+        calls: list[Call],
+    ) -> None:
         try:
             with self._writing(number, 1) as (db, _, last, sums):
                 is_summed = True
@@ -493,20 +503,23 @@ class SqliteStore:
         """
         running = self._runs[number]
         try:
-            with self._writing(number) as (db, *_):
-                self._count_own(number, running)
-                begun = self._db.all("SELECT header FROM runs WHERE id = ?", number)[0][0]
-                db.execute(
+            self._db.patiently(lambda: self._end(number, run, running))
+            tally(self._db, running.evaluation, keeping=0)  # now, and not at a look
+        finally:
+            del self._runs[number]
+            self._claims.give_back(running.claim)
+
+    def _end(self, number: int, run: Run, running: _Running) -> None:
+        with self._writing(number) as (db, *_):
+            self._count_own(number, running)
+            begun = self._db.all("SELECT header FROM runs WHERE id = ?", number)[0][0]
+            db.execute(
                     "UPDATE runs SET finished = ?, duration = ?, status = ?, header = ?, "
                     "history = ?, error = ? WHERE id = ?",
                     (run.finished, run.duration, run.status, dump({**load(begun), **run.header}),
                      dump(list(run.history)),
                      None if run.error is None else storable(run.error), number),
                 )  # fmt: skip
-            tally(self._db, running.evaluation, keeping=0)  # now, and not at a look
-        finally:
-            del self._runs[number]
-            self._claims.give_back(running.claim)
 
     # -------------------------------------------------------------------- reading
 

@@ -19,6 +19,7 @@ from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..errors import StoreError
 from ..record import Call
 from .encoding import Entry
 
@@ -140,7 +141,13 @@ class Grouped:
         self._broken: BaseException | None = None
         self._over = False
         self._thread = Thread(target=self._work, name="doteval-writer", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise StoreError(
+                f"the store can not be written: the system gives no thread ({error}); end other "
+                "processes, or raise the limits (`ulimit -u`, `ulimit -v`)"
+            ) from error
 
     def put(self, entry: Any) -> None:
         self._queue.append(entry)

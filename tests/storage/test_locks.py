@@ -242,3 +242,13 @@ def test_names_of_any_kind_have_a_lock(file):
     assert is_held(file, "\ud800\0é")
     release(lock)
     release(lock)  # once more harms nobody
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="a system without links")
+def test_a_link_in_place_of_the_lock_file_is_not_followed(tmp_path):
+    """Who may put one there would choose which file we make."""
+    (tmp_path / "x.lock").symlink_to(tmp_path / "theirs")
+
+    with pytest.raises(OSError):
+        locks.acquire(tmp_path / "x.lock", "a")
+    assert not (tmp_path / "theirs").exists()

@@ -88,6 +88,18 @@ def test_a_store_of_a_stranger_is_not_used(here):
     assert project(here / "mine") is None
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
+def test_the_folder_that_a_stranger_has_put_here_is_refused(here, monkeypatch):
+    """As into /tmp; who names the store has chosen it."""
+    (here / ".doteval").mkdir()
+    os.chown(here / ".doteval", 65534, -1)
+    monkeypatch.chdir(here)
+
+    with pytest.raises(StoreError, match=r"belongs to another user \(uid 65534\).*--storage"):
+        locate()
+    assert locate(".doteval/results.db").path == here / ".doteval" / "results.db"
+
+
 def test_the_root_of_the_disk_ends_the_search(here):
     """Where neither the home directory nor somebody else's folder did."""
     top = Path(here.anchor)
