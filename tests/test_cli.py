@@ -129,6 +129,7 @@ def test_every_command_has_a_help_with_an_example(folder, capsys, name):
 VALUES = {  # of options that do not take every word
     "--color": "never", "--samples": "3", "--max-errors": "2%", "--shard": "1/2",
     "-P": "model=m", "--tag": "k=v", "--confidence": "90%", "--budget": "time=1h", "--margin": "1%",
+    "--grid": "a=1,2", "--calls": "live",
     "--format": "csv", "--keep": "8w", "--row": "0", "--sample": "3",
 }  # fmt: skip
 
