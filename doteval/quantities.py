@@ -9,6 +9,7 @@ What people type to say how much, and of what: one grammar, for every door.
     shard      which part of how many: 2/4
     parameter  NAME=VALUE
     tag        NAME=VALUE, both texts
+    axis       NAME=VALUE,VALUE: a parameter and the values it is to have
 
 A reader that raises says what it expected; whoever asked says what was given, and where (`read`).
 """
@@ -235,6 +236,36 @@ class Param(NamedTuple):
             return cls(name.strip(), json.loads(value), text)
         except ValueError:
             return cls(name.strip(), value, text)
+
+    def __str__(self) -> str:
+        return self.said
+
+
+class Axis(NamedTuple):
+    """
+    The values that a parameter is to have, one after the other.
+
+    Attributes:
+        params: each of them, as `Param` reads it.
+        said: as it was typed.
+    """
+
+    params: tuple[Param, ...]
+    said: str
+
+    @classmethod
+    def parse(cls, text: str) -> Axis:
+        """
+        "model=small,large" is two values for "model"; a value can hold no comma.
+
+        Raises:
+            UsageError: it is no NAME=VALUE,VALUE, or a value stands there twice.
+        """
+        name, _, values = text.partition("=")
+        each = [value.strip() for value in values.split(",")]
+        if not all(each) or len(set(each)) < len(each):
+            raise UsageError("expected NAME=VALUE,VALUE with different values, as in model=a,b")
+        return cls(tuple(Param.parse(f"{name}={value}") for value in each), text)
 
     def __str__(self) -> str:
         return self.said

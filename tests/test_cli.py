@@ -130,6 +130,7 @@ VALUES = {  # of options that do not take every word
     "--color": "never", "--samples": "3", "--max-errors": "2%", "--shard": "1/2",
     "-P": "model=m", "--tag": "k=v", "--calls": "live", "--confidence": "90%",
     "--budget": "time=1h", "--margin": "1%",
+    "--grid": "a=1,2",
     "--format": "csv", "--keep": "8w", "--row": "0", "--sample": "3",
 }  # fmt: skip
 

@@ -206,3 +206,72 @@ def test_fixtures_are_a_part_of_the_version(pytester):
     changed.stdout.fnmatch_lines(["*scale was 2, and is 3; the code of conftest.py::scale;*"])
     wrong = pytester.runpytest_subprocess("eval_x.py", "--eval-param", "scale")
     wrong.stderr.fnmatch_lines(["*--eval-param='scale': expected NAME=VALUE*"])
+
+
+GRID = """
+from doteval import foreach
+
+@foreach("text", ["a", "bb", "ccc"])
+def eval_long(text, least, prompt="none"):
+    return len(text) >= least
+
+@foreach("text", ["a"])
+def eval_all(text, params):
+    return params == {"least": 2, "prompt": "v1", "size": "s"}
+"""
+
+
+def test_a_grid_runs_every_combination_under_a_name_of_its_own(tmp_path, monkeypatch, capsys):
+    """Like items that pytest parametrizes; each has its config, and the same command resumes."""
+    (tmp_path / "eval_grid.py").write_text(GRID)
+    monkeypatch.chdir(tmp_path)
+    typed = ["run", "eval_grid.py", "--experiment", "g", "--grid", "least=1,2", "--grid"]
+    typed += ["prompt=v1, v2", "-P", "size=s"]
+
+    assert main([*typed[:-2], "--plan"]) == 0
+    planned = capsys.readouterr().out
+    assert main([*typed[:1], "eval_grid.py::eval_all", *typed[2:], "-q"]) == 0
+    capsys.readouterr()
+    assert main([*typed[:1], "eval_grid.py::eval_long", *typed[2:-2], "-q"]) == 0
+    capsys.readouterr()
+    assert main([*typed[:1], "eval_grid.py::eval_long", *typed[2:-2], "-q"]) == 0
+    again = " ".join(capsys.readouterr().out.split())
+
+    assert "eval_long[1-v1] · 3 to run" in planned and "eval_all[2-v2] · 1 to run" in planned
+    assert "--grid least=1,2 --grid 'prompt=v1, v2' --fresh" in again
+    store = open_store(tmp_path / ".doteval" / "results.db", create=False)
+    told = {
+        name.partition("::")[2]: store.runs("g", name)[-1].header["config"]
+        for name in store.evaluations("g")
+    }
+    right = [
+        sum(record.outcome.scores[0].value for record in store.records("g", name))
+        for name in store.evaluations("g")
+    ]
+    store.close()
+    assert list(told) == [
+        f"{name}[{least}-{prompt}]"
+        for name in ("eval_all", "eval_long") for least in (1, 2) for prompt in ("v1", "v2")
+    ]  # fmt: skip
+    assert told["eval_long[2-v1]"] == {"least": 2, "prompt": "v1"}
+    assert right == [0, 0, 1, 0, 3, 3, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--grid", "least=1,1"], "expected NAME=VALUE,VALUE with different values"),
+        (["--grid", "least=1,"], "expected NAME=VALUE,VALUE"),
+        (["--grid", "least"], "expected NAME=VALUE,VALUE"),
+        (["--grid", "least=1,2", "--grid", "least=3"], "the parameter 'least' is given twice"),
+        (["--grid", "least=1,2", "-P", "least=3"], "the parameter 'least' is given twice"),
+        (["--grid", "leats=1,2"], "has no parameter 'leats'"),
+    ],
+)
+def test_a_grid_that_makes_no_sense_is_refused(tmp_path, monkeypatch, capsys, typed, said):
+    """Before anything is called."""
+    (tmp_path / "eval_grid.py").write_text(GRID)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "eval_grid.py::eval_long", *typed]) == 2
+    assert said in capsys.readouterr().err

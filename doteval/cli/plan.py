@@ -25,11 +25,10 @@ _SHOWN = 10  # positions of malformed rows that are printed; JSON has more
 def planned(
     call: Call,
     place: Place,
-    chosen: Sequence[tuple[Named, Evaluation[..., Any]]],
-    options: Options,
+    chosen: Sequence[tuple[Named, Evaluation[..., Any], Options]],
 ) -> Answer:
     """
-    Plan a run of evaluations, given with their names in the store.
+    Plan a run of evaluations, given with their names in the store and what is asked of each.
 
     The exit code of the answer is 1 where the run would surely fail, else 0.
     """
@@ -39,7 +38,7 @@ def planned(
     experiment = call.options.experiment
     plans = [
         drive(partial(plan, evaluation, options, name=name, experiment=experiment, place=place))
-        for name, evaluation in chosen
+        for name, evaluation, options in chosen
     ]
     data = {
         "experiment": experiment,

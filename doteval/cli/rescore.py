@@ -77,8 +77,8 @@ def run(call: Call) -> Answer:
         asked = asked_of(call)
         evaluation, scored = answers.scored(function, options.edit, None, asked, options.into)
         target = options.target or options.edit
-        chosen = [Chosen(Named(answers.name), target, evaluation, answers)]
-        refuse_resources(chosen, asked)
+        chosen = [Chosen(Named(answers.name), target, evaluation, scored, asked.params, answers)]
+        refuse_resources(chosen)
         typed = ["rescore", options.old, *[options.target] * (function is not None)]
         for name in ("evaluation", "edit", "into"):
             value = getattr(options, name)

@@ -7,14 +7,15 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
-from ..quantities import Allowance, Param, Shard, parse_rows, tag, words
+from ..quantities import Allowance, Axis, Param, Shard, parse_rows, tag, words
 from ..record import FINAL, Failure, Record, failure_hint, new_name
 from ..text import one_line, similar
 from .call import (
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """
-    An evaluation to run, its name in the store, and what to type to run it alone.
+    An evaluation to run, its name in the store, what to type to run it alone, what is asked of its
+    run, and what is given to its function.
 
     `answers` are those of another experiment, where these are its dataset.
     """
@@ -56,6 +58,8 @@ class Chosen:
     name: Named
     target: str
     evaluation: Evaluation[..., Any]
+    options: Options
+    params: Mapping[str, Any]
     answers: Answers | None = None
 
 
@@ -65,6 +69,7 @@ _REPEATED = {
     "--max-errors": "max_errors",
     "--shard": "shard",
     "-P": "params",
+    "--grid": "grid",
     "--budget": "budget",
     "--keep-going": "keep_going",
     "--calls": "calls",
@@ -178,6 +183,7 @@ QUIET = option(
     "doteval run eval_sums.py::eval_addition --samples 20\n"
     "doteval run eval_sums.py --experiment baseline --fresh      # all rows anew\n"
     "doteval run eval_sums.py --max-errors 2%\n"
+    "doteval run eval_sums.py --experiment sizes --grid model=small,large --grid prompt=v1,v2\n"
     "doteval run eval_sums.py --experiment v2 --tag prompt=v2 --note 'shorter prompt'\n"
     "doteval run eval_sums.py --plan          # what would run, how long, at what cost\n"
     "doteval run eval_sums.py --experiment baseline --budget time=30m,tokens=2M\n"
@@ -215,6 +221,16 @@ QUIET = option(
         help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': "
         "exit code 0 if it holds, 1 if not, 3 if rows or budget are used up before",
     ),
+    option(
+        "--grid",
+        metavar="NAME=A,B",
+        type=typed(Axis.parse),
+        action="append",
+        default=[],
+        help="run each evaluation once with each of these values for its parameter NAME, as an "
+        "evaluation of its own, such as eval_sums[small]; given several times, with each "
+        "combination",
+    ),
     KEEP_CONFIG,
     KEEP_GOING,
     TAGS,
@@ -239,16 +255,17 @@ def run(call: Call) -> Answer:
         raise UsageError("--json is for --plan; what is stored is printed by `doteval show --json`")
     place = call.place()
     with ExitStack() as stack:
-        chosen = _chosen(call.options.files, place, stack)
         try:
             options = asked_of(call)
         except GateError as error:
             point(call, error)
             return Answer(code=USAGE)
-        refuse_resources(chosen, options)
+        chosen = _crossed(_chosen(call.options.files, place, stack, options), call.options.grid)
+        refuse_resources(chosen)
         if call.options.plan:
-            each_named = [(each.name, each.evaluation) for each in chosen]
-            return planned(call, place, each_named, options)
+            return planned(
+                call, place, [(each.name, each.evaluation, each.options) for each in chosen]
+            )
         experiment = call.options.experiment or new_name()
         typed = again(call, "run", *call.options.files, "--experiment", experiment)
         return Answer(code=Round(call, place, options, experiment, typed).run(chosen))
@@ -257,7 +274,9 @@ def run(call: Call) -> Answer:
 # --- choosing ---------------------------------------------------------------------------------
 
 
-def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chosen]:
+def _chosen(
+    targets: Sequence[str], place: Place, stack: ExitStack, options: Options
+) -> list[Chosen]:
     """
     The evaluations that are meant, each once, in the order given.
 
@@ -284,11 +303,38 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
                 said = similar(name, others, others[:10], cutoff=0.7)
                 raise NotFound(f"{file} has no evaluation {name!r}{said}")
             full = named(file, name, place)
-            chosen.setdefault(full, Chosen(full, f"{file}::{name}", known[name]))
+            chosen.setdefault(
+                full, Chosen(full, f"{file}::{name}", known[name], options, options.params)
+            )
     return list(chosen.values())
 
 
-def refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
+def _crossed(chosen: Sequence[Chosen], axes: Sequence[Axis]) -> list[Chosen]:
+    """
+    Each with each combination of the values, which its name tells in brackets.
+
+    Raises:
+        UsageError: a parameter is given twice.
+    """
+    if not axes or not chosen:
+        return list(chosen)
+    names = [*chosen[0].options.params, *(axis.params[0].name for axis in axes)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"the parameter {twice!r} is given twice, by --grid and by --grid or -P")
+    crossed = []
+    for each in chosen:
+        for cell in product(*(axis.params for axis in axes)):
+            said = f"[{'-'.join(param.said.partition('=')[2].strip() for param in cell)}]"
+            named = [f"{name}{said}" for name in (each.name.name, *each.name.formerly)]
+            params = {**each.options.params, **{param.name: param.value for param in cell}}
+            options = replace(each.options, params=params)
+            name = each.name._replace(name=named[0], formerly=tuple(named[1:]))
+            crossed.append(replace(each, name=name, options=options, params=params))
+    return crossed
+
+
+def refuse_resources(chosen: Sequence[Chosen]) -> None:
     """
     Fixtures are pytest's: say so before the first row costs anything.
 
@@ -300,7 +346,7 @@ def refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
     needed = {
         each.target: [name for name in each.evaluation.resources if name not in given]
         for each in chosen
-        for given in [distributed(each.evaluation, options.params)]
+        for given in [distributed(each.evaluation, each.params)]
     }
     first = next((each for each in chosen if needed[each.target]), None)
     if first is None:
@@ -343,7 +389,6 @@ class Round:
         self._options = options
         self._experiment = experiment
         self._typed = typed
-        self._params = {each.name: each.value for each in call.options.params}
         self._shows = call.options.quiet < 2
         self._failed = 0  # rows
         self._final = 0  # of them, those that do not run again
@@ -369,6 +414,8 @@ class Round:
             progress.close()
 
     def _all(self, chosen: Sequence[Chosen], listener: Listener | None) -> int:
+        from ..reporting.views import short_name
+
         codes = {OK}
         complaints = []
         for each in chosen:
@@ -379,7 +426,7 @@ class Round:
                 return self._interrupted(execution, error.args[0] if error.args else signal.SIGINT)
             if problem:
                 codes.add(code)
-                complaints.append(f"{each.evaluation.__name__}: {problem}")
+                complaints.append(f"{short_name(each.name.name)}: {problem}")
         self._say(*[""] * bool(complaints))
         for sentence in complaints:
             self._call.complain(sentence)
@@ -400,11 +447,11 @@ class Round:
         self._first = None
         return Execution(
             chosen.evaluation,
-            self._options,
+            chosen.options,
             name=chosen.name,
             experiment=self._experiment,
             place=self._place,
-            resources=distributed(chosen.evaluation, self._params),
+            resources=distributed(chosen.evaluation, chosen.params),
             listener=listener,
             on_record=self._meet,
             answers=chosen.answers,
