@@ -35,9 +35,18 @@ def _of_labels(name: str, figure: Callable[[Confusion], float | None]) -> Metric
 
 
 def _of_forecasts(
-    name: str, figure: Callable[[list[Forecast]], float | None], probable: bool = True
+    name: str,
+    figure: Callable[[list[Forecast]], float | None],
+    probable: bool = True,
+    estimate: Callable[..., Estimate] | None = None,
 ) -> Metric:
-    """Of numbers and whether it happened; of probabilities, unless only their order counts."""
+    """
+    Of numbers and whether it happened.
+
+    Args:
+        probable: whether they have to be probabilities; else only their order counts.
+        estimate: of the mean of what each row comes to, where the figure is one.
+    """
 
     def compute(pairs: list[Any]) -> float | None:
         for value, happened in pairs:
@@ -49,7 +58,19 @@ def _of_forecasts(
                 raise UsageError(f"{name} needs probabilities from 0 to 1, not {value!r:.40}")
         return figure(pairs)
 
-    return Metric(name, compute, sees="pairs")
+    def of_rows(rows: Any, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
+        assert estimate is not None
+        return estimate([[compute(row)] for row in rows], groups, confidence, seed, span)
+
+    return Metric(name, compute, of_rows if estimate else None, sees="pairs")
+
+
+def _of_squares(rows: Any, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
+    return estimate_mean(rows, groups, confidence, seed, (0.0, 1.0))
+
+
+def _of_logarithms(rows: Any, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
+    return estimate_mean(rows, groups, confidence, seed, None)
 
 
 def share(label: str) -> Metric:
@@ -62,7 +83,7 @@ def share(label: str) -> Metric:
         values = [compute(row) or 0.0 for row in rows]
         return estimate_bounded(values, groups, confidence, (0.0, 1.0))
 
-    return Metric(share_name(label), compute, estimate, sees="pairs")
+    return Metric(share_name(label), compute, estimate, sees="pairs", partial=True)
 
 
 def share_name(label: str) -> str:
@@ -144,7 +165,7 @@ def _alone(name: str, estimate: Any) -> Metric:
         value: float | None = estimate([[pair] for pair in pairs], None, 0.95, 0, None).value
         return value
 
-    return Metric(name, compute, estimate, sees="pairs")
+    return Metric(name, compute, estimate, sees="pairs", partial=True)
 
 
 _NO_LABELS = "no row has a label of people"
@@ -167,8 +188,8 @@ LABELS = (
 )
 FORECASTS = (
     _of_forecasts("auroc", auroc, probable=False),
-    _of_forecasts("brier", brier),
-    _of_forecasts("log_loss", log_loss),
+    _of_forecasts("brier", brier, estimate=_of_squares),
+    _of_forecasts("log_loss", log_loss, estimate=_of_logarithms),
     _of_forecasts("ece", calibration_error),
 )
 alpha = Metric("krippendorff_alpha", _alpha, sees="units")

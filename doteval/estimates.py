@@ -109,6 +109,7 @@ class Metric:
         factory: makes `compute` anew from keyword arguments, where the metric has options.
         sees: what `compute` is given: "values", one a row; "pairs", the value and what was expected
             of each score; or "units", the values of each row's repeats.
+        partial: whether some scores, or all, may lack what was expected.
     """
 
     def __init__(
@@ -119,8 +120,10 @@ class Metric:
         from_moments: FromMoments | None = None,
         factory: Callable[..., Any] | None = None,
         sees: str = "values",
+        partial: bool = False,
     ) -> None:
         self.name = name
+        self._partial = partial or sees != "pairs"
         self.sees = sees
         self.compute = compute
         self._from_moments = from_moments
@@ -201,17 +204,16 @@ class Metric:
         """As `estimate`, of rows of (value, expected); repeats of a row are drawn together."""
         if any(value != value for row in rows for value, _ in row):
             return not_a_number(len(rows))
-        if not self._is_resampled:
-            return self._estimator(rows, groups, confidence, seed, span)
         if self.lacks(rows):
             return Estimate(None, 0, method=NOTHING_EXPECTED)
+        if not self._is_resampled:
+            return self._estimator(rows, groups, confidence, seed, span)
         whole, once = Metric(self.name, self.over), [[row] for row in rows]
         return whole.resampled(once, groups, confidence, seed)
 
     def lacks(self, rows: Iterable[Sequence[Any]]) -> bool:
         """Whether it needs what was expected, and a score has nothing of the kind."""
-        needed = self.sees == "pairs" and self._is_resampled
-        return needed and any(expected is None for row in rows for _, expected in row)
+        return not self._partial and any(expected is None for row in rows for _, expected in row)
 
     def over(self, rows: Iterable[Sequence[Any]]) -> Any:
         """The figure over rows of (value, expected) pairs, one for each repeat."""

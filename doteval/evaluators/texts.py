@@ -283,8 +283,9 @@ _MOST_COMPARED = 2_000_000  # characters looked at, as often as they are: under 
 
 def similarity(result: str | None, expected: str, *, name: str | None = None) -> Score:
     """
-    How alike two texts are, 0 to 1: twice the matching characters over all characters. Where
-    several pieces are the longest the first of the answer counts, so the order may matter.
+    How alike two texts are, 0 to 1: twice the matching characters over all characters. Which of
+    both is the answer does not matter: where several pieces are the longest, the first one of the
+    shorter text counts.
 
     Of longer texts the first 20,000 characters are compared, which the metadata say. Texts that
     share a great many short pieces are compared until two million characters were looked at; the
@@ -306,8 +307,12 @@ def similarity(result: str | None, expected: str, *, name: str | None = None) ->
         metadata["compared"] = f"the first {_LONGEST_COMPARED:,} characters"
         text, expected = text[:_LONGEST_COMPARED], expected[:_LONGEST_COMPARED]
     of = len(text) + len(expected)
-    ratio = 2 * _matching(text, expected) / of if of else 1.0
+    ratio = 2 * _matching(*sorted((text, expected), key=_first)) / of if of else 1.0
     return _scored(name or "similarity", ratio, SHARE, metadata, result)
+
+
+def _first(text: str) -> tuple[int, str]:
+    return len(text), text
 
 
 def _matching(one: str, other: str) -> int:

@@ -32,6 +32,8 @@ def tables() -> Iterator[simulations.Table]:
     yield simulations.half_widths(EFFORT)
     yield simulations.false_slices(EFFORT)
     yield simulations.flips_of_nothing(EFFORT)
+    yield simulations.metrics_of_pairs(EFFORT)
+    yield simulations.equal_models(EFFORT)
 
 
 def main() -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from random import Random
 from statistics import stdev
 
-from doteval.metrics import accuracy, mean
+from doteval.metrics import accuracy, find, mean
 from doteval.reporting import compare as comparing
 from doteval.reporting import pairs
 from doteval.statistics import (
@@ -402,3 +403,50 @@ def flips_of_nothing(effort: int, count: int | None = None) -> Table:
             called += test.p < 0.05
         found.append((f"{rows} rows, {repeats} repeats", (called / times,)))
     return Table("flips", ("data", "called more than noise"), tuple(found))
+
+
+def metrics_of_pairs(effort: int, count: int | None = None) -> Table:
+    """Coverage of the resampled intervals of labels and forecasts, at 100 rows."""
+    r, names = Random(8), ("f1_macro", "kappa", "auroc", "brier")
+    draws = {
+        **dict.fromkeys(("f1_macro", "kappa"), _labels),
+        **dict.fromkeys(("auroc", "brier"), _forecast),
+    }
+    found = []
+    for name in names:
+        draw, metric = draws[name], find(name)
+        truth = metric([draw(r) for _ in range(100_000)])
+        times, held = count or effort * 15, 0
+        for _ in range(times):
+            estimate = metric.estimate([[draw(r)] for _ in range(100)])
+            assert estimate.low is not None and estimate.high is not None
+            held += estimate.low <= truth <= estimate.high
+        found.append((name, (held / times,)))
+    return Table("metrics-of-pairs", ("metric", "coverage"), tuple(found))
+
+
+def _labels(r: Random) -> tuple[str, str]:
+    truth = r.choices("abc", (60, 25, 15))[0]
+    return (truth if r.random() < 0.8 else r.choice("abc")), truth
+
+
+def _forecast(r: Random) -> tuple[float, bool]:
+    p = r.betavariate(2, 2)
+    return p, r.random() < p
+
+
+def equal_models(effort: int, count: int | None = None) -> Table:
+    """P(any "better") among five models that are equally good, all pairs compared."""
+    r, called, times = Random(9), 0, count or effort * 10
+    for _ in range(times):
+        rates = _rates(r, 100)
+        runs = [[float(r.random() < p) for p in rates] for _ in range(5)]
+        p_values = []
+        for a, b in combinations(runs, 2):
+            worse = sum(x > y for x, y in zip(a, b, strict=True))
+            better = sum(x < y for x, y in zip(a, b, strict=True))
+            p_values.append(tests.mcnemar(worse, better))
+        called += min(tests.holm(p_values)) < 0.05
+    return Table(
+        "equal-models", ("data", "any is better"), (("5 models, 100 rows", (called / times,)),)
+    )

@@ -110,3 +110,17 @@ def test_an_unchanged_model_rarely_flips_more_than_it_does_by_itself():
     table = simulations.flips_of_nothing(EFFORT, 60)
 
     assert max(table.cells()) <= 0.05 + noise_of(0.05, 60)
+
+
+def test_intervals_of_labels_and_forecasts_hold_the_truth():
+    """At 100 rows, by resampling."""
+    table = simulations.metrics_of_pairs(EFFORT, 40)
+
+    assert min(table.cells()) >= 0.93 - noise_of(0.93, 40)
+
+
+def test_of_equal_models_hardly_one_is_better():
+    """Than any of the others, all pairs together."""
+    table = simulations.equal_models(EFFORT, 100)
+
+    assert max(table.cells()) <= 0.05 + noise_of(0.05, 100)
