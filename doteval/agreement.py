@@ -24,6 +24,7 @@ from .statistics.labels import (
 )
 
 _SHARE = re.compile(r"share\((.+)\)", re.DOTALL)
+_BESIDE = re.compile(r"krippendorff_alpha\((.+)\)", re.DOTALL)
 LESS_IS_BETTER = ("brier", "log_loss", "ece")
 
 
@@ -92,6 +93,15 @@ def share_name(label: str) -> str:
 
 def is_share(name: str) -> bool:
     return _SHARE.fullmatch(name) is not None
+
+
+def alpha_beside(name: str) -> Metric | None:
+    """The metric of a name such as "krippendorff_alpha(judge_b, judge_c)"; None of any other."""
+    found = _BESIDE.fullmatch(name)
+    if found is None:
+        return None
+    beside = tuple(each.strip() for each in found[1].split(","))
+    return Metric(name, _alpha, sees="units", beside=beside)
 
 
 def _alpha(units: list[Any]) -> float | None:

@@ -110,6 +110,7 @@ class Metric:
         sees: what `compute` is given: "values", one a row; "pairs", the value and what was expected
             of each score; or "units", the values of each row's repeats.
         partial: whether some scores, or all, may lack what was expected.
+        beside: other scores whose values are, row by row, taken together with those of its own.
     """
 
     def __init__(
@@ -121,8 +122,10 @@ class Metric:
         factory: Callable[..., Any] | None = None,
         sees: str = "values",
         partial: bool = False,
+        beside: tuple[str, ...] = (),
     ) -> None:
         self.name = name
+        self.beside = beside
         self._partial = partial or sees != "pairs"
         self.sees = sees
         self.compute = compute

@@ -20,6 +20,7 @@ from .agreement import (
     LESS_IS_BETTER,
     PEOPLE,
     alpha,
+    alpha_beside,
     is_share,
     share,
     share_name,
@@ -253,6 +254,8 @@ def find(name: str) -> Metric:
         return (pass_at_k if repeated[1] == "@" else pass_hat_k)(int(repeated[2]))
     if is_share(name):
         return share(name[len("share(") : -1])
+    if beside := alpha_beside(name):
+        return beside
     try:
         thing = registry.get(name)
     except NotFound as error:
@@ -300,7 +303,9 @@ def _name_of(given: Any) -> str:
     if isinstance(given, str):
         return _range_of(given) if _SPAN.fullmatch(given) else find(given).name
     if isinstance(given, Metric):
-        if not (_PASS.fullmatch(given.name) or is_share(given.name)):  # found by form
+        if not (
+            _PASS.fullmatch(given.name) or is_share(given.name) or given.beside
+        ):  # found by form
             registry.register(given.name, given)
         return given.name
     if callable(given):

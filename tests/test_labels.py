@@ -318,3 +318,28 @@ def test_repeats_agree_as_far_as_they_do():
 
     assert found.value == krippendorff_alpha(["aa", "ab", "bb", "bb", "aa"])
     assert find("krippendorff_alpha")([[1.0, 1.1], [3.0, 2.9]]) > 0.9
+
+
+def test_judges_agree_as_far_as_they_do(tmp_path):
+    """Krippendorff's alpha over several scores of a row; also in a comparison."""
+    draw = Random(3)
+    said = [[draw.choice("ab") if draw.random() < 0.4 else "ab"[at % 2] for _ in "xyz"]
+            for at in range(40)]  # fmt: skip
+    names = ("accuracy", "krippendorff_alpha(y, z)")
+
+    def answer(id):
+        x, y, z = said[id]
+        return Result(Score("x", x, names, expected="a"), Score("y", y), Score("z", z))
+
+    made = ForEach()("id", [(id,) for id in range(40)])(lambda id: answer(id))
+    made.__name__ = "eval_x"
+    path = str(tmp_path / "r.db")
+    for name in "ab":
+        found = run(made, name, path, progress=False).scores["x"]["krippendorff_alpha(y, z)"]
+
+    assert found.value == pytest.approx(krippendorff_alpha(said))
+    assert found.low < found.value < found.high
+    (_, difference) = (
+        compare("a", "b", only=["x"], storage=path).evaluations[0].scores[0].differences
+    )
+    assert (difference.a, difference.value) == (found.value, 0)

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from doteval import ForEach, Result, Score, run
+from doteval import ForEach, Result, Score, compare, run
 from doteval.cli.program import main
 from doteval.concurrency import AsyncSequential, SlidingWindow
 from doteval.errors import NotFound, UsageError
@@ -221,6 +221,9 @@ def test_what_is_shown_afterwards_holds_at_any_look(path, capsys):
     interval = anytime(values + [0.0] * (summary.scored - len(values)))
     assert (summary.scores["ok"]["accuracy"].low, verdict.high) == interval
     assert "at any look, n =" in verdict.message
+    run(made(rate(0.9), 100), "main", path, progress=False)
+    (note,) = compare("main", "e", storage=path).evaluations[0].notes
+    assert note == "'e' was run until a gate was decided; tests here are for one look"
     assert main(["show", "e", "--storage", path]) == 0
     shown = capsys.readouterr().out
     assert "95% CI at any look" in shown

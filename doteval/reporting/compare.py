@@ -24,7 +24,7 @@ from ..statistics import distributions, tests
 from ..statistics.noise import Flips
 from ..storage import Address, Store, opened
 from ..views.terminal import printed
-from .figures import KEPT, recalled
+from .figures import KEPT, UNTIL, recalled
 from .pairs import (
     BETTER,
     NO_LOSS,
@@ -449,6 +449,8 @@ def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
     for side, name in ((before, a.experiment), (after, b.experiment)):
         if made := versions_of(store, side.runs):
             notes.append(f"{name!r} {of_versions(len(made))}")
+        if side.runs and UNTIL in side.runs[-1].header:
+            notes.append(f"{name!r} was run until a gate was decided; tests here are for one look")
     failed = before.tally.failed, after.tally.failed
     statuses = before.status, after.status
     return Contrast(a, b, *failed, tuple(scores), tuple(notes), *statuses)

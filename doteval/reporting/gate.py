@@ -318,7 +318,7 @@ def _by_difference(
         gate.subject,
         metric,
         gate.confidence or 0.95,
-        gate.anytime,
+        gate.anytime or summary.until is not None,
         baseline.factor,
     )
     if found.n == 0:

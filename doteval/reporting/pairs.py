@@ -277,9 +277,9 @@ class Pairs:
             spans.append((0.0, 1.0))
         return next((span for span in spans if span[0] <= low and high <= span[1]), None)
 
-    def of_both(self) -> tuple[list[Any], list[Hashable] | None]:
+    def of_both(self, metric: Metric) -> tuple[list[Any], list[Hashable] | None]:
         """What was said and expected in A and in B, row by row, and the groups of the rows."""
-        before, after = (side.values.pairs(self.score) for side in self.sides)
+        before, after = (side.values.pairs(self.score, metric.beside) for side in self.sides)
         keys = [key for key in after if key in before]
         both = [(tuple(before[key]), tuple(after[key])) for key in keys]
         return both, None if self._groups is None else [self._groups.get(key, key) for key in keys]
@@ -550,7 +550,7 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
     both: list[Any] = list(zip(pairs.xs, pairs.ys, strict=True))
     of_values = metric.sees == "values"
     if not of_values:
-        both, groups = pairs.of_both()
+        both, groups = pairs.of_both(metric)
         if metric.lacks(side for sides in both for side in sides):
             return replace(empty, method=metrics.NOTHING_EXPECTED, verdict=UNSURE)
 

@@ -530,9 +530,9 @@ class Values:
             rows.setdefault(key, []).append(nan if value is None else value)
         return rows
 
-    def pairs(self, score: str) -> Pairs:
+    def pairs(self, score: str, beside: Sequence[str] = ()) -> Pairs:
         """
-        The values of a score and what was expected, by row.
+        The values of a score and what was expected, by row, and those of other scores beside them.
 
         This reads every record with its texts, tens of microseconds each.
         """
@@ -545,7 +545,13 @@ class Values:
                     if self.people is not None and each.name in self.people:
                         expected = self.people.of(record.row, each.name, each.value)
                     rows.setdefault(record.key, []).append((each.value, expected))
-        return self._pairs.get(score, {})
+        rows = self._pairs.get(score, {})
+        if not beside:
+            return rows
+        others = [self._pairs.get(name, {}) for name in beside]
+        return {
+            key: [*row, *(p for o in others for p in o.get(key, ()))] for key, row in rows.items()
+        }
 
     @property
     def groups(self) -> dict[bytes, int] | None:
@@ -687,7 +693,7 @@ class _Score:
         groups = self._values.groups
         asked: Any = {"confidence": self._confidence, "span": self._span}
         if metric.sees != "values":
-            pairs = self._values.pairs(self._name)
+            pairs = self._values.pairs(self._name, metric.beside)
             known = None if groups is None else [groups.get(key, key) for key in pairs]
             return metric.estimate(list(pairs.values()), known, **asked)  # type: ignore[arg-type]
         if groups is not None:
