@@ -53,11 +53,13 @@ def record(
 
     if groups is None:
         dataset: list[Any] = [(id,) for id in ids]
-        made = ForEach(repeats=repeats, retries=0)("id", dataset)(lambda id: answer(id))
+        made = ForEach(repeats=repeats, retries=0, fail_fast=0)("id", dataset)(
+            lambda id: answer(id)
+        )
     else:
         dataset = list(zip(ids, groups, strict=True))
-        made = ForEach(repeats=repeats, retries=0, cluster="group")("id,group", dataset)(
-            lambda id, group: answer(id, group)
-        )
+        made = ForEach(repeats=repeats, retries=0, fail_fast=0, cluster="group")(
+            "id,group", dataset
+        )(lambda id, group: answer(id, group))
     made.__name__ = name
     return run(made, experiment, storage=str(storage), samples=samples, progress=False)
