@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,24 @@ def run_counted(function, strategy, path):
     return asyncio.run(main())
 
 
+def called(function, strategy, path):
+    """Run, and count the calls of doteval's functions, by file and name, on the loop's thread."""
+    calls = Counter()
+
+    def count(frame, event, argument):
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith(PACKAGE):
+            calls[file, frame.f_code.co_name] += 1
+
+    sys.setprofile(count)
+    try:
+        run(evaluation(function, strategy), "e", path, progress=False)
+    finally:
+        sys.setprofile(None)
+    home = len(PACKAGE) + 1
+    return Counter({(file[home:], name): times for (file, name), times in calls.items()})
+
+
 # ------------------------------------------------------------------------------- rows
 
 
@@ -87,19 +107,24 @@ def test_a_plain_function_in_the_calling_thread_takes_no_task(tmp_path):
 )
 def test_a_row_takes_few_calls(function, strategy, most, tmp_path):
     """Python functions of doteval that are called on the loop's thread for each row."""
-    calls = 0
+    calls = called(function, strategy, tmp_path / "r.db")
 
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event == "call" and frame.f_code.co_filename.startswith(PACKAGE)
+    assert calls.total() / ROWS < most
 
-    sys.setprofile(count)
-    try:
-        run(evaluation(function, strategy), "e", tmp_path / "r.db", progress=False)
-    finally:
-        sys.setprofile(None)
 
-    assert calls / ROWS < most
+def test_the_drawing_names_what_a_row_calls(tmp_path):
+    """docs/explanation/design.md shows the way of a row, function by function."""
+    calls = called(judge, SlidingWindow(100), tmp_path / "r.db")
+    page = Path(PACKAGE).parent / "docs" / "explanation" / "design.md"
+    drawn = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"]
+    own = {("record.py", "__init__"), ("concurrency/executors.py", "off_loop")}  # of the function;
+    # and where tasks begin within the call that makes them, the loop is hidden for each row
+    often = {place for place, times in calls.items() if times > ROWS / 2} - own
+
+    assert often > {("running/rows.py", "_met"), ("running/sink.py", "finished")}
+    for file, name in often:
+        shown = "Row" if name == "__init__" else name
+        assert any(f"`{file}`" in line and re.search(rf"\b{shown}`", line) for line in drawn), name
 
 
 # ------------------------------------------------------------------------------- disk

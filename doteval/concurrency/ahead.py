@@ -25,6 +25,9 @@ class Ahead(Iterator[Any]):
         most: rows to read; None: all.
         wake: called when there is more to take than before, or the end.
 
+    Attributes:
+        source: the same.
+
     Raises:
         NotYet: in `next()`: the next row is not there yet.
     """
@@ -32,7 +35,7 @@ class Ahead(Iterator[Any]):
     def __init__(
         self, source: AsyncIterator[Any], most: int | None, wake: Callable[[], object]
     ) -> None:
-        self._source = source
+        self.source = source
         self._most = most
         self._wake = wake
         self._rows: deque[Any] = deque()
@@ -50,7 +53,7 @@ class Ahead(Iterator[Any]):
         read = 0
         try:
             while self._most is None or read < self._most:
-                self._rows.append(await self._source.__anext__())
+                self._rows.append(await self.source.__anext__())
                 read += 1
                 self._wake()
                 if len(self._rows) >= _AHEAD:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 import threading
-from dataclasses import dataclass
 
 from ..errors import UsageError
 
@@ -229,7 +228,6 @@ def as_rate_limit(rate_limit: str | RateLimit | None) -> RateLimit | None:
     )
 
 
-@dataclass(slots=True)
 class Hold:
     """
     The pause that an endpoint asked for with Retry-After; it holds back every start, not one row.
@@ -238,7 +236,10 @@ class Hold:
         until: the moment at which starts are welcome again.
     """
 
-    until: float = -math.inf
+    __slots__ = ("until",)
+
+    def __init__(self) -> None:
+        self.until = -math.inf
 
     def extend(self, now: float, retry_after: float) -> None:
         """

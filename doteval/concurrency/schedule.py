@@ -65,6 +65,37 @@ class Tries:
         self.suspect = False
 
 
+class Spell:
+    """
+    A spell of trouble, which lasts until something succeeds that began after its first failure.
+
+    Attributes:
+        since: when that was; `inf`: nothing has failed.
+    """
+
+    __slots__ = ("_given_up", "_waiting", "since")
+
+    def __init__(self) -> None:
+        self.since = math.inf
+        self._waiting: set[int] = set()  # rows that failed in it, and wait
+        self._given_up = 0  # rows that failed in it for good
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether rows fail, one after the other, without a success of any."""
+        return len(self._waiting) + self._given_up >= _OUTAGE
+
+    def failed(self, row: Row) -> None:
+        """A row has failed in it."""
+        self._waiting.add(id(row))
+        self.since = min(self.since, row.ended)
+
+    def gave_up(self, row: Row, suspect: bool) -> None:
+        """A row has had its chances; what a suspect meets says nothing of the others."""
+        self._waiting.discard(id(row))
+        self._given_up += not suspect
+
+
 class Schedule:
     """
     Args:
@@ -114,10 +145,7 @@ class Schedule:
         self._stopped = False  # nothing gets another attempt
         self._last_success = now
         self._served = now  # when the latest of the attempts that succeeded began
-        # A spell of trouble lasts until something succeeds that began after its first failure.
-        self._troubled: set[int] = set()  # rows that failed in it, and wait
-        self._given_up = 0  # rows that failed in it for good
-        self._troubled_since = math.inf  # when it began
+        self._spell = Spell()
 
     @property
     def waiting(self) -> int:
@@ -138,11 +166,6 @@ class Schedule:
     def over(self) -> bool:
         """Whether nothing is left to be done or waited for."""
         return self.exhausted and not self.in_flight and not self._due
-
-    @property
-    def _outage(self) -> bool:
-        """Whether rows fail, one after the other, without a success of any."""
-        return len(self._troubled) + self._given_up >= _OUTAGE
 
     def fill(self, now: float) -> Row | Fetch | float:
         """
@@ -168,7 +191,7 @@ class Schedule:
             return row
         if self.exhausted:
             return self.due_at
-        if due and len(due) >= gate.limit and (len(due) >= _TRIED or not self._outage):
+        if due and len(due) >= gate.limit and (len(due) >= _TRIED or not self._spell.is_outage):
             return self.due_at
         return FETCH
 
@@ -193,9 +216,8 @@ class Schedule:
         self._last_success = ended = row.ended
         if row.started > self._served:
             self._served = row.started
-        if row.started >= self._troubled_since:  # what began before says nothing of now
-            self._troubled.clear()
-            self._given_up, self._troubled_since = 0, math.inf
+        if row.started >= self._spell.since:  # what began before says nothing of now
+            self._spell = Spell()
         self.gate.ended(row.token, ended, Outcome.SUCCESS)
         self.completed += 1
         self.ended_at = ended
@@ -279,17 +301,15 @@ class Schedule:
         tries.failed_at = row.ended
         if troubled:
             # An outage is no row's fault. A row that fails while others get through is.
-            self._troubled.add(id(row))
-            self._troubled_since = min(self._troubled_since, row.ended)
-            if not self._outage or tries.suspect:
+            self._spell.failed(row)
+            if not self._spell.is_outage or tries.suspect:
                 tries.burned += 1
         elif tries.suspect:  # the endpoint refuses this row while it serves the others
             tries.refused += 1
             if tries.refused >= _REFUSALS * policy.attempts:
                 return False
         if tries.burned >= policy.attempts:
-            self._troubled.discard(id(row))
-            self._given_up += not tries.suspect
+            self._spell.gave_up(row, tries.suspect)
             return False
         return True
 

@@ -85,9 +85,7 @@ class Rows:
         self._tagged = tagger(evaluation.columns, evaluation.tags) if beside else None
         self._inline = evaluation.is_async and evaluation.executor is None
         self._function: Callable[..., Any] = _raise
-        self._texts = False
         self._shelf: Shelf | None = None
-        self._opened: Any = None
         self._source: Any = None
         self._more: deque[Row | None] = deque()  # of the row that was read last
 
@@ -106,10 +104,10 @@ class Rows:
             shelf: where the calls of rows are looked for; None: nowhere.
         """
         self._shelf = shelf
-        self._function, self._texts = function or _raise, function is not None
-        self._opened = self._source = self._evaluation.source.open()
-        if hasattr(self._opened, "__anext__"):
-            self._source = Ahead(self._opened, self._options.samples, wake)
+        self._function = function or _raise
+        self._source = self._evaluation.source.open()
+        if hasattr(self._source, "__anext__"):
+            self._source = Ahead(self._source, self._options.samples, wake)
 
     def __iter__(self) -> Rows:
         return self
@@ -193,7 +191,7 @@ class Rows:
                 self.final += self.known.is_final(key, repeat)
                 self._more.append(None)
                 continue
-            if not text and self._texts:
+            if not text and self._function is not _raise:
                 tagged = values is None or self._tagged is not None
                 text = dump(named) if tagged else self._dump(values)  # type: ignore[arg-type]
             self.to_run += values is not None
@@ -208,12 +206,12 @@ class Rows:
 
     async def close(self) -> None:
         """Who opens a dataset closes it, however the run ends. Raises what the dataset raises."""
-        opened, source = self._opened, self._source
-        self._opened = self._source = None
+        source, self._source = self._source, None
         self._function = _raise
         if isinstance(source, Ahead):
             await source.close(GRACE)
-        await self._evaluation.source.close(opened)
+            source = source.source
+        await self._evaluation.source.close(source)
 
 
 def _raise(error: BaseException, /, **row: Any) -> None:
