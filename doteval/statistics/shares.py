@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from .distributions import beta_quantile, quantile_for, root
 from .intervals import Interval
 
 
+@lru_cache(maxsize=4_096)  # an evaluation of thousands of scores has few different counts
 def exact(successes: float, n: float, confidence: float = 0.95) -> Interval:
     """
     Interval for a proportion whose error is nowhere above what it says, on either side.

@@ -556,28 +556,21 @@ class SqliteStore:
         Raises:
             NotFound: there is no such experiment.
         """
-        name = None if evaluation is None else storable(evaluation)
+        only: str = ""
+        of: list[int | str] = [self._experiment(experiment)]
+        if evaluation is not None:  # by the index of names: an experiment may have thousands
+            only, of = "AND evaluations.name = ? ", [*of, storable(evaluation)]
         rows = self._db.rows(
             "uid, evaluations.name, started, finished, duration, status, pid, header, history, "
             "error, part",
             "FROM runs JOIN evaluations ON evaluations.id = evaluation "
-            "WHERE experiment = ? AND (? IS NULL OR evaluations.name = ?) ORDER BY runs.id",
-            self._experiment(experiment), name, name,
+            f"WHERE experiment = ? {only}ORDER BY runs.id",
+            *of,
         )  # fmt: skip
         found = []
         for (
-            uid,
-            name,
-            started,
-            finished,
-            duration,
-            status,
-            pid,
-            header,
-            history,
-            error,
-            part,
-        ) in rows:
+            uid, name, started, finished, duration, status, pid, header, history, error, part
+        ) in rows:  # fmt: skip
             run = Run(
                 uid, storable(experiment), name, started, finished, duration, status, pid,
                 load_header(header), load_history(history), error,
