@@ -107,6 +107,9 @@ importers.inspect_samples
 importers.inspect_ai
 importers.lm_eval
 importers.promptfoo
+importers.pydantic_evals
+importers.deepeval
+importers.openai_evals
 importers                # the face
 
 cassette                 # calls as they are kept: requests, responses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 import textwrap
@@ -642,7 +643,10 @@ def test_a_file_that_no_reader_knows_names_the_formats(folder: Path, text: str |
     else:
         (folder / "x.json").write_text(text)
 
-    with pytest.raises(UsageError, match=r"x\.json is in no format .* inspect, lm-eval, promptfoo"):
+    with pytest.raises(
+        UsageError,
+        match=r"x\.json is in no format .* inspect, lm-eval, openai",
+    ):
         lines_of(folder / "x.json")
 
 
@@ -698,3 +702,131 @@ def test_deep_nesting_is_refused(folder: Path, capsys: pytest.CaptureFixture[str
     (folder / "x.json").write_text('{"version": 2, "status": ' + "[" * 100_000)
 
     assert "x.json, read as a log of inspect: the file is no JSON" in refused("x.json", capsys)
+
+
+# ------------------------------------------------------------------------- pydantic-evals
+
+
+def case(name: str, of: str | None, value: float, **more: Any) -> dict[str, Any]:
+    """A case as a report of pydantic-evals has it."""
+    return {
+        "name": name, "source_case_name": of, "inputs": {"q": name[:2]}, "metadata": {"topic": "t"},
+        "expected_output": "x", "output": "y", "metrics": {"input_tokens": 3}, "attributes": {},
+        "scores": {"close": {"value": value, "reason": "near", "source": {}}},
+        "assertions": {"close": {"value": True, "reason": None}},
+        "labels": {"kind": {"value": "short"}}, "task_duration": 0.5, "evaluator_failures": [],
+        **more,
+    }  # fmt: skip
+
+
+def test_a_report_of_pydantic_evals_is_an_experiment(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Repeats are those of the case, a label is kept, and what raised is a failure."""
+    lost = {
+        "name": "b1 [2/2]", "inputs": 1, "metadata": None, "expected_output": None,
+        "error_message": "KeyError: 'b'", "error_stacktrace": "Traceback ...",
+    }  # fmt: skip
+    report = {
+        "name": "run-1",
+        "cases": [case("a1 [1/2]", "a1", 0.5), case("a1 [2/2]", "a1", 0.7), case("b1", None, 0.9)],
+        "failures": [lost], "analyses": [],
+        "experiment_metadata": {"model": "m"}, "dataset_name": "facts",
+    }  # fmt: skip
+    (folder / "report.json").write_text(json.dumps(report, indent=1))
+
+    found = imported("report.json", name="run-1")
+
+    run, records = found["run"], found["records"]
+    assert (found["evaluation"], found["total"], run.status) == ("facts", 4, "complete")
+    assert run.header["config"] == {"model": "m"}
+    assert [(each.position, each.repeat) for each in records] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert records[0].row == {
+        "case": "a1", "inputs": {"q": "a1"}, "expected_output": "x", "metadata": {"topic": "t"},
+    }  # fmt: skip
+    assert scores(records[0]) == {"close": 0.5, "close (assertions)": True}
+    assert records[0].outcome.metadata["no_scores"] == {"kind": {"value": "short"}}
+    assert failure(records[3]).type == "KeyError"
+    assert figures("run-1", capsys)["close"]["mean"] == (pytest.approx(0.75), 2)
+
+
+# ------------------------------------------------------------------------- DeepEval
+
+
+@pytest.mark.parametrize(
+    ("name", "started"), [("test_run_20261127_005943.json", True), ("full.json", False)]
+)
+def test_a_run_of_deepeval_is_an_experiment(
+    name: str, started: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each metric is a score, and so is whether the test passed; one that raised has none."""
+    metrics = [
+        {"name": "Exact", "score": 1.0, "success": True, "threshold": 1.0, "reason": "same"},
+        {"name": "Broken", "success": False, "error": "ValueError: gone"},
+    ]
+    cases = [
+        {"name": "a", "input": "q", "actualOutput": "A", "success": False, "metricsData": metrics,
+         "tokenCost": 0.5, "completionTime": 0.25, "comments": "hm"},
+        {"name": "b", "input": "r", "success": False, "metricsData": metrics[1:],
+         "runDuration": 0.1},
+        {"name": "c", "input": "s", "success": True},
+    ]  # fmt: skip
+    (folder / name).write_text(
+        json.dumps({"testCases": cases, "identifier": "d", "runDuration": 2})
+    )
+
+    found = imported(name, name="d")
+
+    first, second, third = found["records"]
+    assert scores(first) == {"success": False, "Exact": 1.0}
+    assert first.outcome.metadata == {"comments": "hm", "errors": ["ValueError: gone"]}
+    assert (first.outcome.usage.cost, first.duration, second.duration) == (0.5, 0.25, 0.1)
+    assert (failure(second).type, failure(second).message) == ("ValueError", "ValueError: gone")
+    assert scores(third) == {"success": True}
+    assert figures("d", capsys)["Exact"]["mean"] == (1.0, 1)
+    moment = datetime.datetime.fromtimestamp(found["run"].started)
+    assert (moment == datetime.datetime(2026, 11, 27, 0, 59, 43)) is started
+
+
+# ------------------------------------------------------------------------- OpenAI evals
+
+
+def event(sample: str, kind: str, **data: Any) -> dict[str, Any]:
+    """An event as a record of OpenAI evals has it."""
+    at = "2026-11-27 01:11:16.5+00:00"
+    return {"sample_id": sample, "type": kind, "data": data, "created_at": at}
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_record_of_openai_evals_is_an_experiment(
+    reported: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The events of a sample are one row; one that was not judged is none, without a report it is
+    of a run that was interrupted."""
+    spec = {"eval_name": "zoo.dev.v0", "run_id": "r", "completion_fns": ["gpt"], "created_at": None}
+    used = {"prompt_tokens": 7, "completion_tokens": 2}
+    lines = [
+        {"spec": spec},
+        *([{"final_report": {"accuracy": 0.5}}] if reported else []),
+        event("zoo.1", "sampling", prompt="p", sampled="A", usage=used),
+        event("zoo.1", "sampling", prompt="p2", sampled="B", usage=used),
+        event("zoo.1", "match", correct=True, expected="B", picked="B"),
+        event("zoo.0", "match", correct=False, expected="C", picked=None),
+        event("odd", "metrics", distance=0.5, note="x"),
+        event("zoo.4", "error", type="KeyError", message="gone"),
+        event("zoo.5", "sampling", prompt="p", sampled="A"),
+        {"sample_id": "zoo.6", "type": "error", "data": "TimeoutError: late", "created_at": None},
+    ]
+
+    found = imported(written(folder / "zoo.jsonl", *lines), name="zoo.dev.v0")
+
+    records = {each.row["id"]: each for each in found["records"]}
+    assert found["run"].status == ("complete" if reported else "interrupted")
+    assert list(records) == ["zoo.1", "zoo.0", "odd", "zoo.4", "zoo.6"]
+    assert records["zoo.1"].position == 1
+    one = records["zoo.1"].outcome
+    assert (one.prompt, one.model_response, one.usage.input_tokens) == ("p2", "B", 14)
+    assert failure(records["zoo.4"]).type == "KeyError"
+    assert figures("zoo.dev.v0", capsys) == {
+        "match": {"accuracy": (0.5, 2)}, "distance": {"mean": (0.5, 1)},
+    }  # fmt: skip

@@ -152,7 +152,7 @@ def test_import_tells_what_it_can_not_read(
         ("gone.jsonl", 1, "there is no file gone.jsonl"),
         (".", 2, ". is in no format that is known here"),
         ("x" * 300, 2, "can not be read"),
-        ("x.jsonl", 2, "and the logs of dotevals, inspect, lm-eval, promptfoo"),
+        ("x.jsonl", 2, "and the logs of deepeval, dotevals, inspect, lm-eval"),
     ):
         got, out, err = said(capsys, "import", file)
         assert (got, out) == (code, "")

@@ -21,8 +21,8 @@ from .output import STDOUT
     option(
         "file",
         metavar="FILE",
-        help="what `export --format jsonl` wrote, or a log of dotevals, Inspect, lm-eval or "
-        "promptfoo; - is standard input",
+        help="what `export --format jsonl` wrote, or a log of dotevals, Inspect, lm-eval, "
+        "promptfoo, pydantic-evals, DeepEval or OpenAI evals; - is standard input",
     ),
     option("--name", metavar="NAME", help="for the experiment (default: the name that it had)"),
 )
