@@ -1,5 +1,5 @@
 """
-doteval: write an evaluation as a function; it is run over a dataset, fast, and nothing is lost.
+doteval: write an evaluation as a function; it is run over a dataset, fast, and nothing is lost::
 
     from doteval import foreach, Result
     from doteval.evaluators import exact_match
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .replay import replayable
     from .reporting.compare import Comparison, compare
     from .reporting.summary import Summary
-    from .runner import run, run_async
+    from .runner import rescore, run, run_async
 
 __version__ = "0.1.0"
 
@@ -50,6 +50,7 @@ _HOMES = {
     "note": "concurrency.notes",
     "records": "reader",
     "replayable": "replay",
+    "rescore": "runner",
     "run": "runner",
     "run_async": "runner",
 }
@@ -73,6 +74,7 @@ __all__ = [
     "note",
     "records",
     "replayable",
+    "rescore",
     "run",
     "run_async",
 ]

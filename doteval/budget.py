@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import quantities
+from .concurrency.pace import RateLimit
 from .errors import UsageError
+from .record import NO_USAGE, Usage
 
 _EXAMPLE = "time=30m,tokens=2M,cost=5,errors=5%"
-_FEW = 20  # outcomes before a share of failures means anything
+_FEW = 20  # outcomes before a share of failures means anything, or a figure is missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,78 @@ class Budget:
         if self.share is not None and done >= _FEW and quantities.exceeds(failed, done, self.share):
             return f"{failed} of {done} rows have failed, more than {100 * self.share:g}%"
         return None
+
+
+class Spending:
+    """
+    What a run has used up, beside what it may.
+
+    Args:
+        budget: its limits; None: it has none.
+        pace: a rate limit that the tokens count for.
+
+    Attributes:
+        is_paced: whether there is such a rate limit.
+    """
+
+    def __init__(self, budget: Budget | None, pace: RateLimit | None) -> None:
+        self.is_paced = pace is not None
+        self._budget = budget or Budget()
+        self._pace = pace
+        self._tokens = self._cost = 0.0
+        self._seen: set[str] = set()  # which figures any usage had
+
+    def add(self, usage: Usage, is_paid: bool, now: float, already: Usage = NO_USAGE) -> None:
+        """
+        A row, or an attempt at one that failed, has used this.
+
+        Args:
+            is_paid: whether anything of it was paid for in this run.
+            now: on the clock of the rate limit.
+            already: the part of it that was added when earlier attempts failed.
+        """
+        tokens = _tokens(usage) - _tokens(already)
+        if is_paid:
+            self._tokens += tokens
+            self._cost += (usage.cost or 0.0) - (already.cost or 0.0)
+        if usage.input_tokens is not None or usage.output_tokens is not None:
+            self._seen.add("tokens")
+        if usage.cost is not None:
+            self._seen.add("cost")
+        if self._pace is not None and is_paid:
+            self._pace.spent(tokens, now)
+
+    def enough(self, elapsed: float, failed: int, done: int) -> str | None:
+        """
+        Why nothing new should start; None: the budget lasts.
+
+        Args:
+            elapsed: seconds since the run began.
+            failed, done: rows, of which the former are a part.
+        """
+        spent = self._budget.spent(elapsed, self._tokens, self._cost, failed, done)
+        return spent or self._blind(done - failed)
+
+    def _blind(self, scored: int) -> str | None:
+        """Which limit can never bind because no row tells what it limits, once some have scores."""
+        if scored < _FEW:
+            return None
+        limits = (
+            ("budget of tokens", "tokens", self._budget.tokens),
+            ("budget of cost", "cost", self._budget.cost),
+            ("rate limit of tokens", "tokens", self._pace and self._pace.tokens),
+        )
+        for what, figure, limit in limits:
+            if limit is not None and figure not in self._seen:
+                return (
+                    f"there is a {what}, and none of the first {scored} rows told any {figure}; "
+                    "return Result(usage=…), or leave the limit out"
+                )
+        return None
+
+
+def _tokens(usage: Usage) -> int:
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
 def as_budget(budget: str | Budget | None) -> Budget | None:

@@ -314,7 +314,26 @@ class Identities:
         """
         if self._id is not None:
             return self._meet_id(values, self._id)
-        return self._meet(digest_of(values, self._columns))
+        key = digest_of(values, self._columns)
+        number = int.from_bytes(key, "big")
+        if number in self._states:  # stored, or met before
+            return self._meet(key)
+        self._states[number] = _SEEN
+        return key, None, 0
+
+    def recognise(self, key: bytes, digest: bytes | None) -> int:
+        """
+        Meet a row whose identity is known, once for each of its repeats.
+
+        Returns:
+            a number whose bit r is set when repeat r of this very row is finished.
+        """
+        number = _number(key)
+        state = self._states.get(number, 0)
+        if digest is not None and not state & _SEEN:
+            state = self._states.pop(_number(key, digest), 0)
+        self._states[number] = state | _SEEN
+        return state >> 1
 
     def meet_malformed(self, position: int, row: Any) -> tuple[bytes, bytes | None, int]:
         """

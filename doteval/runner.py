@@ -12,13 +12,13 @@ from typing import Any, NoReturn, ParamSpec
 
 from .budget import Budget
 from .errors import UsageError
-from .evaluation import BoundEvaluation, Evaluation
+from .evaluation import BoundEvaluation, Evaluation, ForEach
 from .record import Record, new_name
 from .reporting.progress import Heartbeat, Live, Notebook, notebook, printing_above, progress_on
 from .reporting.summary import Summary
-from .running import Execution, Options, driver, evaluation_name
+from .running import Answers, Execution, Options, driver, evaluation_name
 from .running.version import distributed
-from .storage import locate
+from .storage import Named, locate
 from .text import safe
 
 
@@ -81,6 +81,14 @@ async def run_async(
         on_record=_both(on_record, progress if callable(progress) else None),
         on_limit=on_limit,
     )
+    return await _done(execution, shown, on_finish)
+
+
+async def _done(
+    execution: Execution,
+    shown: Live | Heartbeat | Notebook | None,
+    on_finish: Callable[[Summary], object] | None,
+) -> Summary:
     try:
         with printing_above(shown):
             summary = await driver.in_order(execution.run())
@@ -160,6 +168,81 @@ def run(
     """
     main = partial(run_async, evaluation, experiment, storage, samples, progress, **options)
     return driver.run(main)
+
+
+def rescore(
+    function: Callable[..., Any] | None,
+    experiment: str,
+    into: str,
+    evaluation: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    progress: bool | Callable[[Record], object] | None = None,
+    *,
+    edit: str | os.PathLike[str] | None = None,
+    foreach: ForEach | None = None,
+    fresh: bool = False,
+    budget: Budget | str | None = None,
+    on_record: Callable[[Record], object] | None = None,
+    on_limit: Callable[[Mapping[str, Any]], object] | None = None,
+    on_finish: Callable[[Summary], object] | None = None,
+    resources: Mapping[str, Any] | None = None,
+    keep_config: bool = False,
+    calls: str = "live",
+    calls_from: str | None = None,
+    **named: Any,
+) -> Summary:
+    """
+    Score the stored answers of an experiment once more, as an experiment of its own. The model that
+    has answered is not asked again.
+
+        def scored(model_response, answer):
+            return exact_match(model_response.strip(), answer)
+
+        rescore(scored, "baseline", into="baseline-2")
+
+    The records have the rows, repeats, prompts and answers of the old ones, and the new scores, so
+    `compare` shows which have changed. A row that has no answer fails. The same call resumes.
+
+    Args:
+        function: plain or asynchronous, as that of an evaluation; its parameters are columns of the
+            rows, and `prompt`, `model_response`, `metadata`, `usage` and `scores` of the old
+            record. A bare bool or number becomes a score named as the evaluation. None: the scores
+            stay, for `edit`.
+        experiment: whose answers. into: the new one.
+        evaluation: of it, by its full or short name; None: the only one.
+        storage, progress, fresh, budget, on_record, on_limit, on_finish, resources, keep_config,
+            calls, calls_from: see `run`.
+        edit: path of a CSV file of scores that somebody has put right: `key` or `id` of the row,
+            `score`, `value`, perhaps `repeat`; what was computed stands in the score's metadata.
+        foreach: a ForEach with the policy: strategy, retries, rate limit; None: that of a new one.
+        **named: the function's other parameters.
+
+    Returns:
+        the Summary of the new experiment's evaluation.
+
+    Raises:
+        NotFound: there is no such experiment or evaluation; and what `run` raises.
+    """
+    place = locate(storage)
+    answers = Answers(place, experiment, evaluation)
+    options = Options.read(
+        fresh=fresh, budget=budget, keep_config=keep_config, calls=calls, calls_from=calls_from
+    )
+    evaluated, options = answers.scored(function, edit, foreach, options, _name(into))
+    shown = _shown(progress)
+    execution = Execution(
+        evaluated,
+        options,
+        name=Named(answers.name),
+        experiment=into,
+        place=place,
+        resources=_together(resources, named),
+        listener=shown,
+        on_record=_both(on_record, progress if callable(progress) else None),
+        on_limit=on_limit,
+        answers=answers,
+    )
+    return driver.run(partial(_done, execution, shown, on_finish))
 
 
 def _together(resources: Mapping[str, Any] | None, named: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """
-For authors of plugins: the checks that a store must pass.
+For authors of plugins: the checks that a store must pass::
 
     import pytest
     from doteval.testing import STORE_CHECKS

@@ -11,6 +11,10 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 ELLIPSIS = "…"
 NOTHING = "-"  # shown for a figure that is unknown; ASCII, so that it fits every encoding
 
@@ -370,3 +374,23 @@ def when(then: float | None, now: float) -> str:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(then))
     except (OverflowError, ValueError, OSError):
         return NOTHING
+
+
+# --- code --------------------------------------------------------------------------------------
+
+_PARSED_AGAIN = 20
+
+
+def syntax_of(source: str, mode: str = "exec") -> Any:
+    """
+    What `ast.parse` makes of a source. Python before 3.11.8 and 3.12.2 counts how deeply it parses
+    once for all threads, and raises SystemError where another one does too; that is tried again.
+    """
+    import ast  # the parser is large, and few need it
+
+    for _ in range(_PARSED_AGAIN):
+        try:
+            return ast.parse(source, mode=mode)
+        except SystemError:
+            continue
+    return ast.parse(source, mode=mode)

@@ -57,7 +57,10 @@ statistics.labels        # labels against the truth, forecasts against what happ
 statistics.correction    # a judge, by a few labels of people
 statistics.noise         # the spread between and within rows
 statistics               # the face
-metrics
+estimates                # a metric, and a figure with its interval
+means                    # estimates of means and shares
+agreement                # metrics of what was said against what was expected
+metrics                  # by their names
 
 evaluators.answers       # what an answer says, out of its dress
 evaluators.making        # the decorator; what a score keeps of its arguments
@@ -118,9 +121,11 @@ views.table              # columns and rows, for a terminal, Markdown, CSV and a
 
 reporting.progress
 reporting.figures        # figures that a run has kept
+reporting.people         # what people said of some rows
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
+reporting.overview       # several evaluations as one table, a matrix, a trend
 reporting.details        # records to lines, in the words of the views
 reporting.slices         # records to numbers by the values of columns
 reporting.noise          # what repeats tell
@@ -144,8 +149,10 @@ running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row
 running.options          # what is asked of a run, whichever the door
 running.known            # what is stored of the rows that come
+running.answers          # of another experiment, as a dataset
 running.rows             # the dataset as it comes, for run and plan alike
 running.channel          # the one way to who listens
+running.troubles         # what failures say, and what ends a run that can not succeed
 running.sink             # records to the writer, and what is durable to who listens
 running.ledger           # a run in its store: what it begins with, what counts, how it ended
 running.until            # rows by their keys, and whether more are needed
@@ -177,6 +184,7 @@ cli.export
 cli.import
 cli.plan                 # of run: what it would do, shown
 cli.run
+cli.rescore
 cli.merge
 cli.delete
 cli.rename

@@ -128,7 +128,8 @@ def test_every_command_has_a_help_with_an_example(folder, capsys, name):
 
 VALUES = {  # of options that do not take every word
     "--color": "never", "--samples": "3", "--max-errors": "2%", "--shard": "1/2",
-    "-P": "model=m", "--tag": "k=v", "--confidence": "90%", "--budget": "time=1h", "--margin": "1%",
+    "-P": "model=m", "--tag": "k=v", "--calls": "live", "--confidence": "90%",
+    "--budget": "time=1h", "--margin": "1%",
     "--format": "csv", "--keep": "8w", "--row": "0", "--sample": "3",
 }  # fmt: skip
 
@@ -499,8 +500,8 @@ def test_evaluations_of_one_short_name_are_told_apart(stored, capsys):
 
     assert code == 2
     assert "eval_x.py::eval_sums, eval_y.py::eval_sums" in err
-    assert "\neval_x.py::eval_sums · complete" in shown
-    assert "\neval_flaky · complete" in shown
+    assert "\neval_x.py::eval_sums  complete" in shown
+    assert "\neval_flaky            complete" in shown
 
 
 def test_show_full_prints_every_record(stored, capsys):
@@ -907,7 +908,7 @@ def test_a_run_in_another_terminal_is_watched_to_its_end(folder, screen, capsys)
             (folder / "go").touch()
         return answer, "complete" not in drawn[-1]
 
-    options = Namespace(color="auto", watch=False, form=None, storage=None, tags=[])
+    options = Namespace(color="auto", watch=False, form=None, storage=None, tags=[], trend=False)
     call = Call(options, screen, screen, Terminal(width=80, live=True))
     code = watch(call, frame, lambda seconds: None, lambda: float(len(drawn))).code
 
@@ -970,7 +971,7 @@ def test_nobody_may_listen_to_complaints(folder, monkeypatch):
 def test_ctrl_c_while_something_is_read_is_130(stored, monkeypatch, capsys):
     """Whoever interrupts `show` sees no traceback."""
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("doteval.reporting.summary.summarise", interrupted)

@@ -657,7 +657,7 @@ def test_a_metric_needs_a_name(registered):
 def test_two_metrics_of_one_name_are_refused(registered):
     """A name of a built-in metric never means something else."""
     with pytest.raises(
-        UsageError, match=r"already a metric 'accuracy' \(doteval\.metrics\._mean\)"
+        UsageError, match=r"already a metric 'accuracy' \(doteval\.means\.mean_or_none\)"
     ):
 
         @metric

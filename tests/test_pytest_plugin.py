@@ -1587,3 +1587,38 @@ def test_a_loop_that_was_never_needed_closes() -> None:
     loop.close()
 
     assert driven == 1
+
+
+def test_the_section_of_many_evaluations_is_one_table(pytester):
+    """With a matrix of what stands in brackets, and what must not be overlooked below."""
+    pytester.makepyfile(
+        eval_m="""
+        import pytest
+        from doteval import foreach
+
+        @pytest.mark.parametrize("model", ["small", "big"])
+        @foreach("n", [1, 2])
+        def eval_mail(n, model):
+            return n == 1 or model == "big"
+
+        @pytest.mark.parametrize("model", ["small", "big"])
+        @foreach("n", [1, 2])
+        def eval_chat(n, model):
+            if model == "big" and n == 2:
+                raise ValueError("no")
+            return True
+        """
+    )
+
+    shown = pytester.runpytest("eval_m.py", "--experiment", "e").outlines
+
+    table = [line.split()[:2] for line in shown]
+    assert [line for line in table if line[1:] == ["complete"]] == [
+        [f"eval_{task}[{model}]", "complete"]
+        for task in ("mail", "chat")
+        for model in ("small", "big")
+    ]
+    assert ["small", "50.0%", "100%"] in [line.split() for line in shown]
+    at = shown.index("eval_chat[big]")
+    assert shown[at + 1].split() == ["errors", "1", "ValueError"]
+    assert not any(" · complete" in line for line in shown)

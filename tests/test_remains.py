@@ -180,7 +180,9 @@ def test_abandoned_calls_keep_their_threads_and_are_bounded():
     hold = threading.Event()
     most, lock, inside = [0], threading.Lock(), [0]
 
-    @ForEach(concurrency=SlidingWindow(10), timeout=0.02, retries=Retry(attempts=1))("n", range(60))
+    @ForEach(concurrency=SlidingWindow(10), timeout=0.02, retries=Retry(attempts=1), fail_fast=0)(
+        "n", range(60)
+    )
     def eval_n(n):
         with lock:
             inside[0] += 1
@@ -225,7 +227,7 @@ from doteval.concurrency import SlidingWindow
 
 threading.stack_size(256 * 2**20)
 
-@ForEach(concurrency=SlidingWindow(50))("n", range(200))
+@ForEach(concurrency=SlidingWindow(50), fail_fast=0)("n", range(200))
 def eval_n(n):
     time.sleep(0.001)
     return True

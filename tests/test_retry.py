@@ -467,6 +467,10 @@ def test_no_answer_is_trouble(error):
         raised(named("ClientConnectorError", OSError), plain_port("WRONG_VERSION_NUMBER")),
         raised(named("ConnectError", ConnectionError), context=plain_port("HTTP_REQUEST")),
         type("NetworkError", (Exception,), {})(plain_port("WRONG_VERSION_NUMBER").args[1]),
+        raised(
+            type("InternalServerError", (Exception,), {"status_code": 500})("no connection"),
+            context=plain_port("WRONG_VERSION_NUMBER"),
+        ),
     ],
 )
 def test_what_the_next_attempt_meets_again_is_not_tried_again(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import time
 from pathlib import Path
@@ -424,3 +425,24 @@ def test_a_list_that_is_cut_says_so():
 def test_what_may_have_been_meant_is_named():
     assert text.similar("eval_sum", ["eval_sums", "x"], ["x"], 0.7) == "; did you mean 'eval_sums'?"
     assert text.similar("eval_sum", [], [], 0.7) == "; there is none yet"
+
+
+# --- code
+
+
+@pytest.mark.parametrize("failures", [3, 1_000])
+def test_code_is_parsed_although_another_thread_parses_too(monkeypatch, failures):
+    """Some versions of Python raise SystemError then; where that has another cause it comes out."""
+    parse, left = ast.parse, iter(range(failures))
+
+    def parse_as_311(*given, **named):
+        if next(left, None) is not None:
+            raise SystemError("AST constructor recursion depth mismatch")
+        return parse(*given, **named)
+
+    monkeypatch.setattr(ast, "parse", parse_as_311)
+    if failures == 3:
+        assert ast.unparse(text.syntax_of("f(1)")) == "f(1)"
+    else:
+        with pytest.raises(SystemError, match="depth mismatch"):
+            text.syntax_of("f(1)")

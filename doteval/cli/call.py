@@ -20,6 +20,7 @@ from .output import STDOUT, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..reporting.people import Labels
     from ..storage import Place, Store
     from ..views.table import Table
 
@@ -118,6 +119,12 @@ EVALUATION = option(
     "--evaluation",
     metavar="NAME",
     help="only this one; its short name will do where it is the only one of that name",
+)
+LABELS = option(
+    "--labels",
+    metavar="FILE",
+    help="what people said of some rows, to correct a judge by: columns that tell the row, and one "
+    "named as the score",
 )
 YES = option("--yes", "-y", action="store_true", help="do not ask; needed where nobody can answer")
 
@@ -230,6 +237,15 @@ class Call:
         if not answer.endswith("\n"):
             self.say("")
         return answer.strip().lower() in ("y", "yes")
+
+
+def people_in(call: Call) -> Labels | None:
+    """What people said, of a command that takes `LABELS`."""
+    if call.options.labels is None:
+        return None
+    from ..reporting.people import Labels
+
+    return Labels(call.options.labels)
 
 
 class NoStore(NotFound):

@@ -13,6 +13,7 @@ from .call import (
     EVALUATION,
     FAILED,
     INCONCLUSIVE,
+    LABELS,
     OK,
     TABLE,
     USAGE,
@@ -20,6 +21,7 @@ from .call import (
     Call,
     command,
     option,
+    people_in,
     program,
 )  # fmt: skip
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         help="what must hold (default: the gates of the nearest pyproject.toml)",
     ),
     EVALUATION,
+    LABELS,
     option(
         "--partial",
         action="store_true",
@@ -64,7 +67,8 @@ def run(call: Call) -> Answer:
         return Answer(code=USAGE)
     store = call.store()
     names = _names(store, options.experiment, options.evaluation)
-    verdicts = judge(gates, Stored(store, options.experiment, names), partial=options.partial)
+    evidence = Stored(store, options.experiment, names, people_in(call))
+    verdicts = judge(gates, evidence, partial=options.partial)
     outcome = outcome_of(verdicts)
     data = {
         "experiment": options.experiment,

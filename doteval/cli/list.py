@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @command(
     "list the experiments, the latest at the end",
-    "doteval list\ndoteval list --watch\ndoteval list --tag prompt=v2\ndoteval list --json",
+    "doteval list\n"
+    "doteval list --watch\n"
+    "doteval list --trend                      # how each evaluation moved\n"
+    "doteval list --tag prompt=v2\n"
+    "doteval list --json",
     WATCH,
     option(
         "--tag",
@@ -28,15 +32,20 @@ if TYPE_CHECKING:
         default=[],
         help="only the experiments that have this tag, with this value; can be given several times",
     ),
+    option(
+        "--trend",
+        action="store_true",
+        help="for each evaluation how its first score moved from experiment to experiment",
+    ),
     forms=TABLE,
 )
 def run(call: Call) -> Answer:
     """A table of the experiments, or how to make the first."""
     if call.options.watch:
-        refuse(call)
+        refuse(call, "trend")
         return watch(call, _listed)
     answer = _listed(call)[0]
-    for each in answer.data["experiments"]:
+    for each in answer.data.get("experiments", ()):
         if "damaged" in each:
             call.complain(f"experiment {each['experiment']!r}: {each['damaged']}")
             answer = replace(answer, code=STORE)
@@ -61,6 +70,8 @@ def _listed(call: Call) -> tuple[Answer, bool]:
         said = f"the tags that there are: {', '.join(known)}" if known else "none has a tag"
         raise NotFound(f"no experiment has {' and '.join(asked)}; {said}")
     experiments = found
+    if call.options.trend and experiments:
+        return _trend(call, experiments), False
     table = experiment_table(experiments, time.time(), call.terminal.unicode)
     lines = [table.text(call.terminal)]
     for each in experiments:
@@ -79,6 +90,17 @@ def _listed(call: Call) -> tuple[Answer, bool]:
     data = {"experiments": [each.to_dict() for each in experiments]}
     is_running = any(each.status == "running" for each in experiments)
     return Answer(lines, data=data, table=table), is_running
+
+
+def _trend(call: Call, experiments: list[Experiment]) -> Answer:
+    from ..reporting.overview import trend_table, trends
+
+    found = trends(experiments)
+    table = trend_table(found, call.terminal.unicode)
+    lines = [table.text(call.terminal)]
+    if not found:
+        lines = ["No evaluation has scores in two experiments yet."]
+    return Answer(lines, data={"trends": [each.to_dict() for each in found]}, table=table)
 
 
 def _has(experiment: Experiment, tag: str) -> bool:

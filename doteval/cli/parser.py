@@ -19,8 +19,8 @@ from .call import FORMS, USAGE, Command, complain, program
 
 # In the order of the help.
 NAMES = (
-    "list", "show", "compare", "gate", "report", "export", "import", "run", "merge", "rename",
-    "delete", "prune", "datasets", "plugins", "doctor",
+    "list", "show", "compare", "gate", "report", "export", "import", "run", "rescore", "merge",
+    "rename", "delete", "prune", "datasets", "plugins", "doctor",
 )  # fmt: skip
 
 

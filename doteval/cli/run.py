@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..evaluation import Evaluation
     from ..reporting.progress import Snapshot
     from ..reporting.summary import Summary
-    from ..running import Execution, Options
+    from ..running import Answers, Execution, Options
     from ..running.until import Until
     from ..storage import Named, Place
 
@@ -47,11 +47,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An evaluation to run, its name in the store, and what to type to run it alone."""
+    """
+    An evaluation to run, its name in the store, and what to type to run it alone.
+
+    `answers` are those of another experiment, where these are its dataset.
+    """
 
     name: Named
     target: str
     evaluation: Evaluation[..., Any]
+    answers: Answers | None = None
 
 
 # What a command that resumes repeats: options, and where the parser keeps them.
@@ -74,19 +79,97 @@ def _budget(said: str) -> Budget:
     return Budget.parse(said)
 
 
-def _options(call: Call) -> Options:
+def asked_of(call: Call) -> Options:
     """What is asked of each run: the parser keeps it under the names of `Options`."""
     from ..running import Options
 
-    given = {name: getattr(call.options, name) for name in Options.__slots__}
+    given = {name: value for name, value in vars(call.options).items() if name in Options.__slots__}
     params = {each.name: each.value for each in given["params"]}
     return Options.read(**{**given, "params": params, "tags": dict(given["tags"])})
+
+
+def again(call: Call, *typed: str) -> list[str]:
+    """What was typed, as the command that resumes repeats it."""
+    for name, kept in _REPEATED.items():
+        typed += tuple(words(name, getattr(call.options, kept, None)))
+    return list(typed)
 
 
 def _experiment(said: str) -> str:
     if said.strip():
         return said
     raise argparse.ArgumentTypeError("an experiment needs a name that is not blank")
+
+
+# What commands that run take.
+FRESH = option(
+    "--fresh", action="store_true", help="run all rows anew; old records no longer count"
+)
+MAX_ERRORS = option(
+    "--max-errors",
+    metavar="N|P%",
+    type=typed(Allowance.parse),
+    default=Allowance(),
+    help="how many rows of an evaluation may fail without failing the command (default: none)",
+)
+BUDGET = option(
+    "--budget",
+    metavar="LIMITS",
+    type=typed(_budget),
+    help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%: then "
+    "nothing new starts, and the same command resumes",
+)
+PARAMS = option(
+    "-P",
+    dest="params",
+    metavar="NAME=VALUE",
+    type=typed(Param.parse),
+    action="append",
+    default=[],
+    help="a value for the parameter NAME of the evaluations, or in a mapping for their "
+    "parameter `params`; kept with the run; JSON, or else a text",
+)
+KEEP_CONFIG = option(
+    "--keep-config",
+    action="store_true",
+    help="resume although the last run had another config; its rows and new ones then stand "
+    "in one figure, which says so",
+)
+KEEP_GOING = option(
+    "--keep-going",
+    action="store_true",
+    help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
+)
+TAGS = option(
+    "--tag",
+    dest="tags",
+    metavar="NAME=VALUE",
+    type=typed(tag),
+    action="append",
+    default=[],
+    help="a tag of the experiment, which `list` shows and finds; can be given several times",
+)
+NOTE = option(
+    "--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"
+)
+CALLS = option(
+    "--calls",
+    choices=("live", "reuse", "replay"),
+    help="of calls that are replayable: make them, and keep them (the default); serve those "
+    "that are known; or serve all, where one that is not known raises, so that nothing is paid",
+)
+CALLS_FROM = option(
+    "--calls-from",
+    metavar="NAME",
+    help="the only experiment whose calls are served (default: all of the store)",
+)
+QUIET = option(
+    "--quiet",
+    "-q",
+    action="count",
+    default=0,
+    help="no progress while it runs; -qq: no summary either",
+)
 
 
 @command(
@@ -115,14 +198,8 @@ def _experiment(said: str) -> str:
         type=typed(parse_rows),
         help="only the first N rows of each dataset",
     ),
-    option("--fresh", action="store_true", help="run all rows anew; old records no longer count"),
-    option(
-        "--max-errors",
-        metavar="N|P%",
-        type=typed(Allowance.parse),
-        default=Allowance(),
-        help="how many rows of an evaluation may fail without failing the command (default: none)",
-    ),
+    FRESH,
+    MAX_ERRORS,
     option(
         "--shard",
         metavar="I/N",
@@ -130,74 +207,27 @@ def _experiment(said: str) -> str:
         help="only part I of N of the rows, chosen by what is in them, so on every machine the "
         "same; `doteval merge` brings the stores together",
     ),
-    option(
-        "--budget",
-        metavar="LIMITS",
-        type=typed(_budget),
-        help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%: then "
-        "nothing new starts, and the same command resumes",
-    ),
-    option(
-        "-P",
-        dest="params",
-        metavar="NAME=VALUE",
-        type=typed(Param.parse),
-        action="append",
-        default=[],
-        help="a value for the parameter NAME of the evaluations, or in a mapping for their "
-        "parameter `params`; kept with the run; JSON, or else a text",
-    ),
+    BUDGET,
+    PARAMS,
     option(
         "--until",
         metavar="GATE",
         help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': "
         "exit code 0 if it holds, 1 if not, 3 if rows or budget are used up before",
     ),
-    option(
-        "--keep-config",
-        action="store_true",
-        help="resume although the last run had another config; its rows and new ones then stand "
-        "in one figure, which says so",
-    ),
-    option(
-        "--keep-going",
-        action="store_true",
-        help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
-    ),
-    option(
-        "--tag",
-        dest="tags",
-        metavar="NAME=VALUE",
-        type=typed(tag),
-        action="append",
-        default=[],
-        help="a tag of the experiment, which `list` shows and finds; can be given several times",
-    ),
-    option("--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"),
-    option(
-        "--calls",
-        choices=("live", "reuse", "replay"),
-        help="of calls that are replayable: make them, and keep them (the default); serve those "
-        "that are known; or serve all, where one that is not known raises, so that nothing is paid",
-    ),
-    option(
-        "--calls-from",
-        metavar="NAME",
-        help="the only experiment whose calls are served (default: all of the store)",
-    ),
+    KEEP_CONFIG,
+    KEEP_GOING,
+    TAGS,
+    NOTE,
+    CALLS,
+    CALLS_FROM,
     option(
         "--plan",
         action="store_true",
         help="check everything and tell what would run, without calling a function or storing "
         "anything",
     ),
-    option(
-        "--quiet",
-        "-q",
-        action="count",
-        default=0,
-        help="no progress while it runs; -qq: no summary either",
-    ),
+    QUIET,
     forms=("json",),
 )
 def run(call: Call) -> Answer:
@@ -211,15 +241,17 @@ def run(call: Call) -> Answer:
     with ExitStack() as stack:
         chosen = _chosen(call.options.files, place, stack)
         try:
-            options = _options(call)
+            options = asked_of(call)
         except GateError as error:
             point(call, error)
             return Answer(code=USAGE)
-        _refuse_resources(chosen, options)
+        refuse_resources(chosen, options)
         if call.options.plan:
             each_named = [(each.name, each.evaluation) for each in chosen]
             return planned(call, place, each_named, options)
-        return Answer(code=_Round(call, place, options).run(chosen))
+        experiment = call.options.experiment or new_name()
+        typed = again(call, "run", *call.options.files, "--experiment", experiment)
+        return Answer(code=Round(call, place, options, experiment, typed).run(chosen))
 
 
 # --- choosing ---------------------------------------------------------------------------------
@@ -256,7 +288,7 @@ def _chosen(targets: Sequence[str], place: Place, stack: ExitStack) -> list[Chos
     return list(chosen.values())
 
 
-def _refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
+def refuse_resources(chosen: Sequence[Chosen], options: Options) -> None:
     """
     Fixtures are pytest's: say so before the first row costs anything.
 
@@ -291,21 +323,27 @@ _INTERRUPTIONS = {
 }
 
 
-class _Round:
+class Round:
     """
-    The evaluations of one `doteval run`, one after the other.
+    The evaluations of one command that runs some, one after the other.
 
     Args:
         call: the command.
         place: of the store.
         options: what is asked of each run.
+        experiment: name to store the results under.
+        typed: the command that resumes.
     """
 
-    def __init__(self, call: Call, place: Place, options: Options) -> None:
+    def __init__(
+        self, call: Call, place: Place, options: Options, experiment: str, typed: Sequence[str]
+    ) -> None:
         self._call = call
         self._place = place
         self._options = options
-        self._experiment: str = call.options.experiment or new_name()
+        self._experiment = experiment
+        self._typed = typed
+        self._params = {each.name: each.value for each in call.options.params}
         self._shows = call.options.quiet < 2
         self._failed = 0  # rows
         self._final = 0  # of them, those that do not run again
@@ -366,9 +404,10 @@ class _Round:
             name=chosen.name,
             experiment=self._experiment,
             place=self._place,
-            resources=distributed(chosen.evaluation, self._options.params),
+            resources=distributed(chosen.evaluation, self._params),
             listener=listener,
             on_record=self._meet,
+            answers=chosen.answers,
         )
 
     def _meet(self, record: Record) -> None:
@@ -460,11 +499,7 @@ class _Round:
 
     def _again(self, *more: str) -> str:
         """This command with the experiment's name: it resumes, unless `--fresh` is added."""
-        options = self._call.options
-        typed = ["run", *options.files, "--experiment", self._experiment]
-        for name, kept in _REPEATED.items():
-            typed += words(name, getattr(options, kept))
-        return f"{program()} {quoted(*typed, *more, *self._storage())}"
+        return f"{program()} {quoted(*self._typed, *more, *self._storage())}"
 
     def _see(self) -> str:
         return f"{program()} {quoted('show', self._experiment, '--errors', *self._storage())}"

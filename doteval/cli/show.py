@@ -10,7 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .call import EVALUATION, TABLE, Answer, Call, command, option, program, quoted, typed
+from .call import (
+    EVALUATION,
+    LABELS,
+    TABLE,
+    Answer,
+    Call,
+    command,
+    option,
+    people_in,
+    program,
+    quoted,
+    typed,
+)
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -76,6 +88,7 @@ def _columns(said: str) -> list[str]:
         action="store_true",
         help="how the limit of concurrency moved in the last run, and why",
     ),
+    LABELS,
     option(
         "--noise",
         action="store_true",
@@ -107,12 +120,13 @@ def run(call: Call) -> Answer:
     store = call.store()
     names = _selected(store, options.experiment, options.evaluation)
     read = partial(_read, call, store) if wants_records else None
-    data = document(store, options.experiment, list(names), read, options.calls)
+    people = people_in(call)
+    data = document(store, options.experiment, list(names), read, options.calls, people)
     lines = _concurrency if options.concurrency else _records
     return Answer(lines(call, store, names), data=data)
 
 
-_VIEWS = ("full", "concurrency", "noise", "by")
+_VIEWS = ("full", "concurrency", "noise", "by", "labels")
 _CHOICES = ("errors", "wrong", "unread", "row", "sample")  # of records
 
 
@@ -163,18 +177,25 @@ def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, st
 
 
 def _blocks(call: Call) -> tuple[Answer, bool]:
-    """A block for each evaluation, below a line about the experiment; whether one is running."""
-    from ..reporting.documents import summary_table
+    """A block for each evaluation, or a table of many; and whether one is running."""
+    from ..reporting.overview import MANY, overview_lines, summary_table
     from ..reporting.summary import summarise
     from ..reporting.views import Experiment, experiment_lines, summary_lines
     from ..text import count
 
     experiment, terminal, store = call.options.experiment, call.terminal, call.store()
     names = _selected(store, experiment, call.options.evaluation)
-    summaries = [summarise(store, experiment, name) for name in names]
+    people = people_in(call)
+    summaries = [summarise(store, experiment, name, people=people) for name in names]
     lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
-    for summary, name in zip(summaries, names.values(), strict=True):
-        lines += ["", *summary_lines(summary, terminal, name)]
+    if len(summaries) >= MANY:
+        lines += ["", *overview_lines(summaries, terminal)]
+        one = f"{program()} show {quoted(experiment, '--evaluation', next(iter(names.values())))}"
+        if hint := call.hint(f"one as a whole: {one}"):
+            lines += ["", *hint]
+    else:
+        for summary, name in zip(summaries, names.values(), strict=True):
+            lines += ["", *summary_lines(summary, terminal, name)]
     failed = sum(summary.failed for summary in summaries)
     if failed:
         rows = "the row that failed" if failed == 1 else f"the {count(failed)} rows that failed"

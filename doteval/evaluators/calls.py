@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..record import Score
-from ..text import one_line
+from ..text import one_line, syntax_of
 from .answers import fenced, said, text_of, unread
 from .making import ACCURACY, brief
 
@@ -308,17 +308,15 @@ def _calls_in_code(text: str) -> list[Call]:
         raise _Unreadable(f"code that is no call: {one_line(error, 80)}") from error
 
 
-def _parsed(text: str) -> ast.Module:
+def _parsed(text: str) -> Any:
     """The code of a text, which may begin with words."""
-    import ast
-
     try:
-        return ast.parse(text)
+        return syntax_of(text)
     except SyntaxError:
         code = _LOOKS_LIKE_CALL.search(text)
         if code is None or not code.start():
             raise
-        return ast.parse(text[code.start() :])
+        return syntax_of(text[code.start() :])
 
 
 def _call(node: ast.expr) -> Call:

@@ -50,9 +50,9 @@ class Judge:
     """
     An evaluator that asks a model, and takes nothing but a clear verdict for an answer.
 
-    ```python
-    is_polite = Judge(ask_model, "Is this answer polite?\\n<answer>{result}</answer>")
-    ```
+    ::
+
+        is_polite = Judge(ask_model, "Is this answer polite?\\n<answer>{result}</answer>")
 
     The judge is told to end with a line such as `Verdict: yes`. A verdict is that line, whatever
     it wears ("**Final verdict:** yes (fully)", "8/10" on a scale to 10), as the last one of the
@@ -63,8 +63,9 @@ class Judge:
 
     Calling it takes the fields of the template, `judged(result, expected, other=…, name=…)`, and
     gives a Score, or something to await where `ask` does. With `label=`, one of the verdicts that
-    somebody knows to be right, the Score has its value as `expected`: how far judge and labels
-    agree can be told then.
+    somebody knows to be right or None, the Score has its value as `expected`, and the metrics
+    `human`, `corrected` and `agreement` beside its own: what the labels say alone, the judge
+    corrected by them, and how often both agree.
 
     Args:
         ask: takes the question and returns the text of the answer, a pair of that and its usage
@@ -107,9 +108,10 @@ class Judge:
                 f"judge(verdicts={dict(scale)!r}): expected two different ones or more"
             )
         plainly = all(isinstance(value, bool) for value in scale.values())
-        from ..metrics import names_of, span_name  # only for who has a judge
+        from ..metrics import JUDGED, names_of, span_name  # only for who has a judge
 
         points = min(self._values.values()), max(self._values.values())
+        self._judged = JUDGED
         self._metrics = names_of(metrics or (ACCURACY if plainly else (*MEAN, span_name(points))))
         self._instructions = instructions or (
             "End your answer with one line that says exactly one of:\n"
@@ -125,7 +127,8 @@ class Judge:
         if len(args) > len(positional):
             raise UsageError(f"{own}() takes {len(positional)} by position, got {len(args)}")
         arguments = {**dict(zip(positional, args, strict=False)), **kwargs}
-        label = arguments.pop("label", None) if "label" not in self.fields else None
+        asked = "label" in arguments and "label" not in self.fields
+        label = arguments.pop("label") if asked else None
         if arguments.keys() != set(self.fields):
             raise UsageError(
                 f"{own}() needs the fields of its template: {', '.join(self.fields)}; got: "
@@ -140,14 +143,19 @@ class Judge:
         texts = {**arguments, "verdicts": self._instructions}
         answer = self._ask(_FIELD.sub(lambda field: str(texts[field[1]]), self._template))
         if hasattr(answer, "__await__"):
-            return self._later(answer, name, arguments, expected)
-        return self._score(answer, name, arguments, expected)
+            return self._later(answer, name, arguments, expected, asked)
+        return self._score(answer, name, arguments, expected, asked)
 
     async def _later(self, answer: Awaitable[Any], *rest: Any) -> Score:
         return self._score(await answer, *rest)
 
     def _score(
-        self, answer: Any, name: str | None, arguments: dict[str, Any], expected: Any
+        self,
+        answer: Any,
+        name: str | None,
+        arguments: dict[str, Any],
+        expected: Any,
+        labelled: bool,
     ) -> Score:
         text, usage = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
         if not isinstance(text, str):
@@ -164,9 +172,10 @@ class Judge:
             )
             raise error
         metadata = {**brief(arguments), "judgement": judgement, "verdict": verdict, **used}
-        return Score(
-            name or self.__name__, self._values[verdict], self._metrics, metadata, expected
+        metrics = (
+            tuple(dict.fromkeys((*self._metrics, *self._judged))) if labelled else self._metrics
         )
+        return Score(name or self.__name__, self._values[verdict], metrics, metadata, expected)
 
     def _verdict(self, text: str) -> tuple[str | None, str]:
         """The one verdict of a judge's answer, as a key of the values; or why there is none."""

@@ -187,11 +187,11 @@ def evaluator(
     """
     Make an evaluator of a function that returns a bool, a number or a `Score`.
 
-    ```python
-    @evaluator(metrics="accuracy")
-    def is_polite(result):
-        return "please" in result
-    ```
+    ::
+
+        @evaluator(metrics="accuracy")
+        def is_polite(result):
+            return "please" in result
 
     Every call takes `name=`, the name of the score, which tells two uses of one evaluator apart.
     The metadata of the score are the call's arguments by name, cut as in `brief`. An `async def`

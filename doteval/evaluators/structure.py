@@ -32,7 +32,7 @@ def valid_json(
 
     Args:
         schema: a JSON schema, checked by the package `jsonschema`.
-        fenced: take what stands in the one block between ``` of the answer, and without one all of
+        fenced: take what stands in the one fenced block of the answer, and without one all of
             it; reasoning in blocks is left out.
 
     Raises:

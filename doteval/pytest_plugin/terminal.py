@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import DotevalError
 from ..metrics import Estimate
+from ..reporting.overview import MANY, overview_lines
 from ..reporting.progress import Heartbeat, Snapshot, printing_above, progress_on
 from ..reporting.summary import Summary, summarise
 from ..reporting.views import STATUS_STYLES, short_names, summary_lines
@@ -167,14 +168,20 @@ def told_lines(
     where = str(place) if place.path is None else _from_here(place.path)
     experiment = terminal.paint(terminal.shown(options.experiment), "strong")
     yield f"experiment {experiment} in {terminal.shown(where)}"
-    for entry in entries:
+    summaries = [(entry, _summary(entry, place)) for entry in entries]
+    known = [(entry.get("notes", ()), summary) for entry, summary in summaries if summary]
+    if len(known) >= MANY:
         yield ""
+        notes, shown = zip(*known, strict=True)
+        yield from overview_lines(shown, terminal, notes)
+    for entry, summary in summaries:
         name, status = names[entry["name"]], entry["status"]
-        summary = _summary(entry, place)
         if summary is None:
             head = Piece(terminal.shown(name), "strong")
-            yield from flow([head, Piece(status, STATUS_STYLES.get(status, ""))], terminal)
-        else:
+            state = Piece(status, STATUS_STYLES.get(status, ""))
+            yield from ("", *flow([head, state], terminal))
+        elif len(known) < MANY:
+            yield ""
             yield from summary_lines(summary, terminal, name, entry.get("notes", ()))
     for gate in options.gates:
         if not any(gate.concerns(entry["name"]) for entry in entries):

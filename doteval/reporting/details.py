@@ -22,7 +22,8 @@ from .views import LONGEST_NAME
 # --- records ----------------------------------------------------------------------------------
 
 _WIDEST_LABEL = 16  # columns of a column's name beside its value
-_OURS = ("prompt", "answer", "metadata", "error", "traceback")  # what stands beside the row
+# What stands beside the row.
+_OURS = ("prompt", "answer", "metadata", "edited", "error", "traceback")
 
 
 def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
@@ -35,6 +36,7 @@ def record_lines(record: Record, terminal: Terminal) -> Iterator[str]:
         fields += [("prompt", result.prompt), ("answer", result.model_response)]
         fields += [("metadata", result.metadata or None)]
         fields += [(f"unread: {name}", why) for name, why in _unread(result)]
+        fields += [("edited", _edited(result) or None)]
     if isinstance(outcome, Failure):
         fields += [("error", outcome.message), ("traceback", outcome.traceback.rstrip() or None)]
     yield from _fields(fields, terminal)
@@ -109,6 +111,13 @@ def _unread(result: Result) -> Iterator[tuple[str, str]]:
     for score in result.scores:
         if isinstance(score, Score) and score.unread:
             yield score.name, str((score.metadata or {}).get("problem", "it was not said why"))
+
+
+def _edited(result: Result) -> dict[str, Any]:
+    """What was computed, of the scores that somebody has put right."""
+    scores = [score for score in result.scores if isinstance(score, Score)]
+    noted = {score.name: (score.metadata or {}).get("edited") for score in scores}
+    return {name: edited for name, edited in noted.items() if edited is not None}
 
 
 def row_label(column: str) -> str:

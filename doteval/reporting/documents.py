@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -23,10 +23,12 @@ from ..storage.encoding import load
 from ..views.figures import plural
 from ..views.json import json_pieces as pieces_of
 from ..views.json import together
-from ..views.table import Cell, Column, Table, code, csv_cell
+from ..views.table import code, csv_cell
 from .details import WRONG, as_text, record_dict, row_label, verdict
+from .overview import summary_table
+from .people import Labels
 from .summary import Summary, summarise
-from .views import estimate_cells, score_name, share_unread, short_name
+from .views import short_name
 
 # --- CSV --------------------------------------------------------------------------------------
 
@@ -144,6 +146,7 @@ def document(
     evaluations: Sequence[str],
     read: Callable[[str], Iterator[Record]] | None = None,
     calls: bool = False,
+    people: Labels | None = None,
 ) -> dict[str, Any]:
     """
     An experiment as plain data.
@@ -153,10 +156,11 @@ def document(
         read: the records of an evaluation; then each evaluation has some, which are read as the
             document is written. None: there are summaries alone.
         calls: whether each record has the calls that are kept of it.
+        people: what people said of some rows.
     """
     runs = [asdict(run) for run in store.runs(experiment) if run.evaluation in evaluations]
     told: Iterable[dict[str, Any]] = (
-        summarise(store, experiment, name).to_dict() for name in evaluations
+        summarise(store, experiment, name, people=people).to_dict() for name in evaluations
     )
     if read is None:
         told = list(told)
@@ -321,52 +325,6 @@ def markdown_pieces(store: Store, experiment: str) -> Iterator[str]:
     if len(names) > len(summaries):
         yield f"\nand {plural(len(names) - len(summaries), 'more evaluation')}\n"
     yield from _markdown_failures(store, experiment, summaries)
-
-
-def summary_table(summaries: Sequence[Summary], most: int | None = None) -> Table:
-    """
-    A row for each metric of each score of these evaluations; what they have together is said once.
-
-    Args:
-        most: metrics of an evaluation that are shown, the others are counted; None: all.
-    """
-    columns = (
-        Column("evaluation", foreign=True),
-        Column("status"),
-        Column("rows", "right"),
-        Column("failed", "right"),
-        Column("score", foreign=True),
-        Column("value", "right"),
-        Column(f"{100 * summaries[0].confidence:g}% CI", "right"),
-        Column("took", "right"),
-    )
-    return Table(columns, [row for each in summaries for row in _summary_rows(each, most)])
-
-
-def _summary_rows(summary: Summary, most: int | None) -> Iterator[list[object]]:
-    of = "" if summary.total is None else f" of {text.count(summary.total)}"
-    first = [
-        Cell(short_name(summary.evaluation)),
-        Cell(summary.status),
-        Cell(summary.done, shown=f"{text.count(summary.done)}{of}"),
-        Cell(summary.failed),
-    ]
-    last = Cell(summary.duration, shown=text.duration(summary.duration))
-    metrics = [
-        (name, metric, estimate)
-        for name, by_metric in summary.scores.items()
-        for metric, estimate in by_metric.items()
-    ]
-    if not metrics:
-        yield [*first, "", "", "", last]
-    for name, metric, estimate in metrics[:most]:
-        said = score_name(name, metric, estimate, share_unread(summary, name))
-        value, span = estimate_cells(metric, estimate)
-        yield [*first, said, replace(value, style="strong"), span, last]
-        first, last = [replace(each, shown="") for each in first], replace(last, shown="")
-    if most is not None and len(metrics) > most:
-        more = plural(len(metrics) - most, "more score")
-        yield [*first, "", Cell(None, shown=more), "", last]
 
 
 def _markdown_failures(

@@ -40,6 +40,7 @@ from .grammar import (
 )
 from .noise import is_flaky
 from .pairs import Difference, Source, difference
+from .people import Labels
 from .summary import Rows, Summary, Values, summarise
 from .views import short_name
 
@@ -562,9 +563,17 @@ class Stored:
     Args:
         experiment: the one to judge.
         only: full names of its evaluations to judge; None: all.
+        people: what people said of some rows; None: nothing.
     """
 
-    def __init__(self, store: Store, experiment: str, only: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        experiment: str,
+        only: Sequence[str] | None = None,
+        people: Labels | None = None,
+    ) -> None:
+        self._people = people
         self._store = store
         self._experiment = experiment
         self._names = store.evaluations(experiment) if only is None else only
@@ -575,7 +584,12 @@ class Stored:
         if asked not in self._summaries:
             self._summaries[asked] = [
                 summarise(
-                    self._store, self._experiment, name, confidence=confidence, anytime=anytime
+                    self._store,
+                    self._experiment,
+                    name,
+                    confidence=confidence,
+                    anytime=anytime,
+                    people=self._people,
                 )
                 for name in self._names
             ]

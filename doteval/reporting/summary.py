@@ -22,6 +22,7 @@ from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
 from ..views.terminal import printed
 from .figures import KEPT, UNTIL, kept, recalled
+from .people import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Summary:
         until: what a run was to decide, where one was: its `gate`, the `outcome` "pass", "fail" or
             "undecided", after `n` of how many `rows`, the interval from `low` to `high`, and as
             `problem` why it can not be decided. All intervals are then such that hold at any look.
+        rescored: where the answers are another experiment's: `from` which, and how many `edits` by
+            hand there are; {} for the evaluation's own.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
             `empty`, or `differing` in type from what was expected; only scores that have some.
         tags: of its runs, a later one's value for an earlier one's.
@@ -121,6 +124,7 @@ class Summary:
     checkout: Mapping[str, Any] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     until: Mapping[str, Any] | None = None
+    rescored: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unread(self) -> int:
@@ -188,6 +192,7 @@ class Summary:
             "errors": dict(self.errors),
             "usage": dict(self.usage),
             "calls": dict(self.calls),
+            "rescored": dict(self.rescored),
             "scores": {
                 name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
                 for name, by_metric in self.scores.items()
@@ -268,6 +273,7 @@ def summarise(
     *,
     confidence: float = 0.95,
     anytime: bool = False,
+    people: Labels | None = None,
 ) -> Summary:
     """
     The Summary of an evaluation, from what is stored.
@@ -275,18 +281,26 @@ def summarise(
     Args:
         confidence: of the intervals, in (0, 1).
         anytime: whether the intervals hold however often one looks.
+        people: what people said of some rows; those scores have `human`, `corrected` and
+            `agreement` then.
 
     Raises:
         NotFound: there is no such experiment or evaluation.
+        UsageError: the labels of people do not fit.
     """
     tally = store.tally(experiment, evaluation)
+    if people is not None:
+        people.begin(tally.scores)
     runs = store.runs(experiment, evaluation)
     total = total_of(runs, store.total_of(experiment, evaluation))
     done = tally.scored + tally.failed
     if total is not None:
         total = max(total, done)
     missing = None if total is None else total - done
-    values = Values(store, experiment, evaluation, runs)
+    values = Values(store, experiment, evaluation, runs, people)
+    if people is not None:  # what is wrong with them is no metric's fault
+        for name in tally.scores:
+            values.pairs(name)
     last = runs[-1] if runs else None
     until = next(
         (run.header[UNTIL] for run in reversed(_since_fresh(runs)) if UNTIL in run.header), None
@@ -331,6 +345,7 @@ def summarise(
         confusion=_confusion(values, tally),
         calls=_calls(_since_fresh(runs)),
         until=until,
+        rescored=last.header.get("rescored", {}) if last else {},
         readings={
             name: {
                 "of": facts["trials"],
@@ -489,9 +504,18 @@ class Values:
 
     Args:
         runs: of the evaluation; the last one's header knows the columns.
+        people: what people said of some rows, in place of what scores expect; None: nothing.
     """
 
-    def __init__(self, store: Store, experiment: str, evaluation: str, runs: list[Run]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        experiment: str,
+        evaluation: str,
+        runs: list[Run],
+        people: Labels | None = None,
+    ) -> None:
+        self.people = people
         self._of = (experiment, evaluation)
         self._store = store
         self._cluster = cluster_of(runs)
@@ -517,7 +541,10 @@ class Values:
             for record in self._store.records(*self._of, failed=False):
                 for each in getattr(record.outcome, "scores", ()):
                     rows = self._pairs.setdefault(each.name, {})
-                    rows.setdefault(record.key, []).append((each.value, each.expected))
+                    expected = each.expected
+                    if self.people is not None and each.name in self.people:
+                        expected = self.people.of(record.row, each.name, each.value)
+                    rows.setdefault(record.key, []).append((each.value, expected))
         return self._pairs.get(score, {})
 
     @property
@@ -647,7 +674,10 @@ class _Score:
     @property
     def titles(self) -> Iterator[str]:
         """The names of those that it has; of labels their shares too, the most frequent first."""
-        yield from metrics.declared(self._facts["metrics"])[0]
+        own = metrics.declared(self._facts["metrics"])[0]
+        yield from own
+        if self._values.people is not None and self._name in self._values.people:
+            yield from (each for each in metrics.JUDGED if each not in own)
         if LABELS in self._facts["metrics"]:
             pairs = self._values.pairs(self._name)
             said = Counter(value for row in pairs.values() for value, _ in row)

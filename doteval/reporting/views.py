@@ -6,7 +6,7 @@ Everything here takes data and returns text or tables; nothing reads a store or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import text
@@ -71,7 +71,31 @@ def summary_lines(
     title = short_name(summary.evaluation) if name is None else name
     status = Piece(summary.status, STATUS_STYLES.get(summary.status, ""))
     lines = flow([Piece(terminal.shown(title), "strong"), status], terminal)
-    for label, facts in (
+    for label, facts in _facts(summary, terminal, notes):
+        lines += _labelled(label, facts, terminal)
+        if label == "scores":
+            lines += _confusions(summary, terminal)
+    return lines
+
+
+def remark_lines(summary: Summary, terminal: Terminal, notes: Iterable[str] = ()) -> list[str]:
+    """Of a block what must not be overlooked where only figures are shown."""
+    return [
+        line
+        for label, facts in _facts(summary, terminal, notes)
+        if label in _REMARKS
+        for line in _labelled(label, facts, terminal)
+    ]
+
+
+_REMARKS = ("decided", "versions", "errors", "reason", "unknown", "kept", "note")
+
+
+def _facts(
+    summary: Summary, terminal: Terminal, notes: Iterable[str]
+) -> Iterator[tuple[str, Iterable[Sequence[Piece]]]]:
+    """The lines of a block by their labels."""
+    yield from (
         ("rows", [_rows(summary)]),
         ("scores", _scores(summary, terminal)),
         ("answers", _readings(summary, terminal)),
@@ -81,6 +105,7 @@ def summary_lines(
         ("time", [_times(summary)]),
         ("tokens", [_usage(summary)]),
         ("calls", [_calls(summary)]),
+        ("answers", [_rescored(summary, terminal)]),
         ("errors", _errors(summary, terminal)),
         (
             "strategy",
@@ -91,11 +116,7 @@ def summary_lines(
         ("unknown", [_words(each, terminal) for each in summary.unknown]),
         ("kept", [_words(each, terminal) for each in summary.kept]),
         ("note", [_words(each, terminal) for each in (*summary.alike, *notes)]),
-    ):
-        lines += _labelled(label, facts, terminal)
-        if label == "scores":
-            lines += _confusions(summary, terminal)
-    return lines
+    )
 
 
 def _labelled(label: str, facts: Iterable[Sequence[Piece]], terminal: Terminal) -> list[str]:
@@ -196,6 +217,14 @@ def _usage(summary: Summary) -> list[Piece]:
     if cost is not None:
         pieces.append(Piece(f"cost {figure(cost)}"))
     return pieces
+
+
+def _rescored(summary: Summary, terminal: Terminal) -> list[Piece]:
+    if not summary.rescored:
+        return []
+    edits = summary.rescored["edits"]
+    pieces = [Piece(terminal.shown(f"of {summary.rescored['from']}, scored once more"))]
+    return pieces + [Piece(f"{plural(edits, 'score')} put right by hand", "warn")] * bool(edits)
 
 
 def _calls(summary: Summary) -> list[Piece]:

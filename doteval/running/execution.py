@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from ..concurrency.breaker import Breaker
 from ..concurrency.executors import Elsewhere, Journey, Threads, check_travel
 from ..concurrency.loop import Loop
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
 from ..concurrency.schedule import Schedule
 from ..concurrency.strategies import as_mapping
-from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
+from ..errors import DatasetError, DotevalError, ExecutorError
 from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
@@ -34,12 +33,15 @@ from ..storage import Named, Place
 from ..storage.encoding import Entry
 from ..storage.writer import Writer, nothing
 from ..text import duration, one_line
+from ..views.figures import plural
+from .answers import Answers
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
-from .options import Options
+from .options import Options, resources_for
 from .rows import Rows
 from .sink import Sink
+from .troubles import Troubles
 from .until import ByKey, Until
 from .version import version_of
 
@@ -47,7 +49,6 @@ _BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
 _FEW = 10  # rows from which their pace is known
 _TELL = 10.0  # seconds between two notes in the store of what is waited for
 _OLD = 10.0  # seconds that an attempt takes before its row is named
-_MOMENT = "%Y-%m-%d %H:%M"  # of the local time
 
 
 class Execution:
@@ -66,6 +67,7 @@ class Execution:
         on_limit: called with each change of the adaptive limit, as plain data.
         fatal: exceptions that end the run wherever they are raised.
         reached: functions that it depends on beside its own, such as fixtures.
+        answers: of another experiment, where these are its dataset; see `Answers.scored`.
 
     Attributes:
         ledger: where it stands in the store.
@@ -93,24 +95,25 @@ class Execution:
         on_limit: Callable[[Mapping[str, Any]], object] | None = None,
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
         reached: Iterable[Callable[..., Any]] = (),
+        answers: Answers | None = None,
     ) -> None:
         self._bound = evaluation
         self.evaluation = evaluation if isinstance(evaluation, Evaluation) else evaluation.__func__
         self._options = options
-        self._resources = _checked(self.evaluation, resources)
+        self._answers = answers
+        self._resources = resources_for(self.evaluation, resources)
         self._fatal = fatal
-        self._version = version_of(evaluation, options.params, reached)
         self._secrets = secrets_of(os.environ)
-        self.ledger = Ledger(place, experiment, name)
+        made_by = version_of(evaluation, options.params, reached)
+        self.ledger = Ledger(place, experiment, name, made_by)
         self.notes: list[str] = []
         self.status = "failed"  # should it never begin
         self._rows = Rows(self.evaluation, options)
         self._channel = Channel(listener, on_record, on_limit, self._fail)
-        self._breaker: Breaker | None = None
-        if self.evaluation.fail_fast and not options.keep_going:
-            self._breaker = Breaker(self.evaluation.fail_fast, self._stop)
+        most = 0 if options.keep_going else self.evaluation.fail_fast
+        troubles = Troubles(most, self._stop)
         self._sink = Sink(
-            self.evaluation, options.budget, self._channel, self.notes, self._breaker, self._secrets
+            self.evaluation, options.budget, troubles, self._channel, self.notes, self._secrets
         )
         self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._spent: str | None = None  # what of the budget is used up
@@ -122,7 +125,6 @@ class Execution:
         self._hint = ""
         self._said: str | None = None  # to the store, of what it waits for
         self._loop: Loop | None = None
-        self._deadline: asyncio.TimerHandle | None = None
 
     @property
     def done(self) -> int:
@@ -137,7 +139,7 @@ class Execution:
     @property
     def first_error(self) -> BaseException | None:
         """The exception behind this run's first failure."""
-        return self._sink.first_error
+        return self._sink.troubles.first
 
     @property
     def skipped(self) -> int:
@@ -170,10 +172,10 @@ class Execution:
         self._sink.begin(writer, self._clock)
         try:
             at = self._clock.epoch + began
+            if self._answers is not None:
+                self._answers.bind(ledger.look)
             beside = self._beside()
-            self.notes.extend(
-                await ledger.begin(self.evaluation, self._options, self._version, at, beside)
-            )
+            self.notes.extend(await ledger.begin(self.evaluation, self._options, at, beside))
             self.status = "running"
             try:
                 await self._through(writer)
@@ -182,8 +184,6 @@ class Execution:
             return await ledger.summary()
         finally:
             self._channel.close()
-            if self._deadline is not None:
-                self._deadline.cancel()
             self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
             await ledger.close()
             if self._loop is not None:
@@ -193,7 +193,7 @@ class Execution:
         """From the first row to the last durable record."""
         async for record in self.ledger.stored():
             self._rows.known.remember(record)
-            self._sink.resumed |= not record.failed
+            self._sink.troubles.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)
         self._open()
@@ -202,10 +202,10 @@ class Execution:
         loop = self._loop = self._loop_with(threads)
         self._tells_at = self._clock.began + _TELL
         self._channel.open(self._clock, self._schedule.gate, self._look)
-        budget = self._options.budget
+        budget, call_later = self._options.budget, asyncio.get_running_loop().call_later
+        deadline = None
         if budget is not None and budget.time is not None:
-            deadline = asyncio.get_running_loop().call_later(budget.time, self._check_budget)
-            self._deadline = deadline
+            deadline = call_later(budget.time, self._check_budget)
         self.status = "interrupted"
         try:
             with strategy.watching(loop, self._schedule):
@@ -220,6 +220,8 @@ class Execution:
                 self.status = "failed"
             raise
         finally:
+            if deadline is not None:
+                deadline.cancel()
             if threads is not None:
                 threads.close()
             await self._close_dataset()
@@ -229,7 +231,7 @@ class Execution:
         stale = await self.ledger.settle(self._rows, self.evaluation.repeats)
         if stale:
             self.notes.append(
-                f"{stale} stored {_plural(stale, 'record')} of rows that the dataset no "
+                f"{plural(stale, 'stored record')} of rows that the dataset no "
                 "longer has: stale, not counted"
             )
         if self._rows.to_the_end and self._rows.read == 0:
@@ -280,7 +282,7 @@ class Execution:
         elif self.status == "complete" and self.done and not self._is_any_scored():
             self.status = "failed"
         if self._schedule.stalled:
-            trouble = self._sink.trouble
+            trouble = self._sink.troubles.latest
             assert trouble is not None
             self.notes.append(
                 f"stalled: nothing succeeded for {self.evaluation.policy.patience:g} s, so the run "
@@ -292,7 +294,7 @@ class Execution:
             self.notes.append(hint)
         if self.final:
             self.notes.append(
-                f"{self.final} stored {_plural(self.final, 'row')} failed with final=True: not run "
+                f"{plural(self.final, 'stored row')} failed with final=True: not run "
                 "again; a fresh run runs all rows"
             )
 
@@ -310,7 +312,7 @@ class Execution:
         elif self.status == "stopped":
             reason = f"{self.cause}; nothing more was started"
         elif self.status == "failed":
-            reason = f"not one of {self.done} {_plural(self.done, 'row')} has a result"
+            reason = f"not one of {plural(self.done, 'row')} has a result"
         clock, changes = self._clock, []
         if self._loop is not None:
             gate = self._schedule.gate
@@ -326,7 +328,8 @@ class Execution:
         """What the header has beside what each run's has."""
         made, served = self._sink.made, self._sink.served
         calls = {CALLS: {"made": made, "served": served}} if made or served else {}
-        return calls if self.until is None else {**calls, UNTIL: self.until.to_dict()}
+        until = {} if self.until is None else {UNTIL: self.until.to_dict()}
+        return {**calls, **until, **({} if self._answers is None else self._answers.header)}
 
     # -------------------------------------------------------------------- the dataset
 
@@ -380,7 +383,7 @@ class Execution:
         if read == 0:
             return DatasetError(f"{raised} before its first row: {said}")
         return DatasetError(
-            f"{raised} after {read} {_plural(read, 'row')}: {said}; what was finished "
+            f"{raised} after {plural(read, 'row')}: {said}; what was finished "
             "is stored, and the same command resumes it"
         )
 
@@ -398,20 +401,16 @@ class Execution:
     def _check_budget(self) -> None:
         """Start nothing new once the budget is spent."""
         if self._spent is None and self._loop is not None:
-            self._spent = self._sink.enough(self._clock.elapsed())
+            failed = sum(self.errors.values())
+            self._spent = self._sink.spending.enough(self._clock.elapsed(), failed, self.done)
             if self._spent is not None:
                 self._loop.stop()
 
     def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
         self._sink.failed(row, reading, final)
         self._tell_store()
-        held = self._schedule.held
-        if held and self._breaker is not None and self.cause is None:
-            until = time.strftime(_MOMENT, time.localtime(time.time() + held))
-            patience = self.evaluation.policy.patience
-            trouble = self._sink.trouble
-            assert trouble is not None
-            self._breaker.held(duration(held), until, patience, f"{trouble.kind}: {trouble.said}")
+        if self._schedule.held and self.cause is None:
+            self._sink.troubles.held(self._schedule.held, self.evaluation.policy.patience)
 
     def _stop(self, cause: str) -> None:
         """Start nothing new: it would not succeed. What is in flight may finish."""
@@ -491,7 +490,6 @@ class Execution:
             length = samples if length is None else min(length, samples)
         sink, schedule, oldest = self._sink, self._schedule, loop.oldest
         due = schedule.next_at - self._clock.now() if schedule.waiting else None
-        trouble = sink.trouble
         return Snapshot(
             evaluation=self.evaluation.__name__,
             done=self.done,
@@ -507,7 +505,7 @@ class Execution:
             scores={name: total / n for name, (n, total) in sink.means.items()},
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
-            trouble=None if trouble is None else trouble._replace(since=sink.since),
+            trouble=self._sink.troubles.latest,
             due=None if due is None else max(due, 0.0),
             hint=self._look_for_hint(),
             oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
@@ -529,37 +527,3 @@ def _called(row: Row | None) -> str:
     named = row.named or {}
     words = one_line(named.get("id", next(iter(named.values()), "")), 40)
     return f"row {row.position} ({words})" if words else f"row {row.position}"
-
-
-def _checked(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = evaluation.__signature__.parameters
-    unknown = [name for name in resources if name not in parameters]
-    if unknown:
-        raise UsageError(
-            f"{evaluation.__name__}() has no parameter {unknown[0]!r} to pass a value to; "
-            f"its parameters beside the columns are: {', '.join(parameters) or 'none'}"
-        )
-    missing = [name for name in evaluation.resources if name not in resources]
-    if missing:
-        raise UsageError(
-            f"{evaluation.__name__}() needs a value for {', '.join(map(repr, missing))}: pass it "
-            f"as run(..., {_as_argument(missing[0])}), or run it under pytest, where it "
-            "is a fixture"
-        )
-    return dict(resources)
-
-
-_ARGUMENTS = frozenset(  # of run(), which can not be passed to the function by themselves
-    {
-        *("evaluation", "experiment", "storage", "progress", "on_record", "on_limit", "on_finish"),
-        *("resources", *Options.__slots__),
-    }
-)
-
-
-def _as_argument(name: str) -> str:
-    return f"resources={{{name!r}: ...}}" if name in _ARGUMENTS else f"{name}=..."
-
-
-def _plural(n: int, noun: str) -> str:
-    return noun if n == 1 else f"{noun}s"

@@ -7,6 +7,7 @@ minute, and the event loop does not wait for that.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
@@ -49,13 +50,15 @@ class Ledger:
         place: of the store.
         experiment: name to store the run under.
         name: of the evaluation in the store.
+        made_by: what its records are made by.
 
     Attributes:
         place, experiment, name: the same; the name as the run has it.
         shelf: where rows look for the calls that they would make; None: every call is made.
     """
 
-    def __init__(self, place: Place, experiment: str, name: Named) -> None:
+    def __init__(self, place: Place, experiment: str, name: Named, made_by: Version) -> None:
+        self._made_by = made_by
         self.place = place
         self.experiment = experiment
         self.name, self._formerly = name
@@ -123,7 +126,6 @@ class Ledger:
         self,
         evaluation: Evaluation[..., Any],
         options: Options,
-        made_by: Version,
         at: float,
         beside: Mapping[str, Any],
     ) -> list[str]:
@@ -131,7 +133,6 @@ class Ledger:
         Open the store, and note there that a run begins.
 
         Args:
-            made_by: what its records will be made by.
             at: Unix seconds.
             beside: what else its header is to have.
 
@@ -147,13 +148,19 @@ class Ledger:
         await self._writer.call(self._open)
         self.shelf = await self._writer.call(self._shelf_of, evaluation, options)
         former, before = await self._writer.call(self._before)
-        header = _header(evaluation, options, made_by)
+        header = _header(evaluation, options, self._made_by)
         header |= {**checkout_of(self._store.anchor), **beside}
         notes = []
         if before and not options.fresh:
             last = before[-1].header
-            changed = made_by.since(last, header["source"], options.keep_config)
+            changed = self._made_by.since(last, header["source"], options.keep_config)
             notes += [] if changed is None else [changed]
+            told, since = last.get("rescored") or {}, beside.get("rescored") or {}
+            if told.get("run") != since.get("run") and told.get("from") == since.get("from"):
+                notes.append(
+                    f"{since['from']!r} has been run since; what was scored before keeps its "
+                    "scores, --fresh scores all anew"
+                )
         known = bool(before) and "cluster" in before[-1].header
         if "group" in evaluation.columns and evaluation.cluster is None and not known:
             notes.append(
@@ -201,6 +208,10 @@ class Ledger:
         return None, []
 
     # -------------------------------------------------------------------- goes on
+
+    async def look(self, function: Callable[[Any], Any]) -> Any:
+        """What a function of the store returns, where the store's connection lives."""
+        return await asyncio.wrap_future(self._writer.look(function, self._store))
 
     async def stored(self) -> AsyncIterator[Stored]:
         """What earlier runs have left, a page at a time."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..budget import Budget, as_budget
 from ..errors import UsageError
-from ..evaluation import as_config
+from ..evaluation import Evaluation, as_config
 from ..quantities import Shard, read
 from ..replay import LIVE, MODES
 from ..reporting.grammar import FIGURES, Gate, parse
@@ -154,3 +154,39 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "calls": _calls,
     "until": as_until,
 }
+
+
+def resources_for(evaluation: Evaluation[..., Any], resources: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Values of the function's other parameters.
+
+    Raises:
+        UsageError: one is missing, or is of no parameter.
+    """
+    parameters = evaluation.__signature__.parameters
+    unknown = [name for name in resources if name not in parameters]
+    if unknown:
+        raise UsageError(
+            f"{evaluation.__name__}() has no parameter {unknown[0]!r} to pass a value to; "
+            f"its parameters beside the columns are: {', '.join(parameters) or 'none'}"
+        )
+    missing = [name for name in evaluation.resources if name not in resources]
+    if missing:
+        raise UsageError(
+            f"{evaluation.__name__}() needs a value for {', '.join(map(repr, missing))}: pass it "
+            f"as run(..., {_as_argument(missing[0])}), or run it under pytest, where it "
+            "is a fixture"
+        )
+    return dict(resources)
+
+
+_ARGUMENTS = frozenset(  # of run(), which can not be passed to the function by themselves
+    {
+        *("evaluation", "experiment", "storage", "progress", "on_record", "on_limit", "on_finish"),
+        *("resources", *Options.__slots__),
+    }
+)
+
+
+def _as_argument(name: str) -> str:
+    return f"resources={{{name!r}: ...}}" if name in _ARGUMENTS else f"{name}=..."

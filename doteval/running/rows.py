@@ -20,6 +20,7 @@ from ..evaluation import Evaluation
 from ..record import ATOMS
 from ..replay import Shelf
 from ..storage.encoding import dump, row_dumper
+from .answers import Answered
 from .copies import on_copies
 from .known import Known
 from .options import Options
@@ -135,7 +136,29 @@ class Rows:
         except StopIteration as error:  # which would pass for the end of the dataset
             raise RuntimeError(f"row {self.read} raised StopIteration") from error
 
+    def _recognised(self, row: Answered) -> Row | None:
+        """One repeat of a row, by what is known of it in another experiment."""
+        record = row.record
+        key, repeat = record.key, record.repeat
+        finished = self.known.identities.recognise(key, row.digest)
+        self.read += repeat == 0
+        self.ours += repeat == 0
+        if finished >> repeat & 1:
+            self.finished += 1
+            self.final += self.known.is_final(key, repeat)
+            return None
+        self.to_run += 1
+        call: Callable[[], Any] = partial(row.score, self._function)
+        if self._shelf is not None:
+            call = partial(self._shelf.serve, key, repeat, call)
+        text = dump(record.row)
+        made = Row(call, self._inline, key, row.digest, record.position, repeat, record.row, text)
+        self.failed += self.known.replace(made)
+        return made
+
     def _met(self, row: Any) -> Row | None:
+        if type(row) is Answered:
+            return self._recognised(row)
         position, inline, text = self.read, self._inline, ""
         values: tuple[Any, ...] | None = None
         call: Callable[..., Any]

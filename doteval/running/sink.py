@@ -11,13 +11,12 @@ is too large or too old.
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..budget import Budget
-from ..concurrency.breaker import Breaker
+from ..budget import Budget, Spending
 from ..concurrency.notes import Noted
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
@@ -26,19 +25,17 @@ from ..evaluation import Evaluation, altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
 from ..redaction import redact, safe_without
 from ..replay import Log
-from ..reporting.progress import Trouble
 from ..statistics.intervals import as_float
 from ..storage.encoding import Entry, encode
 from ..storage.writer import Writer
-from ..text import as_str, one_line
+from ..text import as_str
 from ..usage import read_usage
 from .channel import Channel
 from .environment import Clock
+from .troubles import Troubles
 
-_FEW = 20  # rows with scores before a figure that none of them told is missed
 _ERROR = 4  # of the columns of an Entry
 _BACKLOG = 1_000  # rows that may have returned without being durable
-_LAST_STATUS = 598  # of HTTP; what stands for no answer at all is none
 _OLDEST = 0.1  # seconds that the oldest of them may wait before nothing new starts
 
 
@@ -47,19 +44,16 @@ class Sink:
     Args:
         evaluation: whose rows these are.
         budget: what the run may use up; None: anything.
+        troubles: hears of what fails.
         channel: leads to who listens.
         notes: sentences for whoever reads the result; some are added.
-        breaker: hears how rows end; None: nothing ends the run early.
         secrets: values that must not be stored, see `redaction.secrets_of`.
 
     Attributes:
         done: records that are durable. errors: failures among them by type.
-        first_error: the exception behind the first failure.
         means: by score, how many there are and their sum.
         durable_at: when a record was last made durable.
-        resumed: whether an earlier run has left results.
-        trouble: what the latest failed attempt said; None: none has failed.
-        since: attempts that have failed since the last success.
+        spending: what rows have used. troubles: what fails.
         made, served: of the calls that rows asked to be kept.
     """
 
@@ -67,32 +61,24 @@ class Sink:
         self,
         evaluation: Evaluation[..., Any],
         budget: Budget | None,
+        troubles: Troubles,
         channel: Channel,
         notes: list[str],
-        breaker: Breaker | None,
         secrets: tuple[str, ...],
     ) -> None:
         self.done = 0
         self.errors: dict[str, int] = {}
-        self.first_error: BaseException | None = None
         self.means: dict[str, list[float]] = {}
         self.durable_at = 0.0
-        self.resumed = False
-        self.trouble: Trouble | None = None
-        self._kinds: Counter[str] = Counter()  # of errors of attempts
-        self.since = 0
         self.made = self.served = 0
         self._evaluation = evaluation
-        self._pace = evaluation.rate_limit
-        self._budget = budget
+        self.spending = Spending(budget, evaluation.rate_limit)
+        self.troubles = troubles
         self._channel = channel
         self._notes = notes
-        self._breaker = breaker
         self._secrets = secrets
         self._cluster = evaluation.cluster
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
-        self._tokens = self._cost = 0.0
-        self._seen: set[str] = set()  # which figures any usage had
         self._usage_told = self._calls_told = False
 
     def begin(self, writer: Writer, clock: Clock) -> None:
@@ -125,8 +111,6 @@ class Sink:
         result = outcome.result if isinstance(outcome, Failure) else outcome
         if result is not None and result.usage is not None:
             usage = self._usage_of(result)
-        if self.first_error is None and row.error is not None:
-            self.first_error = row.error
         spared = 0.0 if log is None else log.spared()  # by calls that were served
         try:
             entry = self._entry(row, outcome, usage, spared)
@@ -134,28 +118,13 @@ class Sink:
             row.error = problem = self._unstorable(row, raised)
             outcome = failure_of(problem, self._secrets)
             entry = self._entry(row, outcome, usage, spared)
-        is_paid = log is None or log.made > 0 or not log.served
-        if usage is not NO_USAGE:
-            self._charge(usage, is_paid, charged)
+        if usage is not NO_USAGE or self.spending.is_paced:
+            self.spending.add(usage, _is_paid(log), self._clock.now(), charged)
         self._unwritten.append(row.ended)
         self._writer.put(entry)
-        if row.error is None:
-            self.since = 0
-        breaker = self._breaker
-        if breaker is not None and breaker.tense:
-            self._tell_breaker(breaker, row, outcome)
+        if row.error is not None or self.troubles.tense:
+            self.troubles.finished(row, outcome)
         return outcome
-
-    def _tell_breaker(self, breaker: Breaker, row: Row, outcome: Outcome) -> None:
-        if not isinstance(outcome, Failure):
-            breaker.succeeded(row.started)
-        elif row.replaces is None or not self.resumed:  # that it fails again is no news
-            status, blocks = None, False
-            if row.reading is not None:
-                status, blocks = row.reading.status, bool(row.reading.blocks)
-            way = (outcome.type, _place(row.error) or outcome.message if status is None else status)
-            said = f"{_kind(outcome, status)}: {one_line(outcome.message, 200)}"
-            breaker.failed(way, said, row.started, blocks)
 
     def _entry(self, row: Row, outcome: Outcome, usage: Usage, spared: float) -> Entry:
         """
@@ -181,7 +150,7 @@ class Sink:
             log = None if noted.calls is None else self._keep_calls(row, noted)
             if "usage" in noted:
                 noted.charged = read_usage(noted["usage"])[0]
-                self._charge(noted.charged, log is None or log.made > 0 or not log.served)
+                self.spending.add(noted.charged, _is_paid(log), self._clock.now())
         failure = failure_of(row.error, self._secrets)
         attempt = Attempt(
             row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
@@ -190,12 +159,7 @@ class Sink:
         )  # fmt: skip
         self._unwritten.append(row.ended)
         self._writer.put(attempt)
-        kind, said = _kind(failure, reading.status), one_line(failure.message, 200)
-        self._kinds[kind] += 1
-        self.since += 1
-        self.trouble = Trouble(kind, said, self._kinds[kind], self.since)
-        if self._breaker is not None and reading.blocks:
-            self._breaker.blocked(reading.blocks, f"{kind}: {said}", row.ended)
+        self.troubles.failed(row, failure, reading)
 
     def _keep_calls(self, row: Row, noted: Noted) -> Log:
         """Hand the calls of the last attempt to the writer, before what came of them."""
@@ -210,22 +174,6 @@ class Sink:
             self._calls_told = True
             self._notes.append(safe_without(self._secrets, log.problem, 500))
         return log
-
-    def _charge(self, usage: Usage, is_paid: bool, already: Usage = NO_USAGE) -> None:
-        """
-        Args:
-            already: the part of it that was charged when an earlier attempt failed.
-        """
-        if is_paid:
-            tokens = _tokens(usage) - _tokens(already)
-            self._tokens += tokens
-            self._cost += (usage.cost or 0.0) - (already.cost or 0.0)
-            if self._pace is not None:
-                self._pace.spent(tokens, self._clock.now())
-        if usage.input_tokens is not None or usage.output_tokens is not None:
-            self._seen.add("tokens")
-        if usage.cost is not None:
-            self._seen.add("cost")
 
     def _usage_of(self, result: Result) -> Usage:
         """What was used. What of it can not be read fails no row; it is told once."""
@@ -289,40 +237,10 @@ class Sink:
                 self._channel.tell(self._channel.on_record, entry.record)
             self.durable_at = now
 
-    def enough(self, elapsed: float) -> str | None:
-        """
-        Why nothing new should start; None: the budget lasts.
 
-        Args:
-            elapsed: seconds since the run began.
-        """
-        failed = sum(self.errors.values())
-        if self._budget is not None:
-            spent = self._budget.spent(elapsed, self._tokens, self._cost, failed, self.done)
-            if spent is not None:
-                return spent
-        return self._blind(self.done - failed)
-
-    def _blind(self, scored: int) -> str | None:
-        """Which limit can never bind because no row tells what it limits, once some have scores."""
-        if scored < _FEW:
-            return None
-        limits = [
-            ("budget of tokens", "tokens", self._budget and self._budget.tokens),
-            ("budget of cost", "cost", self._budget and self._budget.cost),
-            ("rate limit of tokens", "tokens", self._pace and self._pace.tokens),
-        ]
-        for what, figure, limit in limits:
-            if limit is not None and figure not in self._seen:
-                return (
-                    f"there is a {what}, and none of the first {scored} rows told any {figure}; "
-                    "return Result(usage=…), or leave the limit out"
-                )
-        return None
-
-
-def _tokens(usage: Usage) -> int:
-    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+def _is_paid(log: Log | None) -> bool:
+    """Whether anything of what an attempt used was paid for in this run."""
+    return log is None or log.made > 0 or not log.served
 
 
 def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:
@@ -354,19 +272,3 @@ def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:
         changes["metadata"] = {**last["metadata"], **own}
     result = altered(result, **changes)
     return replace(outcome, result=result) if isinstance(outcome, Failure) else result
-
-
-def _kind(failure: Failure, status: int | None) -> str:
-    """The type of an error, and its status: "AuthenticationError (401)"."""
-    known = "" if status is None or status > _LAST_STATUS else f" ({status})"
-    return f"{one_line(failure.type, 80)}{known}"
-
-
-def _place(error: BaseException | None) -> tuple[str, int] | None:
-    """Where in the code it was raised; None: nobody knows, as of one from another process."""
-    place = None
-    trace = None if error is None else error.__traceback__
-    while trace is not None:
-        place = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
-    return place

@@ -22,7 +22,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from threading import Lock
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
@@ -30,7 +29,7 @@ from ..errors import DatasetError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation, as_config
 from ..keys import digest_of
 from ..storage.place import project
-from ..text import one_line
+from ..text import one_line, syntax_of
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
@@ -329,10 +328,6 @@ class _Reach:
             return None
 
 
-# Python 3.11 counts how deeply it parses once for all threads, and raises SystemError.
-_PARSING = Lock()
-
-
 class _Tree:
     """
     The syntax tree of a file, or of a cell.
@@ -355,8 +350,7 @@ class _Tree:
         linecache.checkcache(file)
         lines = linecache.getlines(file)
         try:
-            with _PARSING:
-                return cls(ast.parse("".join(lines)), name) if lines else None
+            return cls(syntax_of("".join(lines)), name) if lines else None
         except (SyntaxError, ValueError):  # it has been edited since it was imported
             return None
 

@@ -257,6 +257,14 @@ _HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
     "fresh": (lambda value: isinstance(value, bool), "true or false"),
     "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
+    "rescored": (
+        lambda value: (
+            isinstance(value, dict)
+            and isinstance(value.get("from"), str)
+            and _is_whole(value.get("edits"))
+        ),
+        "an object with from and edits",
+    ),
     "calls": (
         lambda value: (
             isinstance(value, dict) and all(_is_whole(value.get(n)) for n in ("made", "served"))

@@ -62,7 +62,7 @@ def span(metric: str, lowest: float, highest: float, unicode: bool = True) -> st
 
 
 # Metrics whose value is a share of the rows.
-_SHARES = ("accuracy", "pass", "share(")
+_SHARES = ("accuracy", "pass", "share(", "agreement")
 
 
 def estimate_figure(metric: str, estimate: Estimate) -> str:

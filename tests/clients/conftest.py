@@ -173,6 +173,12 @@ def _success(path: str) -> Any:
     }
 
 
+@pytest.fixture(autouse=True)
+def _without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM fetches prices when it is loaded."""
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     """A fresh endpoint that answers everything with success until it is told otherwise."""

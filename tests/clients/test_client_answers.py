@@ -191,11 +191,6 @@ CLIENTS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it fetches prices otherwise
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__)
 def test_calls_and_usage_of_a_client_are_read(client: Callable[[], Made]) -> None:

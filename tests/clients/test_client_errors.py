@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,101 +13,21 @@ from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.reading import Reading, read
 from doteval.concurrency.retry import as_policy
 
-from .conftest import DROP, HANG, Answer, Endpoint, http_date
+from .calls import (
+    call_aiohttp,
+    call_anthropic,
+    call_httpx,
+    call_openai,
+    call_openai_sync,
+    call_requests,
+)
+from .conftest import DROP, Answer, Endpoint
 
 CONGESTION, TROUBLE, IGNORED = Outcome.CONGESTION, Outcome.TROUBLE, Outcome.IGNORED
 NOTHING = Reading(IGNORED, None)
-QUESTION = [{"role": "user", "content": "6 x 7?"}]
 
-
-# --------------------------------------------------------------- one call per client
-
-
-def call_openai(url: str, timeout: float, retries: int, key: str = "k", **extra: Any) -> Any:
-    openai = pytest.importorskip("openai")
-
-    async def call() -> Any:
-        async with openai.AsyncOpenAI(
-            api_key=key, base_url=url, timeout=timeout, max_retries=retries
-        ) as client:
-            answer = await client.chat.completions.create(model="m", messages=QUESTION, **extra)
-            if extra:
-                return [chunk async for chunk in answer]
-            return answer.choices[0].message.content
-
-    return asyncio.run(call())
-
-
-def call_openai_sync(url: str, timeout: float, retries: int, key: str = "k") -> Any:
-    openai = pytest.importorskip("openai")
-    with openai.OpenAI(api_key=key, base_url=url, timeout=timeout, max_retries=retries) as client:
-        answer = client.chat.completions.create(model="m", messages=QUESTION)
-        return answer.choices[0].message.content
-
-
-def call_anthropic(url: str, timeout: float, retries: int, key: str = "k", **extra: Any) -> Any:
-    anthropic = pytest.importorskip("anthropic")
-
-    async def call() -> Any:
-        async with anthropic.AsyncAnthropic(
-            api_key=key, base_url=url, timeout=timeout, max_retries=retries
-        ) as client:
-            answer = await client.messages.create(
-                model="m", max_tokens=9, messages=QUESTION, **extra
-            )
-            if extra:
-                return [event async for event in answer]
-            return answer.content[0].text
-
-    return asyncio.run(call())
-
-
-def call_httpx(url: str, timeout: float, retries: int, key: str = "k") -> Any:
-    httpx = pytest.importorskip("httpx")
-
-    async def call() -> Any:
-        async with httpx.AsyncClient(timeout=timeout, headers={"X-Key": key}) as client:
-            answer = await client.post(url + "/chat/completions", json={})
-            answer.raise_for_status()
-            return answer.json()["choices"][0]["message"]["content"]
-
-    return asyncio.run(call())
-
-
-def call_aiohttp(url: str, timeout: float, retries: int, key: str = "k") -> Any:
-    aiohttp = pytest.importorskip("aiohttp")
-
-    async def call() -> Any:
-        limit = aiohttp.ClientTimeout(total=timeout)
-        async with (
-            aiohttp.ClientSession(timeout=limit, headers={"X-Key": key}) as session,
-            session.post(url + "/chat/completions", json={}) as answer,
-        ):
-            answer.raise_for_status()
-            return (await answer.json())["choices"][0]["message"]["content"]
-
-    return asyncio.run(call())
-
-
-def call_requests(url: str, timeout: float, retries: int, key: str = "k") -> Any:
-    requests = pytest.importorskip("requests")
-    with requests.Session() as session:
-        answer = session.post(
-            url + "/chat/completions", json={}, timeout=timeout, headers={"X-Key": key}
-        )
-        answer.raise_for_status()
-        return answer.json()["choices"][0]["message"]["content"]
-
-
-CALLS: dict[str, Callable[..., Any]] = {
-    "openai": call_openai,
-    "openai-sync": call_openai_sync,
-    "anthropic": call_anthropic,
-    "httpx": call_httpx,
-    "aiohttp": call_aiohttp,
-    "requests": call_requests,
-}
-every_client = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+BY_HAND = [call_openai, call_openai_sync, call_anthropic, call_httpx, call_aiohttp, call_requests]
+every_client = pytest.mark.parametrize("call", BY_HAND, ids=lambda call: call.__name__)
 every_sdk = pytest.mark.parametrize("call", [call_openai, call_openai_sync, call_anthropic])
 
 
@@ -121,81 +40,6 @@ def failure(call: Callable[..., Any], url: str, timeout: float = 5.0, retries: i
 
 def always(answer: Answer | str) -> Callable[[Endpoint], Answer | str]:
     return lambda endpoint: answer
-
-
-# ------------------------------------------------------------------------- one answer
-
-
-@every_client
-def test_the_endpoint_can_answer(call, endpoint):
-    """The stand-in is a model as far as the client can tell."""
-    assert call(endpoint.url, 5.0, 0) == "42"
-
-
-@every_client
-@pytest.mark.parametrize(
-    ("status", "headers", "expected"),
-    [
-        (429, {}, Reading(CONGESTION, None)),
-        (429, {"Retry-After": "7"}, Reading(CONGESTION, 7.0)),
-        (429, {"retry-after-ms": "1500", "retry-after": "2"}, Reading(CONGESTION, 1.5)),
-        (429, {"x-ms-retry-after-ms": "250"}, Reading(CONGESTION, 0.25)),
-        (503, {}, Reading(TROUBLE, None)),
-        (503, {"Retry-After": "7"}, Reading(CONGESTION, 7.0)),
-        (529, {}, Reading(CONGESTION, None)),
-        (529, {"Retry-After": "0"}, Reading(CONGESTION, 0.0)),
-        (500, {}, Reading(TROUBLE, None)),
-        (502, {}, Reading(TROUBLE, None)),
-        (408, {}, Reading(TROUBLE, None)),
-        (400, {}, NOTHING),
-        (401, {}, NOTHING),
-        (403, {}, NOTHING),
-        (404, {}, NOTHING),
-        (422, {}, NOTHING),
-    ],
-)
-def test_a_status_arrives_through_the_client(call, endpoint, status, headers, expected):
-    """Whatever the client makes of the answer, it is read as the answer it was."""
-    endpoint.behave = always(Answer(status, headers))
-
-    assert read(failure(call, endpoint.url), time.time()) == expected
-
-
-@every_client
-def test_a_date_arrives_through_the_client(call, endpoint):
-    """Half a minute from now, and the clock of this machine plays no part."""
-    endpoint.behave = lambda endpoint: Answer(429, {"Retry-After": http_date(30)})
-
-    reading = read(failure(call, endpoint.url), now=0.0)
-
-    assert reading.outcome is CONGESTION
-    assert 28 <= reading.retry_after <= 31
-
-
-@every_client
-def test_a_dropped_connection_is_trouble(call, endpoint):
-    """The endpoint hangs up without a word."""
-    endpoint.behave = always(DROP)
-
-    assert read(failure(call, endpoint.url), time.time()) == Reading(TROUBLE, None)
-
-
-@every_client
-def test_a_timeout_of_the_client_is_trouble(call, endpoint):
-    """The client gives up on its own."""
-    endpoint.behave = always(HANG)
-
-    assert read(failure(call, endpoint.url, timeout=0.2), time.time()) == Reading(TROUBLE, None)
-
-
-@every_client
-def test_nobody_there_is_trouble(call):
-    """The connection is refused."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-
-    assert read(failure(call, url), time.time()) == Reading(TROUBLE, None)
 
 
 @every_client
@@ -212,19 +56,6 @@ def test_a_key_with_a_line_break_is_no_trouble_of_the_endpoint(call, endpoint):
 def test_an_address_without_a_scheme_is_no_trouble_of_the_endpoint(call):
     """A mistake in the base URL fails at once."""
     assert read(failure(call, "127.0.0.1:1"), time.time()) == NOTHING
-
-
-@pytest.mark.parametrize("call", [call_openai, call_openai_sync, call_httpx, call_requests])
-def test_an_empty_account_is_no_congestion(call, endpoint):
-    """OpenAI answers 429 for it; the body tells. (aiohttp's exception keeps no body.)"""
-    error = {
-        "message": "You exceeded ...",
-        "type": "insufficient_quota",
-        "code": "insufficient_quota",
-    }
-    endpoint.behave = always(Answer(429, {}, {"error": error}))
-
-    assert read(failure(call, endpoint.url), time.time()) == NOTHING
 
 
 # --------------------------------------------------------------------- own retries on

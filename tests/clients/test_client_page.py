@@ -38,7 +38,6 @@ def test_a_file_of_the_page_runs(file, endpoint, tmp_path, monkeypatch, capsys):
     ):  # fmt: skip
         monkeypatch.setenv(variable, "k")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it fetches prices otherwise
     monkeypatch.chdir(tmp_path)
     for each in ("questions.py", file):
         Path(each).write_text(FILES[each], encoding="utf-8")
