@@ -102,12 +102,12 @@ class Spending:
 
     def add(self, usage: Usage, is_paid: bool, now: float, already: Usage = NO_USAGE) -> None:
         """
-        A row has used this.
+        A row, or an attempt at one that failed, has used this.
 
         Args:
             is_paid: whether anything of it was paid for in this run.
             now: on the clock of the rate limit.
-            already: the part of it that was added when an earlier attempt failed.
+            already: the part of it that was added when earlier attempts failed.
         """
         tokens = _tokens(usage) - _tokens(already)
         if is_paid:

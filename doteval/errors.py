@@ -24,9 +24,11 @@ class RowError(DotevalError, ValueError):
 
     Attributes:
         result: a Result with what is to be kept all the same, such as texts and usage; or None.
+        is_news: whether it says anything about rows to come.
     """
 
     result: object = None
+    is_news: bool = True
 
 
 class ResultError(DotevalError, TypeError):

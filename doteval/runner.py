@@ -187,6 +187,7 @@ def rescore(
     on_finish: Callable[[Summary], object] | None = None,
     resources: Mapping[str, Any] | None = None,
     keep_config: bool = False,
+    keep_going: bool = False,
     calls: str = "live",
     calls_from: str | None = None,
     **named: Any,
@@ -211,7 +212,7 @@ def rescore(
         experiment: whose answers. into: the new one.
         evaluation: of it, by its full or short name; None: the only one.
         storage, progress, fresh, budget, on_record, on_limit, on_finish, resources, keep_config,
-            calls, calls_from: see `run`.
+            keep_going, calls, calls_from: see `run`.
         edit: path of a CSV file of scores that somebody has put right: `key` or `id` of the row,
             `score`, `value`, perhaps `repeat`; what was computed stands in the score's metadata.
         foreach: a ForEach with the policy: strategy, retries, rate limit; None: that of a new one.
@@ -226,8 +227,9 @@ def rescore(
     place = locate(storage)
     answers = Answers(place, experiment, evaluation)
     options = Options.read(
-        fresh=fresh, budget=budget, keep_config=keep_config, calls=calls, calls_from=calls_from
-    )
+        fresh=fresh, budget=budget, keep_config=keep_config, keep_going=keep_going, calls=calls,
+        calls_from=calls_from,
+    )  # fmt: skip
     evaluated, options = answers.scored(function, edit, foreach, options, _name(into))
     shown = _shown(progress)
     execution = Execution(

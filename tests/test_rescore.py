@@ -141,6 +141,24 @@ def test_answers_of_rows_that_failed_are_scored_where_there_are_any(tmp_path):
     assert failed.outcome.message == "no answer in 'old': ValueError: no model"
 
 
+def test_rows_without_an_answer_end_nothing(tmp_path):
+    """They cost nothing, and say nothing about the others; what the scorer raises does."""
+
+    @ForEach(fail_fast=None)("n", range(60))
+    def eval_late(n):
+        return 1 / (n >= 30) if n < 30 else Result(True, model_response=str(n))
+
+    def broken(model_response):
+        return 1 / 0
+
+    path = tmp_path / "x.db"
+    run(eval_late, "old", path, progress=False)
+
+    assert again(path, lambda model_response: True).scored == 30
+    assert again(path, broken, "broken").status == "stopped"
+    assert again(path, broken, "broken", keep_going=True).missing == 0
+
+
 def test_an_answer_that_was_not_kept_is_told(tmp_path):
     """Its evaluation has to return it."""
 

@@ -1604,3 +1604,17 @@ def test_a_row_that_raises_what_ends_an_iterator_is_not_the_end_of_the_dataset()
 
     with pytest.raises(RuntimeError, match="row 1 raised StopIteration"):
         list(rows)
+
+
+def test_nothing_of_a_run_is_alive_when_it_has_ended(store):
+    """Not its thread, which would hold on to the evaluation: a factory may make it anew at once."""
+    before = {*threading.enumerate()}
+    for bad in range(1, 9):
+
+        @foreach("n", range(40))
+        def eval_n(n, bad=bad):
+            return 1 / (n % bad)
+
+        run(eval_n, "e", store, progress=False, keep_going=True)
+
+        assert not {*threading.enumerate()} - before

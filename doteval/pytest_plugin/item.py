@@ -167,7 +167,7 @@ class Call:
                 return str(execution.until)
             lines.append(str(execution.until))
         if execution.status == "stopped":
-            lines.append(f"stopped: {execution.cause}")
+            lines += [f"stopped: {execution.cause}", *self._first_failure()]
             execution.notes.append(f"to go on anyway: {self.command('--eval-keep-going')}")
         elif failed:
             said = f"{failed:,} of {plural(rows, 'row')} failed"
@@ -175,11 +175,15 @@ class Call:
             if execution.status != "stalled" and allowance.covers(failed, rows):
                 execution.notes.append(f"{said}, which --eval-max-errors allows")
             else:
-                lines.append(f"{said}: {_counts(+errors)}")
-                if self._first is not None:
-                    first = _told(self._first, execution.first_error, execution.evaluation.file)
-                    lines.append(f"first: {first}")
+                lines += [f"{said}: {_counts(+errors)}", *self._first_failure()]
         return "\n".join([*lines, f"resume: {self.command()}"]) if lines else None
+
+    def _first_failure(self) -> list[str]:
+        if self._first is None:  # those that failed are of an earlier run
+            return []
+        execution = self.execution
+        told = _told(self._first, execution.first_error, execution.evaluation.file)
+        return [f"first: {told}"]
 
     def refusal(self, error: BaseException) -> str:
         """What to say where the store, the dataset, the executor or another run ended it early."""

@@ -92,7 +92,10 @@ class Answered(NamedTuple):
         result = outcome.result if isinstance(outcome, Failure) else outcome
         answered = result is not None and result.model_response is not None
         if isinstance(outcome, Failure) and not answered and not self.edits:
-            raise RowError(f"no answer in {self.origin!r}: {outcome.type}: {outcome.message}")
+            said = f"no answer in {self.origin!r}: {outcome.type}: {outcome.message}"
+            error = RowError(said)
+            error.is_news = False  # and costs nothing
+            raise error
         if "model_response" in self.names and not answered:
             raise RowError(
                 f"no answer in {self.origin!r}: its evaluation returned no model_response="

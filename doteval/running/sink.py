@@ -119,8 +119,7 @@ class Sink:
             outcome = failure_of(problem, self._secrets)
             entry = self._entry(row, outcome, usage, spared)
         if usage is not NO_USAGE or self.spending.is_paced:
-            is_paid = log is None or log.made > 0 or not log.served
-            self.spending.add(usage, is_paid, self._clock.now(), charged)
+            self.spending.add(usage, _is_paid(log), self._clock.now(), charged)
         self._unwritten.append(row.ended)
         self._writer.put(entry)
         if row.error is not None or self.troubles.tense:
@@ -151,8 +150,7 @@ class Sink:
             log = None if noted.calls is None else self._keep_calls(row, noted)
             if "usage" in noted:
                 noted.charged = read_usage(noted["usage"])[0]
-                is_paid = log is None or log.made > 0 or not log.served
-                self.spending.add(noted.charged, is_paid, self._clock.now())
+                self.spending.add(noted.charged, _is_paid(log), self._clock.now())
         failure = failure_of(row.error, self._secrets)
         attempt = Attempt(
             row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
@@ -238,6 +236,11 @@ class Sink:
             if entry.record is not None and self._channel.on_record is not None:
                 self._channel.tell(self._channel.on_record, entry.record)
             self.durable_at = now
+
+
+def _is_paid(log: Log | None) -> bool:
+    """Whether anything of what an attempt used was paid for in this run."""
+    return log is None or log.made > 0 or not log.served
 
 
 def completed(outcome: Outcome, noted: Noted, adds: bool) -> Outcome:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ..concurrency.breaker import Breaker
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
+from ..errors import RowError
 from ..record import Failure, Outcome
 from ..reporting.progress import Trouble
 from ..text import duration, one_line
@@ -68,13 +69,19 @@ class Troubles:
         elif not isinstance(outcome, Failure):
             breaker.succeeded(row.started)
             self.tense = False
-        elif row.replaces is None or not self.resumed:  # that it fails again is no news
+        elif self._is_news(row):
             status, blocks = None, False
             if row.reading is not None:
                 status, blocks = row.reading.status, bool(row.reading.blocks)
             way = (outcome.type, _place(row.error) or outcome.message if status is None else status)
             said = f"{_kind(outcome, status)}: {one_line(outcome.message, 200)}"
             breaker.failed(way, said, row.started, blocks)
+
+    def _is_news(self, row: Row) -> bool:
+        """Whether that it failed says anything about rows to come: not where it failed before."""
+        if isinstance(row.error, RowError) and not row.error.is_news:
+            return False
+        return row.replaces is None or not self.resumed
 
     def held(self, seconds: float, patience: float) -> None:
         """The endpoint asks to be left alone for so many seconds, more than anybody waits."""

@@ -179,6 +179,7 @@ class Grouped:
         future: Future[object] = self._loop.create_future()
         self.put(_Call(future, last, (), is_last=True))
         await future
+        self._thread.join()  # it has only to return: while it lives, it holds on to the run
 
     def end(self, last: Callable[[], object], patience: float) -> None:
         self._over = True
