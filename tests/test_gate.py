@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from doteval.cli import main
+from doteval.cli.gate import from_project
 from doteval.errors import NotFound, UsageError
 from doteval.metrics import Estimate, accuracy, maximum, mean
-from doteval.reporting.gate import Stored, Verdict, from_project, judge, outcome_of
+from doteval.reporting.gate import Stored, Verdict, judge, outcome_of
 from doteval.reporting.grammar import Baseline, GateError, parse
 from doteval.reporting.pairs import Difference
 from doteval.reporting.summary import Summary

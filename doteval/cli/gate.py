@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from .call import (
@@ -81,8 +81,6 @@ def run(call: Call) -> Answer:
 
 def _gates(given: Sequence[str]) -> Sequence[str]:
     """Those that were given, else those of the project."""
-    from ..reporting.gate import from_project
-
     found = given or from_project(os.getcwd())
     if not found:
         raise UsageError(
@@ -149,3 +147,44 @@ def verdict_lines(call: Call, verdicts: Sequence[Verdict]) -> list[str]:
             words = [Piece(word) for word in terminal.shown(said).split()]
             lines += flow(words, terminal, " " * 10, 10, " ")
     return lines
+
+
+def from_project(folder: Any) -> list[str]:
+    """
+    The gates under `[tool.doteval]` of the nearest pyproject.toml, from a folder upward.
+
+    Returns:
+        [] where there is no such file, or no gates in it.
+
+    Raises:
+        UsageError: the file can not be read, `gates` is no list of texts, or this Python has no
+            reader of TOML (before 3.11).
+    """
+    from pathlib import Path
+
+    for place in (Path(folder), *Path(folder).parents):
+        path = place / "pyproject.toml"
+        if path.is_file():
+            return _gates_in(path)
+    return []
+
+
+def _gates_in(path: Any) -> list[str]:
+    from importlib import import_module
+
+    try:
+        tomllib: Any = import_module("tomllib")
+    except ImportError:
+        raise UsageError(
+            f"reading gates from {path} needs Python 3.11 or later; give them as arguments"
+        ) from None
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can not be read: {error}") from error
+    gates: Any = found
+    for key, empty in (("tool", {}), ("doteval", {}), ("gates", [])):
+        gates = gates.get(key, empty) if isinstance(gates, dict) else gates
+    if not isinstance(gates, list) or not all(isinstance(each, str) for each in gates):
+        raise UsageError(f'{path}: gates must be a list of texts, as in gates = ["errors <= 2%"]')
+    return gates

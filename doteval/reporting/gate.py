@@ -9,10 +9,10 @@ NaN passes no gate, and neither does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
-from typing import Any, Protocol
+from typing import Any
 
 from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
@@ -21,9 +21,8 @@ from ..statistics.intervals import mean_of
 from ..statistics.power import rows_for_mean, rows_for_share
 from ..statistics.sequential import anytime
 from ..statistics.shares import exact
-from ..storage import Store
 from ..views.figures import plural
-from .compare import evaluations_of
+from .evidence import AtHand, Evidence, Stored
 from .figures import KEPT
 from .grammar import (
     FAIL,
@@ -39,9 +38,7 @@ from .grammar import (
     parse,
 )
 from .noise import is_flaky
-from .pairs import Difference, Source, difference
-from .people import Labels
-from .summary import Rows, Summary, Values, summarise
+from .summary import Rows, Summary
 from .views import short_name
 
 __all__ = [
@@ -55,45 +52,10 @@ __all__ = [
     "GateError",
     "Stored",
     "Verdict",
-    "from_project",
     "judge",
     "outcome_of",
     "parse",
 ]
-
-
-class Evidence(Protocol):
-    """What gates are judged by."""
-
-    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
-        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
-        ...
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
-        """
-        Of the same evaluation in another experiment.
-
-        Raises:
-            NotFound: there is none.
-        """
-        ...
-
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        """The values of its scores by row: those of its repeats."""
-        ...
-
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        """From another experiment to the one that is judged, over the rows that both have."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,163 +513,3 @@ def _side(value: float, threshold: float) -> int:
 
 def _percent(confidence: float) -> str:
     return f"{100 * confidence:.10g}%"
-
-
-# --- evidence from a store --------------------------------------------------------------------
-
-
-class Stored:
-    """
-    Evidence from a store; what was read once is kept.
-
-    Args:
-        experiment: the one to judge.
-        only: full names of its evaluations to judge; None: all.
-        people: what people said of some rows; None: nothing.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        experiment: str,
-        only: Sequence[str] | None = None,
-        people: Labels | None = None,
-    ) -> None:
-        self._people = people
-        self._store = store
-        self._experiment = experiment
-        self._names = store.evaluations(experiment) if only is None else only
-        self._summaries: dict[tuple[float, bool], list[Summary]] = {}
-
-    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
-        asked = confidence, anytime
-        if asked not in self._summaries:
-            self._summaries[asked] = [
-                summarise(
-                    self._store,
-                    self._experiment,
-                    name,
-                    confidence=confidence,
-                    anytime=anytime,
-                    people=self._people,
-                )
-                for name in self._names
-            ]
-        return self._summaries[asked]
-
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        of = self._experiment, evaluation
-        values = Values(self._store, *of, self._store.runs(*of))
-        return {name: values.of(name) for name in self._store.tally(*of).scores}
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
-        return summarise(self._store, *self._source(experiment, evaluation))
-
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        here = Source(self._experiment, evaluation)
-        before = self._source(experiment, evaluation)
-        return difference(self._store, before, here, score, metric, confidence, anytime, factor)
-
-    def _source(self, experiment: str, evaluation: str) -> Source:
-        """The same evaluation elsewhere, also where its file was moved."""
-        if experiment == self._experiment:
-            raise UsageError(f"{experiment!r} is its own baseline; name another experiment")
-        chosen = evaluations_of(self._store, experiment, self._experiment)
-        for before, after in chosen.pairs:
-            if after.evaluation == evaluation:
-                return before
-        raise NotFound(f"{experiment!r} has no evaluation {short_name(evaluation)!r}")
-
-
-_GONE = "is gone when gates are judged"
-
-
-class AtHand:
-    """
-    Evidence from a summary, where the store can not be asked any more.
-
-    Args:
-        summary: of the evaluation to judge.
-    """
-
-    def __init__(self, summary: Summary) -> None:
-        self._summary = summary
-
-    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
-        if anytime or confidence != self._summary.confidence:
-            raise UsageError(
-                f"a memory:// store {_GONE}, with it all but intervals of "
-                f"{_percent(self._summary.confidence)} for one look; name a file with --storage"
-            )
-        return [self._summary]
-
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
-        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
-
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
-
-
-# --- gates of a project -----------------------------------------------------------------------
-
-
-def from_project(folder: Any) -> list[str]:
-    """
-    The gates under `[tool.doteval]` of the nearest pyproject.toml, from a folder upward.
-
-    Returns:
-        [] where there is no such file, or no gates in it.
-
-    Raises:
-        UsageError: the file can not be read, `gates` is no list of texts, or this Python has no
-            reader of TOML (before 3.11).
-    """
-    from pathlib import Path
-
-    for place in (Path(folder), *Path(folder).parents):
-        path = place / "pyproject.toml"
-        if path.is_file():
-            return _gates_in(path)
-    return []
-
-
-def _gates_in(path: Any) -> list[str]:
-    from importlib import import_module
-
-    try:
-        tomllib: Any = import_module("tomllib")
-    except ImportError:
-        raise UsageError(
-            f"reading gates from {path} needs Python 3.11 or later; give them as arguments"
-        ) from None
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} can not be read: {error}") from error
-    gates: Any = found
-    for key, empty in (("tool", {}), ("doteval", {}), ("gates", [])):
-        gates = gates.get(key, empty) if isinstance(gates, dict) else gates
-    if not isinstance(gates, list) or not all(isinstance(each, str) for each in gates):
-        raise UsageError(f'{path}: gates must be a list of texts, as in gates = ["errors <= 2%"]')
-    return gates

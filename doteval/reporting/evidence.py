@@ -1,0 +1,163 @@
+"""
+What gates are judged by: what is stored, or a summary where the store can not be asked any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ..errors import NotFound, UsageError
+from ..storage import Store
+from .compare import evaluations_of
+from .pairs import Difference, Source, difference
+from .people import Labels
+from .summary import Rows, Summary, Values, summarise
+from .views import short_name
+
+
+class Evidence(Protocol):
+    """What gates are judged by."""
+
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
+        ...
+
+    def baseline(self, experiment: str, evaluation: str) -> Summary:
+        """
+        Of the same evaluation in another experiment.
+
+        Raises:
+            NotFound: there is none.
+        """
+        ...
+
+    def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        """The values of its scores by row: those of its repeats."""
+        ...
+
+    def difference(
+        self,
+        experiment: str,
+        evaluation: str,
+        score: str,
+        metric: str,
+        confidence: float,
+        anytime: bool = False,
+        factor: float = 1.0,
+    ) -> Difference:
+        """From another experiment to the one that is judged, over the rows that both have."""
+        ...
+
+
+class Stored:
+    """
+    Evidence from a store; what was read once is kept.
+
+    Args:
+        experiment: the one to judge.
+        only: full names of its evaluations to judge; None: all.
+        people: what people said of some rows; None: nothing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        experiment: str,
+        only: Sequence[str] | None = None,
+        people: Labels | None = None,
+    ) -> None:
+        self._people = people
+        self._store = store
+        self._experiment = experiment
+        self._names = store.evaluations(experiment) if only is None else only
+        self._summaries: dict[tuple[float, bool], list[Summary]] = {}
+
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        asked = confidence, anytime
+        if asked not in self._summaries:
+            self._summaries[asked] = [
+                summarise(
+                    self._store,
+                    self._experiment,
+                    name,
+                    confidence=confidence,
+                    anytime=anytime,
+                    people=self._people,
+                )
+                for name in self._names
+            ]
+        return self._summaries[asked]
+
+    def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        of = self._experiment, evaluation
+        values = Values(self._store, *of, self._store.runs(*of))
+        return {name: values.of(name) for name in self._store.tally(*of).scores}
+
+    def baseline(self, experiment: str, evaluation: str) -> Summary:
+        return summarise(self._store, *self._source(experiment, evaluation))
+
+    def difference(
+        self,
+        experiment: str,
+        evaluation: str,
+        score: str,
+        metric: str,
+        confidence: float,
+        anytime: bool = False,
+        factor: float = 1.0,
+    ) -> Difference:
+        here = Source(self._experiment, evaluation)
+        before = self._source(experiment, evaluation)
+        return difference(self._store, before, here, score, metric, confidence, anytime, factor)
+
+    def _source(self, experiment: str, evaluation: str) -> Source:
+        """The same evaluation elsewhere, also where its file was moved."""
+        if experiment == self._experiment:
+            raise UsageError(f"{experiment!r} is its own baseline; name another experiment")
+        chosen = evaluations_of(self._store, experiment, self._experiment)
+        for before, after in chosen.pairs:
+            if after.evaluation == evaluation:
+                return before
+        raise NotFound(f"{experiment!r} has no evaluation {short_name(evaluation)!r}")
+
+
+_GONE = "is gone when gates are judged"
+
+
+class AtHand:
+    """
+    Evidence from a summary, where the store can not be asked any more.
+
+    Args:
+        summary: of the evaluation to judge.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        self._summary = summary
+
+    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        if anytime or confidence != self._summary.confidence:
+            raise UsageError(
+                f"a memory:// store {_GONE}, with it all but intervals of "
+                f"{100 * self._summary.confidence:.10g}% for one look; name a file with --storage"
+            )
+        return [self._summary]
+
+    def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
+
+    def baseline(self, experiment: str, evaluation: str) -> Summary:
+        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
+
+    def difference(
+        self,
+        experiment: str,
+        evaluation: str,
+        score: str,
+        metric: str,
+        confidence: float,
+        anytime: bool = False,
+        factor: float = 1.0,
+    ) -> Difference:
+        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
