@@ -126,6 +126,8 @@ views.table              # columns and rows, for a terminal, Markdown, CSV and a
 reporting.progress
 reporting.figures        # figures that a run has kept
 reporting.people         # what people said of some rows
+reporting.values         # what is stored, row by row
+reporting.scores         # figures of the scores
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines

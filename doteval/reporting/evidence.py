@@ -12,7 +12,8 @@ from ..storage import Store
 from .compare import evaluations_of
 from .pairs import Difference, Source, difference
 from .people import Labels
-from .summary import Rows, Summary, Values, summarise
+from .summary import Summary, summarise
+from .values import Rows, Values
 from .views import short_name
 
 

@@ -38,7 +38,8 @@ from .grammar import (
     parse,
 )
 from .noise import is_flaky
-from .summary import Rows, Summary
+from .summary import Summary
+from .values import Rows
 from .views import short_name
 
 __all__ = [

@@ -16,7 +16,7 @@ from ..storage import Store
 from ..views.figures import change, figure, plural
 from ..views.table import Cell, Table
 from ..views.terminal import Piece, Terminal, flow
-from .summary import Rows, Values
+from .values import Rows, Values
 
 _MOST_FLAKY = 10  # rows shown; `--json` has all
 

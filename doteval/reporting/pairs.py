@@ -26,7 +26,9 @@ from ..statistics.sequential import anytime
 from ..statistics.shares import bounded
 from ..storage import Store
 from ..storage.tally import Tally
-from .summary import Values, span_of, status_of
+from .scores import span_of
+from .summary import status_of
+from .values import Values
 
 # Verdicts on a difference, and on what is made of several.
 BETTER, NO_LOSS, NONE = "better", "no loss seen", "no regression"

@@ -23,7 +23,8 @@ from ..views.figures import p_value
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
 from .details import as_text
-from .summary import cluster_of, span_of
+from .scores import span_of
+from .values import cluster_of
 from .views import LONGEST_NAME, estimate_cells, short_name
 
 LOWER, HIGHER, TOO_FEW = "lower", "higher", "too few to tell"
