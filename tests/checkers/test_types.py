@@ -1,4 +1,4 @@
-"""Type checkers pass what people write, and find what they mistype: mypy, and pyright if there."""
+"""Type checkers pass what people write, and find what they mistype: mypy and pyright."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def mypy(file: str) -> list[str]:
 
 
 def pyright(file: str) -> list[str]:
-    if shutil.which("pyright") is None:
-        pytest.skip("pyright is not installed")
-    return ["pyright", "--pythonpath", sys.executable, file]
+    """The build of it that a package carries whole; the other fetches itself when it is used."""
+    if shutil.which("basedpyright") is None:
+        pytest.skip("basedpyright is not installed")
+    return ["basedpyright", "--pythonpath", sys.executable, file]
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright], ids=lambda checker: checker.__name__)
