@@ -52,6 +52,7 @@ class Log:
     Attributes:
         kept: calls that were made, and are to be stored; without key and repeat of their row.
         served: those that were answered with what was kept.
+        looked: seconds that serving them took.
         made: how many were made.
         problem: why a response could not be kept; "" for nothing.
         numbers: which are taken, of each digest.
@@ -60,6 +61,7 @@ class Log:
     def __init__(self) -> None:
         self.kept: list[Call] = []
         self.served: list[Served] = []
+        self.looked = 0.0
         self.made = 0
         self.problem = ""
         self.numbers: dict[bytes, set[int]] = {}
@@ -77,12 +79,15 @@ class Log:
         return number
 
     def spared(self) -> float:
-        """Seconds that the calls took which were served; where they overlapped, once."""
+        """
+        Seconds that the calls took which were served, where they overlapped once, less those that
+        serving them took.
+        """
         total = until = 0.0
         for started, duration in sorted(self.served):
             total += max(0.0, started + duration - max(started, until))
             until = max(until, started + duration)
-        return total
+        return total - self.looked
 
 
 def log_of(noted: Noted) -> Log:
@@ -338,6 +343,7 @@ class _Asking:
         plain = unpacked(json.loads(found.response))
         response = plain if self._asked.load is None else self._asked.load(plain)
         self._log.served.append(Served(found.started, found.duration))
+        self._log.looked += time.perf_counter() - self._clock
         return response
 
     def missed(self, late: Sequence[tuple[bytes, str]]) -> Missed:

@@ -131,7 +131,8 @@ class Sink:
         Args:
             spared: seconds that calls took which were served, so that the latency is the model's.
         """
-        began, duration = self._clock.epoch + row.started, row.ended - row.started + spared
+        began = self._clock.epoch + row.started
+        duration = max(0.0, row.ended - row.started + spared)  # lookups side by side overlap
         record = cluster = None
         if self._cluster is not None and (named := row.named.get(self._cluster)) is not None:
             cluster = as_str(named)
