@@ -402,7 +402,7 @@ def test_pytest_fails_the_item_with_the_cause(pytester):
     result = pytester.runpytest("eval_x.py", "--experiment", "e", "--eval-max-errors", "100%")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        [f"*{CAUSE.replace('[', '[[]')}", "first: row 0: * (eval_x.py:9)", "*--eval-keep-going*"]
+        [f"*{CAUSE.replace('[', '[[]')}", "first: row 0: * (eval_x.py:8)", "*--eval-keep-going*"]
     )
     result = pytester.runpytest("eval_x.py", "--experiment", "e", "--eval-keep-going")
     result.stdout.fnmatch_lines(["*50 of 50 rows failed*", "*resume: *--eval-keep-going*"])
