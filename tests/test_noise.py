@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import closing
 from random import Random
 
@@ -12,7 +13,7 @@ from doteval import compare
 from doteval.cli.program import main
 from doteval.reporting.compared import comparison_lines
 from doteval.reporting.gate import AtHand, GateError, Stored, judge, parse
-from doteval.reporting.noise import spreads
+from doteval.reporting.noise import is_flaky, spreads
 from doteval.statistics.noise import flips, noise
 from doteval.storage import open_store
 from doteval.views.terminal import Terminal
@@ -122,8 +123,8 @@ def test_rows_that_failed_are_told_by_a_gate_on_every_row(path):
 
     assert (passed.outcome, passed.note) == ("pass", "1 record failed, with no value")
     assert flaky.message == "flaky: no row was asked several times; ForEach(repeats=3) does"
-    (gone,) = judge([parse("each(ok) >= 1")], AtHand(summary))
-    assert gone.message.startswith("a memory:// store is gone")
+    for each in judge([parse("each(ok) >= 1"), parse("flaky <= 5%")], AtHand(summary)):
+        assert each.message.startswith("a memory:// store is gone")
 
 
 @pytest.mark.parametrize(
@@ -140,3 +141,29 @@ def test_what_can_not_be_asked_of_every_row_has_a_caret(gate, said, at):
     with pytest.raises(GateError, match=said) as caught:
         parse(gate)
     assert caught.value.at == at
+
+
+def test_labels_are_flaky_where_they_differ(path, capsys):
+    """Also where both are wrong, or nothing was expected; of the spread they say nothing."""
+    said = {"topic": [["a", "a"], ["a", "b"], ["b", "b"]]}
+    record(path, "labels", said, metrics=())
+    with closing(open_store(path, create=False)) as store:
+        (found,) = judge([parse("flaky <= 30%")], Stored(store, "labels"))
+
+    assert found.value == pytest.approx(1 / 3)
+    assert main(["show", "labels", "--noise", "--storage", str(path)]) == 0
+    assert "no score is true or false, or a number" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "flaky"),
+    [
+        ([math.nan, math.nan], False),
+        ([math.nan, 1.0], True),
+        ([1, 1.0, True], False),
+        (["a", "b"], True),
+    ],
+)
+def test_nan_is_the_same_as_nan(values, flaky):
+    """And one beside a number is not."""
+    assert is_flaky(values) is flaky

@@ -250,7 +250,7 @@ def test_the_command_line_tells_the_three_ends(tmp_path, path, capsys, by, code)
     assert main(["run", str(file), "--until", GATE, "--storage", path]) == code
     said = capsys.readouterr()
     assert ("holds, decided at" in said.out) == (code == 0)
-    assert ("to resume" in said.out) == (code == 3)
+    assert "to resume" not in said.out
     assert ("eval_x: until ok >= 80% @ 95%: " in said.err) == (code != 0)
 
 
@@ -279,13 +279,24 @@ def test_bettors_tell_what_the_interval_does(p, confidence):
 
 @pytest.mark.parametrize(("by", "failed"), [(-1, 0), (6, 1), (2, 1)])
 def test_an_item_passes_where_what_it_was_to_decide_holds(pytester, by, failed):
-    """And fails where it does not, or rows are used up before; only then a resume is offered."""
+    """And fails where it does not, or rows are used up before; a resume would change nothing."""
     pytester.makepyfile(eval_y=FILE.format(by=by))
 
     result = pytester.runpytest("eval_y.py", "--eval-until", GATE, "--storage", "r.db")
 
     result.assert_outcomes(passed=1 - failed, failed=failed)
     result.stdout.fnmatch_lines([f"*until {GATE}: *"])
-    assert ("resume: " in result.stdout.str()) == (by == 2)
-    if by == 2:
-        result.stdout.fnmatch_lines([f"resume: *--eval-until '{GATE}'*"])
+    result.stdout.no_fnmatch_line("resume: *")
+
+
+def test_a_budget_that_ends_it_before_offers_a_resume(pytester, path, capsys):
+    """With the gate, under pytest and without it; then it is inconclusive."""
+    file = pytester.makepyfile(eval_y=FILE.format(by=2))
+    budget = "time=0.000001s"
+
+    result = pytester.runpytest("eval_y.py", "--eval-until", GATE, "--eval-budget", budget)
+    code = main(["run", str(file), "--until", GATE, "--budget", budget, "--storage", path])
+
+    result.stdout.fnmatch_lines([f"resume: *--eval-until '{GATE}'*"])
+    assert code == 3
+    assert f"--until '{GATE}'" in capsys.readouterr().out

@@ -217,9 +217,13 @@ def _noise(call: Call) -> Answer:
         for spread in found[name]:
             lines += ["", *spread_lines(spread, call.terminal)]
         if not found[name]:
-            lines.append("  every row was asked once; ForEach(repeats=3) asks it again")
+            once = store.tally(experiment, name).repeats < 2
+            lines.append(f"  {_ASKED_ONCE if once else 'no score is true or false, or a number'}")
     told = [spread.to_dict() for each in found.values() for spread in each]
     return Answer(lines, data={"experiment": experiment, "noise": told})
+
+
+_ASKED_ONCE = "every row was asked once; ForEach(repeats=3) asks it again"
 
 
 def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ..errors import NotFound, UsageError
+from ..record import LABELS
 from ..storage import Store
 from .compare import evaluations_of
 from .pairs import Difference, Source, difference
@@ -35,6 +36,10 @@ class Evidence(Protocol):
 
     def rows(self, evaluation: str) -> Mapping[str, Rows]:
         """The values of its scores by row: those of its repeats."""
+        ...
+
+    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
+        """The same of its scores that are labels: what was said."""
         ...
 
     def difference(
@@ -95,6 +100,15 @@ class Stored:
         values = Values(self._store, *of, self._store.runs(*of))
         return {name: values.of(name) for name in self._store.tally(*of).scores}
 
+    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
+        of = self._experiment, evaluation
+        values, scores = Values(self._store, *of, []), self._store.tally(*of).scores
+        return {
+            name: {key: [said for said, _ in row] for key, row in values.pairs(name).items()}
+            for name, facts in scores.items()
+            if LABELS in facts["metrics"]
+        }
+
     def baseline(self, experiment: str, evaluation: str) -> Summary:
         return summarise(self._store, *self._source(experiment, evaluation))
 
@@ -146,6 +160,9 @@ class AtHand:
         return [self._summary]
 
     def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
+
+    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
         raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:

@@ -9,7 +9,7 @@ NaN passes no gate, and neither does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import Any
@@ -353,13 +353,14 @@ _FLAKY = "flaky"
 def _flaky(gate: Gate, summary: Summary, evidence: Evidence) -> tuple[float, int]:
     """
     How many rows have repeats that are not all the same, of those that were asked twice: by their
-    true/false scores, and by numbers where there are no others.
+    true/false scores and labels, and by numbers where there are no others.
     """
-    scores = evidence.rows(summary.evaluation)
-    sharp = [name for name, rows in scores.items() if _are_sharp(rows)]
+    labels, rows = evidence.labels(summary.evaluation), evidence.rows(summary.evaluation)
+    scores: dict[str, Mapping[bytes, Sequence[Any]]] = {**rows, **labels}
+    sharp = [name for name in scores if name in labels or _are_sharp(rows[name])]
     asked: dict[bytes, bool] = {}
-    for rows in [scores[name] for name in sharp or scores]:
-        for key, values in rows.items():
+    for name in sharp or scores:
+        for key, values in scores[name].items():
             if len(values) > 1:
                 asked[key] = asked.get(key, False) or is_flaky(values)
     if not asked:

@@ -5,7 +5,7 @@ them, which rows are flaky, and what more rows or repeats would buy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,9 +118,10 @@ def spreads(store: Store, evaluation: tuple[str, str], confidence: float = 0.95)
     ]
 
 
-def is_flaky(values: list[float]) -> bool:
-    """Whether the repeats of a row are not all the same."""
-    return min(values) != max(values)
+def is_flaky(values: Sequence[Any]) -> bool:
+    """Whether the repeats of a row are not all the same; NaN is the same as NaN."""
+    first = values[0]
+    return any(each != first and (each == each or first == first) for each in values)
 
 
 def _doubtful(rows: Rows) -> list[bytes]:

@@ -119,8 +119,9 @@ class Until:
 
     @property
     def over(self) -> bool:
-        """Whether more rows would change nothing."""
-        return bool(self.problem) or self.outcome != UNDECIDED
+        """Whether more rows would change nothing, or there are no more."""
+        none_left = bool(self.rows) and self.n == self.rows
+        return bool(self.problem) or self.outcome != UNDECIDED or none_left
 
     def finished(self, key: bytes, outcome: Outcome) -> None:
         """Something has come of the row of this key."""
@@ -177,7 +178,7 @@ class Until:
         while (
             self._least is not None
             and not self.over
-            and self.n < self.rows
+            and self.n < self.rows  # there may be none at all
             and not self._pending[self._order[self.n]]
         ):
             self._take(self._order[self.n])
