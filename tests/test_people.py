@@ -90,7 +90,6 @@ def test_the_command_line_shows_and_judges_the_corrected_figure(path, capsys):
     ("text", "said"),
     [
         ("number,good\n1,yes\n", "no column tells which row is meant; the rows have id, the file"),
-        ("id,better\n1,yes\n", "no column is named as a score; the scores are good, grade"),
         ("id,good\n1,maybe\n", "the label 'maybe': expected true or false"),
         ("id,grade\n1,high\n", "the label 'high': expected a number"),
         ("id,good\n1,yes\n1,no\n", "two labels of the row 1"),
@@ -101,6 +100,20 @@ def test_a_file_that_does_not_fit_is_refused(path, text, said):
     """With what was expected of it."""
     with pytest.raises(UsageError, match=said):
         summary_with(path, written(path, text))
+
+
+def test_labels_of_no_score_are_a_mistake(path, capsys):
+    """Of no evaluation of the experiment; others than the one that is meant may be there."""
+    other = ForEach()("id", [(1,)])(lambda id: Result(Score("else", True)))
+    other.__name__ = "eval_other"
+    run(other, "e", str(path), progress=False)
+    wrong = str(written(path, "id,better\n1,yes\n"))
+
+    for command in (["show", "e"], ["show", "e", "--json"], ["gate", "e", "missing == 0"]):
+        assert main([*command, "--labels", wrong, "--storage", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert "no column is named as a score; the scores are good, grade, else" in said
+    assert main(["show", "e", "--labels", str(labels(path)), "--storage", str(path)]) == 0
 
 
 def test_labels_in_a_column_go_with_the_judge():

@@ -67,8 +67,11 @@ def run(call: Call) -> Answer:
         return Answer(code=USAGE)
     store = call.store()
     names = _names(store, options.experiment, options.evaluation)
-    evidence = Stored(store, options.experiment, names, people_in(call))
+    people = people_in(call)
+    evidence = Stored(store, options.experiment, names, people)
     verdicts = judge(gates, evidence, partial=options.partial)
+    if people is not None:
+        people.check()
     outcome = outcome_of(verdicts)
     data = {
         "experiment": options.experiment,

@@ -122,6 +122,8 @@ def run(call: Call) -> Answer:
     read = partial(_read, call, store) if wants_records else None
     people = people_in(call)
     data = document(store, options.experiment, list(names), read, options.calls, people)
+    if people is not None and read is None:  # else they are read while it is written
+        people.check()
     lines = _concurrency if options.concurrency else _records
     return Answer(lines(call, store, names), data=data)
 
@@ -187,6 +189,8 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     names = _selected(store, experiment, call.options.evaluation)
     people = people_in(call)
     summaries = [summarise(store, experiment, name, people=people) for name in names]
+    if people is not None:
+        people.check()
     lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
     if len(summaries) >= MANY:
         lines += ["", *overview_lines(summaries, terminal)]

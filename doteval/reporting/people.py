@@ -40,25 +40,32 @@ class Labels:
             )
         self._names = list(dict.fromkeys(name for row in self._rows for name in row))
         self._of: dict[str, str] = {}  # columns by score
+        self._used = False  # whether any score had one
+        self._scores: dict[str, None] = {}  # all that there were
         self._by: list[tuple[str, str]] = []  # (column of the file, column of the rows)
         self._known: dict[tuple[str, ...], Mapping[str, Any]] = {}
 
     def begin(self, scores: Collection[str]) -> None:
-        """
-        These are the scores of the evaluation.
-
-        Raises:
-            UsageError: there is no column for any of them.
-        """
+        """These are the scores of the evaluation that is asked about next."""
         self._of, self._by = {}, []
         for score in scores:
             names = [score, f"{_HUMAN}{score}", *[_LABEL] * (len(scores) == 1)]
             if there := [name for name in names if name in self._names]:
                 self._of[score] = there[0]
-        if not self._of:
+        self._used |= bool(self._of)
+        self._scores.update(dict.fromkeys(scores))
+
+    def check(self) -> None:
+        """
+        See that they were of use.
+
+        Raises:
+            UsageError: no score of any evaluation has a column.
+        """
+        if not self._used:
             raise UsageError(
-                f"{self._path}: no column is named as a score; the scores are {', '.join(scores)}, "
-                f"the columns {', '.join(self._names)}"
+                f"{self._path}: no column is named as a score; the scores are "
+                f"{', '.join(self._scores)}, the columns {', '.join(self._names)}"
             )
 
     def __contains__(self, score: str) -> bool:
