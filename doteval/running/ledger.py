@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from ..concurrency.loop import GRACE
+from ..concurrency.attempts import GRACE
 from ..concurrency.strategies import summary_of
 from ..errors import UsageError
 from ..evaluation import Evaluation
