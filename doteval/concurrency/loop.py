@@ -48,6 +48,7 @@ class Loop:
         timeout: seconds for one attempt.
         grace: seconds for an attempt to obey its cancellation before it is abandoned.
         on_failed: called with (row, reading, final) after each failed attempt.
+        on_dropped: called with each row whose attempt was ended with everything else.
         fatal: exceptions that end everything, wherever they are raised.
         on_slow: called once, with seconds, when a step of the source blocked the loop.
 
@@ -66,6 +67,7 @@ class Loop:
         timeout: float | None = None,
         grace: float = GRACE,
         on_failed: Callable[[Row, Reading, bool], object] | None = None,
+        on_dropped: Callable[[Row], object] | None = None,
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
         on_slow: Callable[[float], object] | None = None,
     ) -> None:
@@ -82,6 +84,7 @@ class Loop:
         self._schedule = schedule
         self._finish = finish
         self._on_failed = on_failed
+        self._on_dropped = on_dropped
         self._fatal = fatal
         self._on_slow = on_slow
 
@@ -171,11 +174,13 @@ class Loop:
         if self._alarm is not None:
             self._alarm.cancel()
         for row in await self._attempts.close():
-            self._schedule.dropped(row, self._now())
+            row.ended = self._now()
+            self._dropped(row)
 
     def let_go(self) -> None:
         """Keep nothing but the figures: no rows, no functions, nothing that they hold."""
-        self._next = self._finish = self._on_failed = None  # type: ignore[assignment]
+        self._next = self._finish = None  # type: ignore[assignment]
+        self._on_failed = self._on_dropped = None
         self._attempts.let_go()
 
     # ------------------------------------------------------------------- starting
@@ -288,10 +293,10 @@ class Loop:
         """What the error of an attempt means for its row, and for the others; is it finished?"""
         schedule = self._schedule
         if row.ending is Ending.CLOSED:  # our own doing: the row has no outcome
-            schedule.dropped(row, row.ended)
+            self._dropped(row)
             self._notify()
         elif isinstance(error, self._fatal):
-            schedule.dropped(row, row.ended)
+            self._dropped(row)
             self.fail(error)
         else:
             reading = read(error, time.time())
@@ -312,6 +317,11 @@ class Loop:
     def _failed(self, row: Row, reading: Reading, final: bool) -> None:
         if self._on_failed is not None:
             self._on_failed(row, reading, final)
+
+    def _dropped(self, row: Row) -> None:
+        self._schedule.dropped(row, row.ended)
+        if self._on_dropped is not None:
+            self._on_dropped(row)
 
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():

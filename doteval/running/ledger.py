@@ -180,6 +180,11 @@ class Ledger:
         self._number = await self._writer.call(begin)
         return notes
 
+    @property
+    def keeps_calls(self) -> bool:
+        """Whether the store can; a plugin's need not."""
+        return hasattr(self._store, "known_call")
+
     def _shelf_of(self, evaluation: Evaluation[..., Any], options: Options) -> Shelf | None:
         mode = options.calls
         if mode == MAKE:
