@@ -26,7 +26,7 @@ from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, 
 from ..redaction import redact, safe_without
 from ..replay import Log
 from ..statistics.intervals import as_float
-from ..storage.encoding import Entry, encode
+from ..storage.entries import Entry, encode
 from ..storage.writer import Writer
 from ..text import as_str
 from ..usage import read_usage

@@ -14,7 +14,7 @@ from ..errors import StoreError
 from ..plugins import Registry
 from ..record import Attempt, Call, Record, Run, Stored
 from .archive import Adopted, Fact
-from .encoding import Entry
+from .entries import Entry
 from .memory import MemoryStore
 from .place import Place, locate
 from .sqlite import SqliteStore
