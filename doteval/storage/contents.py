@@ -19,7 +19,7 @@ from .claims import Claims
 from .columns import KINDS
 from .database import Database
 from .deletion import sweep
-from .encoding import load_body, load_header, load_history, load_metrics, storable
+from .encoding import cluster_of, load_body, load_header, load_history, load_metrics, storable
 from .entries import RECORD_COLUMNS, decode
 from .tally import Tally, tally
 
@@ -275,6 +275,41 @@ class Contents:
             last = rows[-1][0]
             for _, key, value in rows:
                 yield key, float(value) if isinstance(value, str) else value
+        must_be_there(self._db, number)
+
+    def clusters(
+        self, experiment: str, evaluation: str, column: str
+    ) -> Iterator[tuple[bytes, str | None]]:
+        """
+        Which cluster the rows of the live records belong to: (key of the row, cluster; None: it is
+        its own).
+
+        Args:
+            column: that names clusters; it is looked for in the row of a record that was stored
+                before it did.
+
+        Raises:
+            NotFound: there is no such experiment or evaluation.
+        """
+        number = self.number_of(experiment, evaluation)
+        of = "WHERE evaluation = ? AND state = 0"
+        last = 0
+        while rows := self._db.rows(
+            "id, key, cluster", f"FROM records {of} AND id > ? ORDER BY id LIMIT ?",
+            number, last, _PAGE,
+        ):  # fmt: skip
+            first, last = rows[0][0], rows[-1][0]
+            earlier: dict[int, Any] = {}
+            if any(cluster is None for *_, cluster in rows):
+                for id, body in self._db.rows(
+                    "id, body",
+                    f"FROM records JOIN bodies ON record = id {of} AND cluster IS NULL "
+                    "AND id BETWEEN ? AND ?",
+                    number, first, last,
+                ):  # fmt: skip
+                    earlier[id] = load_body(body)["row"].get(column)
+            for id, key, cluster in rows:
+                yield key, cluster_of(earlier.get(id)) if cluster is None else cluster
         must_be_there(self._db, number)
 
     def made_by(self, experiment: str, evaluation: str) -> dict[str, int]:

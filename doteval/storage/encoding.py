@@ -345,6 +345,11 @@ def _check(given: Any, what: str, fields: Mapping[str, tuple[Callable[[Any], boo
             raise ValueError(f"{what}: {name!r} is {value!r:.40}, expected {expected}")
 
 
+def cluster_of(value: Any) -> str | None:
+    """What a column holds of the value that names a cluster; a blank tells 1 from "1"."""
+    return value if value is None or type(value) is str else f" {dump(value)}"
+
+
 def storable(text: str) -> str:
     """A name or a message as a column can hold it: lone surrogates are written out."""
     if text.isascii():
