@@ -282,11 +282,7 @@ class Contents:
     ) -> Iterator[tuple[bytes, str | None]]:
         """
         Which cluster the rows of the live records belong to: (key of the row, cluster; None: it is
-        its own).
-
-        Args:
-            column: that names clusters; it is looked for in the row of a record that was stored
-                before it did.
+        its own). A record that was stored before `column` named clusters has it in its row.
 
         Raises:
             NotFound: there is no such experiment or evaluation.
