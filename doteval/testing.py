@@ -28,7 +28,8 @@ from .errors import Busy, NotFound, UsageError
 from .keys import shard_of
 from .record import LIVE, STALE, SUPERSEDED, Attempt, Failure, Result, Run, Score
 from .storage import Store
-from .storage.encoding import Entry, dump, encode
+from .storage.encoding import dump
+from .storage.entries import Entry, encode
 
 Open = Callable[[], Store]
 _EVALUATION = "eval_x.py::eval_x"

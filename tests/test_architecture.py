@@ -80,7 +80,8 @@ storage.columns          # what may stand in a column of a file that may come fr
 storage.schema           # opens a database and explains what goes wrong with it
 storage.place            # addresses; knows no SQL
 storage.locks
-storage.encoding         # records to rows of tables and back
+storage.encoding         # values and documents as JSON
+storage.entries          # records to rows of tables and back
 storage.writer           # the thread; knows entries, no tables
 storage.database         # one connection: transactions, pages, errors
 storage.tally            # aggregates, from the tables
@@ -91,6 +92,7 @@ storage.deletion         # a page at a time
 storage.parts            # what runs say together: shards, and whether they are of one evaluation
 storage.rivals           # which of several records of one row counts
 storage.transfer         # facts into a store: what import and merge are
+storage.contents         # the experiments of a store: read, renamed, deleted, handed on
 storage.sqlite           # needs all of the above
 storage.pruning          # deletes what no longer counts
 storage.merging          # several stores into one

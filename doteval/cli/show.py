@@ -289,9 +289,10 @@ def _unfinished(call: Call, store: Store, name: str) -> Iterator[str]:
     from ..reporting.details import wrapped
     from ..text import one_line
 
-    run = store.runs(call.options.experiment, name)[-1]
-    if run.status == "complete":
+    runs = store.runs(call.options.experiment, name)
+    if not runs or runs[-1].status == "complete":  # of a damaged store there may be none
         return
+    run = runs[-1]
     attempts = store.attempts(call.options.experiment, name)
     failed = Counter(each.error for each in attempts if each.started >= run.started)
     told = [f"the last run is {run.status}{'' if run.error is None else f': {run.error}'}"]

@@ -75,17 +75,13 @@ class Values:
     def groups(self) -> dict[bytes, int] | None:
         """
         A number for the cluster of each row with an outcome; None where rows have none.
-
-        This reads every record with its texts, tens of microseconds each.
         """
         if self._cluster is not None and self._groups is None:
             numbers: dict[object, int] = {}
             self._groups = {}
-            for record in self._store.records(*self._of):
-                group = record.row.get(self._cluster)
-                # A row that names no group is on its own.
-                named = record.key if group is None else repr(group)
-                self._groups[record.key] = numbers.setdefault(named, len(numbers))
+            for key, cluster in self._store.clusters(*self._of, self._cluster):
+                named = key if cluster is None else cluster  # who names none is on its own
+                self._groups[key] = numbers.setdefault(named, len(numbers))
         return self._groups
 
     @property

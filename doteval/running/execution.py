@@ -31,7 +31,7 @@ from ..reporting.figures import UNTIL
 from ..reporting.progress import Snapshot, is_stalled, waits
 from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place
-from ..storage.encoding import Entry
+from ..storage.entries import Entry
 from ..storage.writer import Writer, nothing
 from ..text import duration, one_line
 from ..views.figures import plural

@@ -26,9 +26,9 @@ from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, 
 from ..redaction import redact, safe_without
 from ..replay import Log, Shelf
 from ..statistics.intervals import as_float
-from ..storage.encoding import Entry, encode
+from ..storage.encoding import cluster_of
+from ..storage.entries import Entry, encode
 from ..storage.writer import Writer
-from ..text import as_str
 from ..usage import read_usage
 from .channel import Channel
 from .environment import Clock
@@ -138,8 +138,8 @@ class Sink:
         began = self._clock.epoch + row.started
         duration = max(0.0, row.ended - row.started + spared)  # lookups side by side overlap
         record = cluster = None
-        if self._cluster is not None and (named := row.named.get(self._cluster)) is not None:
-            cluster = as_str(named)
+        if self._cluster is not None:
+            cluster = cluster_of(row.named.get(self._cluster))
         if self._channel.on_record is not None:
             record = Record(
                 row.key, row.position, row.repeat, row.named, outcome, row.attempts, began,

@@ -14,12 +14,8 @@ from typing import Any, NamedTuple, Union
 from ..errors import StoreError
 from ..record import Attempt, Call, Run
 from .database import Database, by_column
-from .encoding import (
-    CALL_COLUMNS,
-    RECORD_COLUMNS,
-    load_metrics,
-    value_of,
-)
+from .encoding import load_metrics
+from .entries import CALL_COLUMNS, RECORD_COLUMNS, value_of
 
 _PAGE = 500  # records read or written at a time
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier

@@ -61,7 +61,7 @@ class Kind(NamedTuple):
 
 
 def _is_value(value: Any) -> bool:
-    """Whether it is what `encoding.value_to` makes; a text is an integer beyond 63 bits."""
+    """Whether it is what `entries.value_to` makes; a text is an integer beyond 63 bits."""
     return not isinstance(value, str) or (len(value) < 5_000 and value.lstrip("-").isdecimal())
 
 

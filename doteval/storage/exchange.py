@@ -24,7 +24,8 @@ from ..errors import NotFound, StoreError, UsageError
 from ..record import Attempt, Call, Run
 from .archive import Adopted, Asked, Fact, Kept, Opening, Paid, Ran
 from .columns import DIGEST, FEW, KEY, OUTCOMES, REPEATS, STATUSES
-from .encoding import check_body, check_header, check_history, dump, is_part, storable, value_to
+from .encoding import check_body, check_header, check_history, dump, is_part, storable
+from .entries import value_to
 from .stores import Store
 from .transfer import Contradiction
 

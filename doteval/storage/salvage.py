@@ -18,19 +18,8 @@ from .archive import Asked, Fact, Kept, Opening, Paid, Ran
 from .claims import Claims
 from .columns import kinds, odd_in
 from .database import Database
-from .encoding import (
-    ATTEMPT_COLUMNS,
-    CALL_COLUMNS,
-    RECORD_COLUMNS,
-    check_header,
-    check_history,
-    dump,
-    is_part,
-    load,
-    load_body,
-    storable,
-    value_of,
-)
+from .encoding import check_header, check_history, dump, is_part, load, load_body, storable
+from .entries import ATTEMPT_COLUMNS, CALL_COLUMNS, RECORD_COLUMNS, value_of
 from .place import make_room
 from .schema import version_in
 from .transfer import transfer

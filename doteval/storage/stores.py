@@ -14,7 +14,7 @@ from ..errors import StoreError
 from ..plugins import Registry
 from ..record import Attempt, Call, Record, Run, Stored
 from .archive import Adopted, Fact
-from .encoding import Entry
+from .entries import Entry
 from .memory import MemoryStore
 from .place import Place, locate
 from .sqlite import SqliteStore
@@ -52,6 +52,9 @@ class Store(Protocol):
     def values(
         self, experiment: str, evaluation: str, score: str
     ) -> Iterator[tuple[bytes, Any]]: ...
+    def clusters(
+        self, experiment: str, evaluation: str, column: str
+    ) -> Iterator[tuple[bytes, str | None]]: ...
     def total_of(self, experiment: str, evaluation: str) -> int | None: ...
     def rename(self, old: str, new: str) -> None: ...
     def delete(self, experiment: str) -> int: ...

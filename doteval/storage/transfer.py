@@ -22,18 +22,8 @@ from ..record import LIVE, Run
 from .archive import Asked, Fact, Kept, Opening, Paid, Ran, insert_calls
 from .claims import Claim, Claims
 from .database import Database, by_column
-from .encoding import (
-    ATTEMPT_COLUMNS,
-    RECORD_COLUMNS,
-    attempt_columns,
-    dump,
-    load_header,
-    load_history,
-    load_metrics,
-    marks_in,
-    storable,
-    value_to,
-)
+from .encoding import dump, load_header, load_history, load_metrics, storable
+from .entries import ATTEMPT_COLUMNS, RECORD_COLUMNS, attempt_columns, marks_in, value_to
 from .rivals import Rivals, Row
 from .tally import add_scores, added
 

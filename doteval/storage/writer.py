@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import StoreError
 from ..record import Call
-from .encoding import Entry
+from .entries import Entry
 
 if TYPE_CHECKING:
     from asyncio import Future

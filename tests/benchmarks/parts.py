@@ -26,7 +26,8 @@ from doteval.datasets import binder
 from doteval.evaluation import outcome_of
 from doteval.keys import Identities
 from doteval.record import Result, Run
-from doteval.storage.encoding import Entry, dump, encode
+from doteval.storage.encoding import dump
+from doteval.storage.entries import Entry, encode
 from doteval.storage.sqlite import SqliteStore
 from doteval.usage import usage_of
 

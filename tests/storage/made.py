@@ -7,7 +7,8 @@ from pathlib import Path
 
 from doteval.concurrency.row import Row
 from doteval.record import Attempt, Call, Failure, Record, Result, Run, Score, Usage
-from doteval.storage.encoding import dump, encode
+from doteval.storage.encoding import dump
+from doteval.storage.entries import encode
 from doteval.storage.sqlite import SqliteStore
 
 NO_USAGE = Usage()

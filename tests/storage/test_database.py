@@ -8,7 +8,7 @@ import pytest
 
 from doteval.errors import StoreError
 from doteval.storage.database import Database, by_column
-from doteval.storage.encoding import RECORD_COLUMNS
+from doteval.storage.entries import RECORD_COLUMNS
 
 
 @pytest.fixture

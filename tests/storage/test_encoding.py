@@ -16,16 +16,8 @@ import pytest
 
 from doteval.record import Failure, Result, Score, Usage
 from doteval.storage import encoding
-from doteval.storage.encoding import (
-    decode,
-    dump,
-    load,
-    load_body,
-    row_dumper,
-    storable,
-    value_of,
-    value_to,
-)
+from doteval.storage.encoding import dump, load, load_body, row_dumper, storable
+from doteval.storage.entries import decode, value_of, value_to
 
 from .made import NO_USAGE, a_failure, a_record, an_entry, entry_of
 

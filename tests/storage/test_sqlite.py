@@ -12,7 +12,7 @@ import pytest
 from doteval.errors import Busy, NotFound, StoreError, UsageError
 from doteval.keys import shard_of
 from doteval.record import LIVE, STALE, SUPERSEDED, Result, Score, Usage
-from doteval.storage import Place, open_store, sqlite
+from doteval.storage import Place, contents, open_store
 from doteval.storage.doctor import check
 from doteval.storage.memory import MemoryStore
 from doteval.storage.sqlite import SqliteStore
@@ -129,7 +129,7 @@ def test_names_of_any_kind_are_found_again(store):
         store.add(number, [an_entry("a", outcome), an_attempt(error=name, message=name)])
         store.end(number, run)
 
-        assert store.evaluations(name) == [sqlite.storable(f"{name}::v")]
+        assert store.evaluations(name) == [contents.storable(f"{name}::v")]
         assert len(list(store.records(name, f"{name}::v"))) == 1
         assert len(list(store.values(name, f"{name}::v", name))) == 1
         assert len(store.runs(name, f"{name}::v")) == 1
@@ -195,7 +195,7 @@ def test_a_store_says_when_only_the_way_to_the_disk_is_left(filed, path):
 
 def test_many_records_go_in_and_out_in_pages(store, number, monkeypatch):
     """Whatever the size of a page is, nothing is lost or read twice between two of them."""
-    monkeypatch.setattr(sqlite, "_PAGE", 7)
+    monkeypatch.setattr(contents, "_PAGE", 7)
     names = [f"{n}" for n in range(50)]
     outcomes = itertools.cycle([None, a_failure(), None])
     store.add(number, [an_entry(n, o) for n, o in zip(names, outcomes, strict=False)])
@@ -207,7 +207,7 @@ def test_many_records_go_in_and_out_in_pages(store, number, monkeypatch):
 
 def test_a_page_of_long_texts_is_short(filed, monkeypatch):
     """Reading 500 answers of 10 MB at once would take 5 GB."""
-    monkeypatch.setattr(sqlite, "_PAGE_TEXT", 1_000)
+    monkeypatch.setattr(contents, "_PAGE_TEXT", 1_000)
     number = filed.begin(a_run())
     filed.add(number, [an_entry(f"{n}", row={"text": "x" * 600}) for n in range(5)])
     statements = []
@@ -979,7 +979,7 @@ def test_aggregates_fit_together_while_somebody_writes(path, monkeypatch):
 
 def test_a_slow_reader_does_not_hold_up_a_run(path, monkeypatch):
     """It holds nothing between its pages; what is added meanwhile is read at the end."""
-    monkeypatch.setattr(sqlite, "_PAGE", 5)
+    monkeypatch.setattr(contents, "_PAGE", 5)
     run = a_store(path, busy=0)  # which would fail at once
     number = run.begin(a_run())
     run.add(number, [an_entry(f"{n}") for n in range(20)])
@@ -998,7 +998,7 @@ def test_a_slow_reader_does_not_hold_up_a_run(path, monkeypatch):
 
 def test_a_score_that_appears_while_somebody_reads_is_read(path, monkeypatch):
     """Its name was not known when the reading began."""
-    monkeypatch.setattr(sqlite, "_PAGE", 1)
+    monkeypatch.setattr(contents, "_PAGE", 1)
     store = a_store(path)
     number = store.begin(a_run())
     store.add(number, [an_entry("a")])
