@@ -207,8 +207,8 @@ def rescore(
     Args:
         function: plain or asynchronous, as that of an evaluation; its parameters are columns of the
             rows, and `prompt`, `model_response`, `metadata`, `usage` and `scores` of the old
-            record. A bare bool or number becomes a score named as the evaluation. None: the scores
-            stay, for `edit`.
+            record. A bare bool or number has the name of the one score that those have, else of
+            the evaluation. None: the scores stay, for `edit`.
         experiment: whose answers.
         into: the new experiment.
         evaluation: of it, by its full or short name; None: the only one.

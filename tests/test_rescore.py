@@ -116,7 +116,7 @@ def test_a_judge_is_asked_for_many_answers_at_once(storage):
 
     assert most == 4
     assert summary.strategy["name"] == "SlidingWindow"
-    assert summary.scores["eval_qa"]["accuracy"].value == 0.5  # a bare bool has its name
+    assert summary.scores["exact_match"]["accuracy"].value == 0.5  # the name of the only one
 
 
 def test_answers_of_rows_that_failed_are_scored_where_there_are_any(tmp_path):
@@ -184,8 +184,10 @@ def test_what_a_scorer_adds_stands_beside_what_was_kept(storage):
         return Result(*scores, Score("length", len(model_response)), metadata={"by": "both"})
 
     again(storage, both)
+    rescore(lambda model_response: 0.5, "new", into="newer", storage=storage, progress=False)
 
     assert told(storage, "new", "score.length", "metadata.by")[-1] == (2, "both")
+    assert told(storage, "newer", "score.eval_qa")[0] == (0.5,)  # of two scores it is neither
 
 
 def test_what_has_changed_since_is_told(storage, capsys):

@@ -54,6 +54,7 @@ class Answered(NamedTuple):
         names: of the parameters that the function has of it.
         edits: of its scores.
         origin: the experiment that it is of.
+        bare: the name of a score that the function returns as a bare bool or number.
     """
 
     record: Record
@@ -61,6 +62,7 @@ class Answered(NamedTuple):
     names: tuple[str, ...]
     edits: Sequence[Edit]
     origin: str
+    bare: str
 
     def score(self, function: Callable[..., Any], /, **row: Any) -> Any:
         """
@@ -83,9 +85,7 @@ class Answered(NamedTuple):
         if missing:
             raise RowError(f"the row of {self.origin!r} has no column {missing[0]!r}")
         value = function(**{name: given[name] for name in self.names})
-        if not self.edits:
-            return value
-        return self._edited_later(value) if hasattr(value, "__await__") else self._edited(value)
+        return self._later(value) if hasattr(value, "__await__") else self._named(value)
 
     def _result(self) -> Result:
         outcome = self.record.outcome
@@ -102,12 +102,19 @@ class Answered(NamedTuple):
             )
         return result or Result()
 
-    async def _edited_later(self, value: Any) -> Any:
-        return self._edited(await value)
+    async def _later(self, value: Any) -> Any:
+        return self._named(await value)
+
+    def _named(self, value: Any) -> Any:
+        if isinstance(value, bool):
+            value = Score(self.bare, value, ("accuracy",))
+        elif isinstance(value, (int, float)):
+            value = Score(self.bare, value)
+        return self._edited(value) if self.edits else value
 
     def _edited(self, value: Any) -> Any:
         """The outcome with the scores that somebody has put right, beside what was computed."""
-        outcome = outcome_of(value, "score") if value is not None else Result()
+        outcome = outcome_of(value, self.bare) if value is not None else Result()
         if isinstance(outcome, Failure):
             return value
         scores = {score.name: score for score in outcome.scores if isinstance(score, Score)}
@@ -148,7 +155,7 @@ class Answers:
 
     Attributes:
         name: of the evaluation.
-        columns: of its rows.
+        columns: of its rows. bare: the name of a score that a function returns as a bare value.
         header: what a run over them says in its header.
 
     Raises:
@@ -191,6 +198,7 @@ class Answers:
         }
         self.edits: Mapping[tuple[bytes, int], Sequence[Edit]] = {}
         self.names: tuple[str, ...] = ()
+        self.bare = ""
         self._look: Callable[..., Any]
 
     def __len__(self) -> int:
@@ -241,7 +249,9 @@ class Answers:
                 f"{', '.join([*self.columns, *RESULT])}"
             )
         evaluation = (foreach or ForEach())(",".join(self.names), self)(function)
-        evaluation.__name__ = short_name(self.name).partition("[")[0]  # which bare scores have
+        evaluation.__name__ = short_name(self.name).partition("[")[0]
+        # One score stands for the other, so that they can be compared.
+        self.bare = self.scores[0] if len(self.scores) == 1 else evaluation.__name__
         evaluation.repeats = self.repeats
         evaluation.cluster = self.header["cluster"]
         return evaluation
@@ -279,7 +289,7 @@ class Answers:
             )
         edits = self.edits.get((record.key, record.repeat), ())
         digest = None if known is None else known.digest
-        return Answered(record, digest, self.names, edits, self.experiment)
+        return Answered(record, digest, self.names, edits, self.experiment, self.bare)
 
     # -------------------------------------------------------------------------- edits
 
