@@ -109,6 +109,7 @@ class Shelf:
     Attributes:
         strict: whether a call that is not there raises.
         where: is looked, for a sentence.
+        coming: calls of this run that are not durable yet, by what they are known by.
 
     Raises:
         UsageError: the store keeps no calls.
@@ -124,12 +125,16 @@ class Shelf:
             store.evaluations(experiment)  # it must exist
         self._store, self._look, self._experiment = store, look, experiment
         self.strict = mode == REPLAY
+        self.coming: dict[tuple[bytes, int, int, bytes], Call] = {}
         self.where = "the store" if experiment is None else f"experiment {experiment!r}"
 
     def find(self, digest: bytes, repeat: int, number: int, key: bytes) -> Future[Call | None]:
         """The call that is known of what is asked; None: there is none."""
-        of = digest, repeat, number, key, self._experiment
-        return self._look(self._store.known_call, *of)
+        return self._look(self._find, (digest, repeat, number, key))
+
+    def _find(self, of: tuple[bytes, int, int, bytes]) -> Call | None:
+        found: Call | None = self._store.known_call(*of, self._experiment)
+        return self.coming.get(of, found)  # of an attempt before, if there was one just now
 
     def late(self) -> Future[Sequence[tuple[bytes, str]]]:
         """The latest calls: the key of the row, and the request."""
@@ -288,7 +293,12 @@ class _Asked:
         for name, parameter in self._signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD and name in arguments:
                 arguments.update(arguments.pop(name))
-        return dict(arguments)
+        # OpenAI's and Anthropic's clients take these for arguments that are left out.
+        return {
+            name: value
+            for name, value in arguments.items()
+            if type(value).__name__ not in ("NotGiven", "Omit")
+        }
 
 
 class _Asking:

@@ -209,10 +209,11 @@ def rescore(
             rows, and `prompt`, `model_response`, `metadata`, `usage` and `scores` of the old
             record. A bare bool or number becomes a score named as the evaluation. None: the scores
             stay, for `edit`.
-        experiment: whose answers. into: the new one.
+        experiment: whose answers.
+        into: the new experiment.
         evaluation: of it, by its full or short name; None: the only one.
-        storage, progress, fresh, budget, on_record, on_limit, on_finish, resources, keep_config,
-            keep_going, calls, calls_from: see `run`.
+        storage: as in `run`, and so are progress, fresh, budget, on_record, on_limit, on_finish,
+            resources, keep_config, keep_going, calls and calls_from.
         edit: path of a CSV file of scores that somebody has put right: `key` or `id` of the row,
             `score`, `value`, perhaps `repeat`; what was computed stands in the score's metadata.
         foreach: a ForEach with the policy: strategy, retries, rate limit; None: that of a new one.

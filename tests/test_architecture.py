@@ -41,6 +41,7 @@ concurrency.executors    # above the loop, which hands it the plain functions
 concurrency.ahead        # an asynchronous source, read ahead
 concurrency.row          # one object from the dataset to the store
 concurrency.schedule     # what starts when: decides
+concurrency.attempts     # each in its task or thread, until its time is up
 concurrency.loop         # and does it
 concurrency.strategies   # each makes a gate for the loop
 concurrency              # the face

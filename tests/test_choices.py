@@ -203,6 +203,9 @@ READ = [  # (answer, the choice that it makes)
     ("A helyes válasz a B.", "B"),
     ("A alternativa correta é a B.", "B"),
     ("Réponse finale : B", "B"),
+    ("Jawaban yang paling tepat adalah B", "B"),
+    ("Cevabım B", "B"),
+    ("My answer's B.", "B"),
 ]
 
 UNREAD = [

@@ -203,6 +203,7 @@ def test_many_rows_take_the_normal_way():
     exact = power.detectable_flips(150, 150, 1_000)
     assert exact == pytest.approx(2.8 * math.sqrt((0.3 + exact) / 1_000), rel=0.03)
     assert power.detectable_mean(1.0, 1_000) == pytest.approx(2.8, abs=0.01)
+    assert power.detectable_mean(1.0, 1_000_000) == pytest.approx(2.8, abs=0.01)
 
 
 def test_rows_that_decide_on_a_share():

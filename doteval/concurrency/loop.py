@@ -5,28 +5,26 @@ The one asyncio loop behind every strategy: it starts attempts, not rows.
                       ▲                │
                       └─── schedule ◀──┘ failed, and worth another attempt
 
-What may start, and when, the schedule decides; here it is done: rows are fetched, tasks, threads
-and timers started and cancelled. Everything happens in callbacks of the running loop and at the end
-of each attempt's own task: no task of ours polls, and at a million rows there are never more tasks
-than attempts in flight.
+What may start, and when, the schedule decides; here it is done: rows are fetched, and attempts
+started. Everything happens in callbacks of the running loop and at the end of each attempt's own
+task: no task of ours polls, and at a million rows there are never more tasks than attempts in
+flight.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from .ahead import NotYet
+from .attempts import GRACE, Attempts
 from .evidence import Outcome
 from .executors import Elsewhere, Threads, off_loop
-from .notes import ATTEMPT, Noted
 from .reading import MACHINE, Reading, read
 from .row import Ending, Row
 from .schedule import FETCH, Schedule
@@ -34,7 +32,6 @@ from .schedule import FETCH, Schedule
 _TURN = 64  # rows started before other callbacks of the loop get their turn
 _SHARE = 0.002  # seconds of starting after which they get it in any case
 _SLOW_STEP = 0.1  # seconds that a step of the dataset or of rows may block the loop unmentioned
-GRACE = 5.0  # seconds that an attempt has to obey its cancellation
 
 
 class Loop:
@@ -51,12 +48,11 @@ class Loop:
         timeout: seconds for one attempt.
         grace: seconds for an attempt to obey its cancellation before it is abandoned.
         on_failed: called with (row, reading, final) after each failed attempt.
+        on_dropped: called with each row whose attempt was ended with everything else.
         fatal: exceptions that end everything, wherever they are raised.
         on_slow: called once, with seconds, when a step of the source blocked the loop.
 
     Attributes:
-        calling: whether a plain function, or a step of the source, is running on the loop's
-            thread just now.
         source_error: what the source raised; rows in flight still finished.
         blocked: seconds that asynchronous rows have kept the loop from everything else.
     """
@@ -71,41 +67,45 @@ class Loop:
         timeout: float | None = None,
         grace: float = GRACE,
         on_failed: Callable[[Row, Reading, bool], object] | None = None,
+        on_dropped: Callable[[Row], object] | None = None,
         fatal: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
         on_slow: Callable[[float], object] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._fill_in = partial(self._loop.call_soon, self._fill, context=copy_context())
-        self._now, self._make_task, self._eager = _calls_of(self._loop)
+        self._attempts = attempts = Attempts(threads, timeout, grace, self._ended)
+        self._now = attempts.now
         self._next = off_loop(partial(iter, source)).__next__
         self._fill_now = self._fill_up
-        if threads is None or self._eager:  # code of theirs, which sees the loop, runs in between
+        if threads is None or attempts.eager:  # code of theirs runs in between, and sees the loop
             self._next = partial(off_loop, self._next)
         else:  # hiding the loop costs 1 µs: once for all rows that start together
             self._fill_now = partial(off_loop, self._fill_up)
         self._schedule = schedule
         self._finish = finish
-        self._threads = threads
-        self._timeout = timeout
-        self._grace = grace
         self._on_failed = on_failed
+        self._on_dropped = on_dropped
         self._fatal = fatal
         self._on_slow = on_slow
 
-        self._running: dict[Row, asyncio.Task[None] | None] = {}  # in order of their start
-        self._launched: list[tuple[Row, asyncio.Task[None]]] = []  # those that may not have begun
         self._waiter: asyncio.Future[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._coming = False  # _fill will be called in the next turn of the event loop
         self._closing = False
         self._news = False  # rows have finished since somebody waited
         self._error: BaseException | None = None
-        self.calling = False
         self.source_error: BaseException | None = None
         self.blocked = 0.0
         self._asked = math.inf  # when the next filling was asked for
 
     # ------------------------------------------------------------ what others ask
+
+    @property
+    def calling(self) -> bool:
+        """
+        Whether a plain function, or a step of the source, is running on the loop's thread now.
+        """
+        return self._attempts.calling
 
     @property
     def oldest(self) -> float | None:
@@ -116,7 +116,7 @@ class Loop:
     @property
     def oldest_row(self) -> Row | None:
         """Which row that attempt is for."""
-        return next(iter(self._running), None)
+        return next(iter(self._attempts.running), None)
 
     @property
     def elapsed(self) -> float:
@@ -173,21 +173,15 @@ class Loop:
         self._schedule.stop()
         if self._alarm is not None:
             self._alarm.cancel()
-        tasks = {row: task for row, task in self._running.items() if task is not None}
-        for row, task in tasks.items():
-            row.ending = Ending.CLOSED
-            _forget(task)
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks.values(), timeout=self._grace)
-        for row in [*self._running]:  # the deaf, and those that never began
-            self._drop(row)
+        for row in await self._attempts.close():
+            row.ended = self._now()
+            self._dropped(row)
 
     def let_go(self) -> None:
         """Keep nothing but the figures: no rows, no functions, nothing that they hold."""
-        self._next = self._finish = self._on_failed = self._threads = None  # type: ignore[assignment]
-        self._running.clear()
-        self._launched.clear()
+        self._next = self._finish = None  # type: ignore[assignment]
+        self._on_failed = self._on_dropped = None
+        self._attempts.let_go()
 
     # ------------------------------------------------------------------- starting
 
@@ -207,8 +201,7 @@ class Loop:
         if self._closing or self._error is not None:
             return
         self._fill_now()
-        if self._launched:
-            self._loop.call_soon(self._check_launched)
+        self._attempts.check_soon()
 
     def _fill_up(self) -> None:
         turn, began = _TURN, self._now()
@@ -232,17 +225,11 @@ class Loop:
             else:
                 row = step
             if row is not None:
-                row.error = row.reading = None
-                row.noted = Noted() if row.noted is None else row.noted.next()
                 self._schedule.start(row, now)
-                if self._threads is None and not row.inline:
-                    now = self._call(row)
-                else:
-                    self._launch(row, self._attempt(row, row.attempts), self._make_task)
-                    if self._eager:  # its first step was made
-                        before, now = now, self._now()
-                        if row.inline and now - before > _SLOW_STEP:
-                            self.blocked += now - before
+                if self._attempts.start(row):
+                    before, now = now, self._now()
+                    if row.inline and now - before > _SLOW_STEP:
+                        self.blocked += now - before
             if self._error is not None:  # of the source, or of a plain function
                 return
             turn -= 1
@@ -251,7 +238,7 @@ class Loop:
     def _fetch(self) -> Row | None:
         """The next row of the source; None: this one needs no work, or there are no more."""
         try:
-            self.calling = True
+            self._attempts.calling = True
             row: Row | None = self._next()
             return row
         except StopIteration:
@@ -266,7 +253,7 @@ class Loop:
                 self._error = error
             self._notify()
         finally:
-            self.calling = False
+            self._attempts.calling = False
         return None
 
     def _come_back(self, moment: float) -> None:
@@ -282,126 +269,34 @@ class Loop:
         self._alarm = None
         self._fill()
 
-    def _launch(self, row: Row, attempt: Any, make_task: Callable[..., asyncio.Task[None]]) -> None:
-        self._running[row] = None
-        task = make_task(attempt)
-        if row not in self._running:  # it ended within the making of its task
-            return
-        self._running[row] = task
-        if self._timeout is not None:
-            row.timer = self._loop.call_later(self._timeout, self._expire, row)
-        self._launched.append((row, task))
-
-    def _check_launched(self) -> None:
-        """An attempt that was cancelled before its first step can not tell that itself."""
-        for row, task in self._launched:
-            if task.cancelled() and self._running.get(row) is task:
-                self._ended(row, row.attempts, None, asyncio.CancelledError())
-        self._launched.clear()
-
-    # An attempt has two places that catch whatever a function raises.
-
-    def _call(self, row: Row) -> float:
-        """
-        An attempt of a plain function on this thread. It has ended when the call returns, so it
-        needs no task: with one, three turns of the event loop cost more than all the rest.
-        """
-        context = copy_context()  # as a task would have: what the function sets stays its own
-        context.run(ATTEMPT.set, row.noted)
-        value, error = None, None
-        self.calling = True
-        try:
-            value = context.run(off_loop, partial(row.call, **row.named))
-        except BaseException as raised:
-            error = raised
-        finally:
-            self.calling = False
-        if error is None and hasattr(value, "__await__"):
-            attempt = self._attempt(row, row.attempts, value)
-            self._launch(row, attempt, partial(context.run, self._make_task))
-            return self._now()
-        self._running[row] = None
-        self._ended(row, row.attempts, value, error)
-        return row.ended
-
-    async def _attempt(self, row: Row, number: int, begun: Awaitable[Any] | None = None) -> None:
-        """
-        Args:
-            number: of the attempt, for one that was abandoned is followed by others.
-            begun: what a plain function has returned.
-        """
-        ATTEMPT.set(row.noted)
-        try:
-            if begun is not None:
-                value = await begun
-            else:
-                if row.inline:
-                    value = row.call(**row.named)
-                else:
-                    assert self._threads is not None
-                    error, value = await self._threads.call(partial(row.call, **row.named))
-                    if error is not None:
-                        return self._ended(row, number, None, error)
-                if hasattr(value, "__await__"):
-                    value = await value
-        except BaseException as error:
-            return self._ended(row, number, None, error)
-        self._ended(row, number, value, None)
-
     # --------------------------------------------------------------------- ending
 
-    def _expire(self, row: Row) -> None:
-        task = self._running[row]
-        assert task is not None
-        row.ending = Ending.EXPIRED
-        row.timer = self._loop.call_later(self._grace, self._abandon, row, task)
-        task.cancel()
-
-    def _abandon(self, row: Row, task: asyncio.Task[None]) -> None:
-        """The attempt ignores its cancellation: go on without it."""
-        _forget(task)
-        row.ending = None
-        error = TimeoutError(
-            f"no answer within {self._timeout:g} s, and the attempt ignored its cancellation "
-            f"for {self._grace:g} s more: abandoned"
-        )
-        self._ended(row, row.attempts, None, error)
-
-    def _ended(self, row: Row, number: int, value: Any, error: BaseException | None) -> None:
+    def _ended(self, row: Row) -> None:
         """An attempt has ended: what its end says, and whether the row is finished."""
-        if number != row.attempts or row not in self._running:
-            return  # it was abandoned before
-        del self._running[row]
-        if row.timer is not None:
-            row.timer.cancel()
-            row.timer = None
-        row.ended = self._now()
-        if row.ending is Ending.EXPIRED:
-            row.ending = None
-            if error is not None:
-                late = TimeoutError(f"no answer within {self._timeout:g} s")
-                late.__cause__ = error
-                error = late
-        row.value, row.error = value, error
         try:
-            if error is None:
+            if row.error is None:
                 self._schedule.succeeded(row)
-                self._finished(row)
+                is_over = True
             else:
-                self._judge(row, error)
+                is_over = self._judge(row, row.error)
+            if is_over:
+                self._finish(row)
+                if not self._news:  # else whoever waits has been told
+                    self._news = True
+                    self._notify()
         except BaseException as problem:  # of who is told: no task may keep it for itself
             self.fail(problem)
         if not (self._coming or self._closing):
             self._fill_soon()
 
-    def _judge(self, row: Row, error: BaseException) -> None:
-        """What the error of an attempt means for its row, and for the others."""
+    def _judge(self, row: Row, error: BaseException) -> bool:
+        """What the error of an attempt means for its row, and for the others; is it finished?"""
         schedule = self._schedule
         if row.ending is Ending.CLOSED:  # our own doing: the row has no outcome
-            schedule.dropped(row, row.ended)
+            self._dropped(row)
             self._notify()
         elif isinstance(error, self._fatal):
-            schedule.dropped(row, row.ended)
+            self._dropped(row)
             self.fail(error)
         else:
             reading = read(error, time.time())
@@ -412,53 +307,25 @@ class Loop:
             if schedule.stalled:
                 for left in schedule.stall():
                     self._failed(left, _IGNORED, True)
-                    self._finished(left)
+                    self._finish(left)
             self._failed(row, reading, not again)
             if schedule.policy is None:
                 self.fail(error)
-            if not again:
-                self._finished(row)
+            return not again
+        return False
 
     def _failed(self, row: Row, reading: Reading, final: bool) -> None:
         if self._on_failed is not None:
             self._on_failed(row, reading, final)
 
-    def _finished(self, row: Row) -> None:
-        self._finish(row)
-        if not self._news:  # else whoever waits has been told
-            self._news = True
-            self._notify()
-
-    def _drop(self, row: Row) -> None:
-        del self._running[row]
-        if row.timer is not None:
-            row.timer.cancel()
-        self._schedule.dropped(row, self._now())
+    def _dropped(self, row: Row) -> None:
+        self._schedule.dropped(row, row.ended)
+        if self._on_dropped is not None:
+            self._on_dropped(row)
 
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def _calls_of(
-    loop: asyncio.AbstractEventLoop,
-) -> tuple[Callable[[], float], Callable[..., asyncio.Task[Any]], bool]:
-    """
-    The loop's `time` and `create_task`; of asyncio's own loops the calls that these make. And
-    whether a task begins within the latter, as Python can from 3.12 on.
-    """
-    kind, base = type(loop), asyncio.BaseEventLoop
-    now: Callable[[], float] = time.monotonic if kind.time is base.time else loop.time
-    if kind.create_task is not base.create_task or loop.get_task_factory() is not None:
-        return now, loop.create_task, False
-    eager = sys.version_info >= (3, 12)
-    options: dict[str, Any] = {"eager_start": True} if eager else {}
-    return now, partial(asyncio.Task, loop=loop, **options), eager
-
-
-def _forget(task: asyncio.Task[Any]) -> None:
-    """Should it outlive the event loop, asyncio need not complain: we know that it is there."""
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
 _IGNORED = Reading(Outcome.IGNORED, None)

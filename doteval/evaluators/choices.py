@@ -36,7 +36,7 @@ from .making import ACCURACY, brief
 # In scripts without Latin letters anything may, as a Latin letter there is no word.
 _ANSWER = (
     "answers?|ans\\.?|choice|pick|selection|respuesta|réponse|reponse|antwort|lösung|resposta|gabarito"
-    "|risposta|jawaban(?:nya)?|cevap|cevab[iı]|yan[iı]t|đáp án|câu trả lời|odpowiedź|odpowiedz"
+    "|risposta|jawaban(?:nya)?|cevap|cevab[iı]m?|yan[iı]t|đáp án|câu trả lời|odpowiedź|odpowiedz"
     "|antwoord|svar(?:et)?|vastaus|odgovor|válasz|odpověď|răspuns(?:ul)?|jibu|sagot|solution|solución|solução"
 )
 _OPTION = (
@@ -51,7 +51,7 @@ _LINK = (
     "|follows|given|by|in|it'?s|here|this|question|problem|of|above|ist|lautet|wäre|die|der|das"
     "|den|richtige|korrekte|also|somit"
     "|es|sería|la|el|las?|correcta|correcto|est|serait|le|bonne|é|e|seria|o|os?|correta|certa|è"
-    "|sarebbe|corretta|giusta|adalah|yaitu|ialah|yang|benar|là|đúng|to|jest|prawidłowa|poprawna"
+    "|sarebbe|corretta|giusta|adalah|yaitu|ialah|yang|benar|tepat|paling|là|đúng|to|jest|prawidłowa|poprawna"
     f"|juiste|correcte|är|er|on|je|doğru|ni|sahihi|option|a(?=\\s+(?:{_OPTION}|(?-i:[A-Z])\\b))"
 )
 _FAR_ANSWER = (  # Chinese, Japanese, Korean, Hindi, Bengali, Arabic, Urdu, Persian, Russian, ...
@@ -231,6 +231,7 @@ def _patterns(letters: str) -> _Patterns:
                 rf"\b(?:{_ANSWER}|{_OPTION}|the (?:best|correct|right|only)(?: one)?)['’]?s?{gap}"
                 rf"(?:{linked}{gap}?){{1,5}}{pick}"
             ),
+            of(rf"\b(?:{_ANSWER})['’]s{gap}{pick}"),
             of(rf"(?:{_FAR_ANSWER}){far}{pick}"),
             of(rf"(?:{_FAR_CHOOSE}){far}{pick}"),
             of(

@@ -38,7 +38,9 @@ def _line_of(word: str, before: str, link: str) -> re.Pattern[str]:
 
 _VERDICT = _line_of("verdict(?: on this)?", r"[\w']{1,12}", r"|\sis\s")
 _OTHERWISE = _line_of(  # as judges call it that were told otherwise; "Answer:" may be another's
-    "judge?ment|decision|conclusion|score|rating|grade", "(?:my|the|final|overall|total)", ""
+    "judge?ment|decision|conclusion|overall|score|rating|grade",
+    "(?:my|the|final|overall|total)",
+    "",
 )
 _OUT_OF = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s?(?:/|out of)\s?([0-9]+(?:\.[0-9]+)?)")
 _KEYS = ("verdict", "final_verdict", "score", "rating", "grade", "answer", "result")
@@ -199,9 +201,10 @@ class Judge:
         named = [self._named(each) for each in given]
         if len({each for each in named if each}) > 1 or any(each == "" for each in named):
             return None, "contradicting verdicts"
-        alone = self._named(lines[0]) if len(lines) == 1 and _OUT_OF.search(lines[0]) else None
+        marks = list(_OUT_OF.finditer(lines[0])) if len(lines) == 1 else []
+        alone = self._named(lines[0][marks[0].start() :]) if len(marks) == 1 else None
         verdict = (named[-1] if ends else None) if named else alone
-        return verdict, "" if verdict else "no clear verdict"
+        return (verdict, "") if verdict else (None, "no clear verdict")
 
     def _named(self, text: str) -> str | None:
         """The verdict at the beginning of a text; "" where several are in it, None without one."""

@@ -77,6 +77,7 @@ class Summary:
         until: what a run was to decide, where one was: its `gate`, the `outcome` "pass", "fail" or
             "undecided", after `n` of how many `rows`, the interval from `low` to `high`, and as
             `problem` why it can not be decided. All intervals are then such that hold at any look.
+        notes: what the run that returned this had to say; () where it was read from the store.
         rescored: where the answers are another experiment's: `from` which, and how many `edits` by
             hand there are; {} for the evaluation's own.
         readings: by score, `of` how many values, and how many of their answers were `unread`,
@@ -124,6 +125,7 @@ class Summary:
     calls: Mapping[str, int] = field(default_factory=dict)
     until: Mapping[str, Any] | None = None
     rescored: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def unread(self) -> int:
@@ -192,6 +194,7 @@ class Summary:
             "usage": dict(self.usage),
             "calls": dict(self.calls),
             "rescored": dict(self.rescored),
+            "notes": list(self.notes),
             "scores": {
                 name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
                 for name, by_metric in self.scores.items()

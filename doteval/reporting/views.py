@@ -95,6 +95,7 @@ def _facts(
     summary: Summary, terminal: Terminal, notes: Iterable[str]
 ) -> Iterator[tuple[str, Iterable[Sequence[Piece]]]]:
     """The lines of a block by their labels."""
+    said = (*summary.alike, *summary.notes, *notes)  # a run's may come both ways
     yield from (
         ("rows", [_rows(summary)]),
         ("scores", _scores(summary, terminal)),
@@ -115,7 +116,7 @@ def _facts(
         ("reason", [_words(summary.error or "", terminal)]),
         ("unknown", [_words(each, terminal) for each in summary.unknown]),
         ("kept", [_words(each, terminal) for each in summary.kept]),
-        ("note", [_words(each, terminal) for each in (*summary.alike, *notes)]),
+        ("note", [_words(each, terminal) for each in dict.fromkeys(said)]),
     )
 
 

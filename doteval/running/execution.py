@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -176,12 +177,13 @@ class Execution:
                 self._answers.bind(ledger.look)
             beside = self._beside()
             self.notes.extend(await ledger.begin(self.evaluation, self._options, at, beside))
+            self._sink.shelf, self._sink.keeps_calls = ledger.shelf, ledger.keeps_calls
             self.status = "running"
             try:
                 await self._through(writer)
             finally:
                 await self._end()
-            return await ledger.summary()
+            return replace(await ledger.summary(), notes=tuple(self.notes))
         finally:
             self._channel.close()
             self._resources = {}  # whoever keeps the run, such as a traceback, keeps no model
@@ -261,6 +263,7 @@ class Execution:
             threads=threads,
             timeout=evaluation.timeout,
             on_failed=self._attempt_failed,
+            on_dropped=self._sink.dropped,
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from ..concurrency.loop import GRACE
+from ..concurrency.attempts import GRACE
 from ..concurrency.strategies import summary_of
 from ..errors import UsageError
 from ..evaluation import Evaluation
@@ -179,6 +179,11 @@ class Ledger:
             notes.append(f"what an earlier version stored as {former} goes on")
         self._number = await self._writer.call(begin)
         return notes
+
+    @property
+    def keeps_calls(self) -> bool:
+        """Whether the store can; a plugin's need not."""
+        return hasattr(self._store, "known_call")
 
     def _shelf_of(self, evaluation: Evaluation[..., Any], options: Options) -> Shelf | None:
         mode = options.calls

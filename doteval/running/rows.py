@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..concurrency.ahead import Ahead
-from ..concurrency.loop import GRACE
+from ..concurrency.attempts import GRACE
 from ..concurrency.row import Row
 from ..datasets import binder, tagger
 from ..errors import RowError

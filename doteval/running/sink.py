@@ -24,7 +24,7 @@ from ..errors import ResultError, RowError
 from ..evaluation import Evaluation, altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
 from ..redaction import redact, safe_without
-from ..replay import Log
+from ..replay import Log, Shelf
 from ..statistics.intervals import as_float
 from ..storage.encoding import Entry, encode
 from ..storage.writer import Writer
@@ -55,6 +55,8 @@ class Sink:
         durable_at: when a record was last made durable.
         spending: what rows have used. troubles: what fails.
         made, served: of the calls that rows asked to be kept.
+        shelf: where rows look for the calls that they would make; None: nowhere.
+        keeps_calls: whether the store can keep any.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Sink:
         self.means: dict[str, list[float]] = {}
         self.durable_at = 0.0
         self.made = self.served = 0
+        self.shelf: Shelf | None = None
+        self.keeps_calls = True
         self._evaluation = evaluation
         self.spending = Spending(budget, evaluation.rate_limit)
         self.troubles = troubles
@@ -162,13 +166,23 @@ class Sink:
         self._writer.put(attempt)
         self.troubles.failed(row, failure, reading)
 
+    def dropped(self, row: Row) -> None:
+        """An attempt was cancelled with the run: what it has paid for is kept."""
+        if row.noted is not None and row.noted.calls is not None:
+            self._keep_calls(row, row.noted)
+
     def _keep_calls(self, row: Row, noted: Noted) -> Log:
         """Hand the calls of the last attempt to the writer, before what came of them."""
         log: Log = noted.calls
         noted.calls = None
-        for call in log.kept:
-            told = redact(call.request, self._secrets)
-            self._writer.put(call._replace(key=row.key, repeat=row.repeat, request=told))
+        for made in log.kept if self.keeps_calls else ():
+            told = redact(made.request, self._secrets)
+            call = made._replace(key=row.key, repeat=row.repeat, request=told)
+            self._writer.put(call)
+            if self.shelf is not None:
+                self.shelf.coming[call.digest, call.repeat, call.number, call.key] = call
+        if log.kept and not self.keeps_calls:
+            log.problem = "calls are not kept: the store can keep none"
         self.made += log.made
         self.served += len(log.served)
         if log.problem and not self._calls_told:
@@ -212,6 +226,9 @@ class Sink:
         unwritten, means, now = self._unwritten, self.means, self._clock.now()
         for entry in entries:
             if isinstance(entry, Call):
+                if self.shelf is not None:
+                    known = entry.digest, entry.repeat, entry.number, entry.key
+                    self.shelf.coming.pop(known, None)
                 continue
             unwritten.popleft()
             if isinstance(entry, Attempt):

@@ -101,7 +101,8 @@ def detectable_mean(
     Returns:
         None where n differences of one sign are not enough: fewer than 6 at a level of 0.05.
     """
-    patterns = math.ldexp(level, n - 1)  # of one sign and the same size, at most, that may reach p
+    # Of one sign and the same size, at most, that may reach p; of many more than a float holds.
+    patterns = math.ldexp(level, min(n - 1, 1_000))
     if patterns < 1:
         return None
     df = n - 1
