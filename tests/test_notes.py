@@ -319,6 +319,8 @@ def test_a_resume_tells_of_final_errors_and_fails_with_them(tmp_path, monkeypatc
 
     out, err = capsys.readouterr()
     assert "1 stored row failed with final=True: not run again" in out
+    assert main(["run", "eval_x.py", "--experiment", "e", "--plan"]) == 0
+    assert "1 stored row failed with final=True" in capsys.readouterr().out
     assert "eval_x: 1 of 2 rows failed\n" in err
     assert "run eval_x.py --experiment e --fresh\n" in out
     assert main(["show", "e", "--errors"]) == 0

@@ -169,7 +169,7 @@ class TestLine:
             RUNNING,
             STALLED,
             REFUSED,
-            replace(RUNNING, done=999, waiting=12, elapsed=12.0),
+            replace(RUNNING, done=999, waiting=12, elapsed=12.0, scores={"exact_match": 0.5}),
             replace(RUNNING, done=1000, in_flight=8),
         ]
         shown = [line(each, Terminal(width=width)) for each in moments]
@@ -178,6 +178,8 @@ class TestLine:
         if width >= 100:
             places = {each.index(" in flight") for each in shown if " in flight" in each}
             assert len(places) == 1
+            places = {each.index("exact_match") for each in shown if "exact_match" in each}
+            assert len(places) <= 1
 
     @pytest.mark.parametrize("color", [False, True])
     @pytest.mark.parametrize("unicode", [False, True])

@@ -166,10 +166,11 @@ def _fields(
     if not long and snapshot.scores:
         yield "scores", _scores(snapshot.scores, terminal, 1)
     yield "flight", _flight(snapshot)
-    if snapshot.waiting:  # before the scores: it may be why nothing finishes
-        yield "waiting", f"{snapshot.waiting:,} waiting"
-    if long and snapshot.scores:
-        yield "scores", _scores(snapshot.scores, terminal, 3)
+    behind = [("waiting", f"{snapshot.waiting:,} waiting")] if snapshot.waiting else []
+    if long and snapshot.scores:  # which stay, so what comes and goes stands behind them
+        scores = ("scores", _scores(snapshot.scores, terminal, 3))
+        behind.insert(len(behind) if is_stalled(snapshot) else 0, scores)
+    yield from behind
     path = _path(snapshot, terminal.unicode)
     if path:
         yield "path", path

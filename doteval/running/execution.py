@@ -295,11 +295,7 @@ class Execution:
         hint = self._look_for_hint()
         if hint and not self._channel.listened:  # else it was told while it ran
             self.notes.append(hint)
-        if self.final:
-            self.notes.append(
-                f"{plural(self.final, 'stored row')} failed with final=True: not run "
-                "again; a fresh run runs all rows"
-            )
+        self.notes += self._rows.told()
 
     async def _end(self) -> None:
         """Close the run in the store."""

@@ -182,7 +182,7 @@ async def plan(
         to_run=rows.to_run,
         stale=stale,
         basis=basis,
-        notes=tuple(notes),
+        notes=(*notes, *rows.told()),
         problem=problem,
         **estimates,
     )

@@ -20,6 +20,7 @@ from ..evaluation import Evaluation
 from ..record import ATOMS
 from ..replay import Shelf
 from ..storage.encoding import dump, row_dumper
+from ..views.figures import plural
 from .answers import Answered
 from .copies import on_copies
 from .known import Known
@@ -203,6 +204,15 @@ class Rows:
                 self.failed += values is not None
             self._more.append(made)
         return self._more.popleft()
+
+    def told(self) -> list[str]:
+        """Sentences about rows that were not run, for whoever reads what came of the others."""
+        if not self.final:
+            return []
+        return [
+            f"{plural(self.final, 'stored row')} failed with final=True: not run again; a fresh "
+            "run runs all rows"
+        ]
 
     async def close(self) -> None:
         """Who opens a dataset closes it, however the run ends. Raises what the dataset raises."""
