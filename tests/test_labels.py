@@ -68,12 +68,30 @@ def test_a_label_is_right_whatever_its_case():
     assert classify("YES", "yes", name="mood").value == "yes"
 
 
-@pytest.mark.parametrize("answer", ["nonsense", "", None, object()])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "**Refusal**", "`refusal`", "refusal.", "<think>an answer?</think>\nrefusal",
+        "<label>refusal</label>", r"\boxed{\text{refusal}}", "Label: refusal",
+        "The answer is refusal.", "Class = refusal", "Final label: **refusal**.",
+    ],
+)  # fmt: skip
+def test_a_label_is_read_out_of_its_dress(answer):
+    """Where it is one of the labels; the name of one may end with a stop, or have tags itself."""
+    score = classify(answer, "refusal", labels=KINDS)
+
+    assert (score.value, score.unread) == ("refusal", False)
+    assert classify("<b>.", "<b>.", labels=["<b>.", "b"]).value == "<b>."
+    assert classify("<think>x</think>Yes", "yes").value == "yes"
+
+
+@pytest.mark.parametrize("answer", ["nonsense", "", None, object(), "refusal or answer"])
 def test_what_is_no_label_is_never_right(answer):
-    """It stands as a label of its own."""
+    """It stands as a label of its own, and is unread."""
     score = classify(answer, "answer", labels=KINDS)
 
-    assert (score.value, score.number, bool(score)) == ("(other)", False, False)
+    assert (score.value, score.number, bool(score), score.unread) == ("(other)", False, False, True)
+    assert score.metadata["problem"].startswith(("it is none of answer", "the answer is empty"))
 
 
 @pytest.mark.parametrize("expected", ["nonsense", None, 3])
