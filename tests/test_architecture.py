@@ -91,6 +91,7 @@ storage.history          # what earlier runs took
 storage.deletion         # a page at a time
 storage.parts            # what runs say together: shards, and whether they are of one evaluation
 storage.rivals           # which of several records of one row counts
+storage.destination      # an evaluation in a store, and what comes to it
 storage.transfer         # facts into a store: what import and merge are
 storage.contents         # the experiments of a store: read, renamed, deleted, handed on
 storage.sqlite           # needs all of the above

@@ -24,10 +24,10 @@ from ..errors import NotFound, StoreError, UsageError
 from ..record import Attempt, Call, Run
 from .archive import Adopted, Asked, Fact, Kept, Opening, Paid, Ran
 from .columns import DIGEST, FEW, KEY, OUTCOMES, REPEATS, STATUSES
+from .destination import Contradiction
 from .encoding import check_body, check_header, check_history, dump, is_part, storable
 from .entries import value_to
 from .stores import Store
-from .transfer import Contradiction
 
 FORMAT = 1  # of the lines
 _STATES = ("live", "stale", "superseded")  # in the order of their numbers
@@ -180,20 +180,8 @@ def _run(ran: Ran, evaluation: str) -> dict[str, Any]:
 
 
 def _attempt(paid: Paid, evaluation: str) -> dict[str, Any]:
-    attempt = paid.attempt
-    return {
-        "type": "attempt",
-        "evaluation": evaluation,
-        "run": paid.run,
-        "key": attempt.key.hex(),
-        "repeat": attempt.repeat,
-        "number": attempt.number,
-        "started": attempt.started,
-        "duration": attempt.duration,
-        "outcome": attempt.outcome,
-        "error": attempt.error,
-        "message": attempt.message,
-    }
+    head = {"type": "attempt", "evaluation": evaluation, "run": paid.run}
+    return {**head, **paid.attempt._asdict(), "key": paid.attempt.key.hex()}
 
 
 def _call(asked: Asked, evaluation: str) -> str:

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 from ..errors import DotevalError, NotFound, UsageError
 from ..record import Run
+from .destination import EXAMPLES, runs_of
 from .encoding import storable
 from .parts import ABSENT, differences, shards_of, total_of
 from .place import Place
 from .sqlite import SqliteStore
-from .transfer import EXAMPLES, runs_of, transfer
+from .transfer import transfer
 
 Name = tuple[str, str]  # experiment, evaluation
 

@@ -12,61 +12,18 @@ wherever it is stored. What has come once is not taken again.
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable
 
 from ..errors import Busy, UsageError
-from ..record import LIVE, Run
-from .archive import Asked, Fact, Kept, Opening, Paid, Ran, insert_calls
+from ..record import Run
+from .archive import Asked, Fact, Kept, Opening, Paid, Ran
 from .claims import Claim, Claims
-from .database import Database, by_column
-from .encoding import dump, load_header, load_history, load_metrics, storable
-from .entries import ATTEMPT_COLUMNS, RECORD_COLUMNS, attempt_columns, marks_in, value_to
-from .rivals import Rivals, Row
-from .tally import add_scores, added
+from .database import Database
+from .destination import Arrived, Contradiction, Destination, make_experiment
+from .encoding import storable
 
 _PAGE = 400  # records at a time; each is one value in a statement of at most 999
 _PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
-_KNOWN_PAGE = 5_000  # records of the store that are noted at a time
-EXAMPLES = 10  # rows in conflict that are named
-_ON_ITS_WAY = "what came of it is not all: it was interrupted on its way, or is still coming"
-CUT_SHORT = "it was still running when it was read, or its process has died"
-
-# What the store has of an evaluation, by row; of many records too much for memory.
-_KNOWN = """
-CREATE TEMP TABLE IF NOT EXISTS known (
-    key BLOB, repeat INTEGER, id INTEGER, run INTEGER, state INTEGER, failed INTEGER, digest BLOB,
-    started REAL, PRIMARY KEY (key, repeat, id)
-) WITHOUT ROWID
-"""
-_KNOWN_COLUMNS = "key, repeat, id, run, state, failed, digest, started"
-_RUN = "part, started, finished, duration, status, pid, header, history, error"
-
-
-class Contradiction(UsageError):
-    """Facts that do not fit those before them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """
-    What has come of one evaluation.
-
-    Attributes:
-        runs, records, attempts: how many are new in the store.
-        replaced: records of the store that no longer count, because a new one does.
-        conflicts: rows that were finished in both; the earlier result counts.
-        positions: of the first 10 of them, as one of the runs read them.
-    """
-
-    runs: int = 0
-    records: int = 0
-    attempts: int = 0
-    replaced: int = 0
-    conflicts: int = 0
-    positions: tuple[int, ...] = ()
 
 
 def transfer(
@@ -118,32 +75,11 @@ def transfer(
             found.append(arrival.finish())
         else:
             with db.writing() as connection:
-                _make_experiment(connection, experiment, created)
+                make_experiment(connection, experiment, created)
     finally:
         if arrival is not None:
             arrival.close()
     return found
-
-
-def _make_experiment(connection: sqlite3.Connection, name: str, created: float) -> None:
-    connection.execute(
-        "INSERT INTO experiments (name, created) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET created = min(created, excluded.created)",
-        (name, created),
-    )
-
-
-def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, Run]:
-    """Runs by their numbers, in the order in which they began, each with its shard."""
-    return {
-        id: Run(
-            uid, *name, started, finished, duration, status, pid,
-            {**load_header(header), "shard": part or None}, load_history(history), error,
-        )
-        for id, uid, part, started, finished, duration, status, pid, header, history, error in
-        db.rows(f"id, uid, {_RUN}", "FROM runs WHERE evaluation = ? ORDER BY started, id",
-                evaluation)
-    }  # fmt: skip
 
 
 class Arrival:
@@ -178,7 +114,7 @@ class Arrival:
         self._coming: dict[str, Ran] = {}
         self._page: list[Kept | Paid | Asked] = []
         self._text = 0
-        self._at: _Destination | None = None
+        self._at: Destination | None = None
 
     def take(self, fact: Ran | Kept | Paid | Asked) -> None:
         """Write a fact, or gather it with others."""
@@ -225,7 +161,7 @@ class Arrival:
         if page:
             at.write(page)
 
-    def _destination(self) -> _Destination:
+    def _destination(self) -> Destination:
         if self._at is None:
             nobody = Run("", *self._name, 0.0, None, 0.0, "running", os.getpid(), {})
             self._claim = self._claims.make(nobody, "")
@@ -236,7 +172,7 @@ class Arrival:
                 )
             if self._asking:
                 self._refuse_others()
-            self._at = _Destination(
+            self._at = Destination(
                 self._db, self._name, self._created, self._opening, list(self._coming.values()),
                 self._merging,
             )  # fmt: skip
@@ -257,326 +193,3 @@ class Arrival:
                 f"there is an experiment {self._name[0]!r} already, of other runs; give another "
                 "name"
             )
-
-
-class _Destination:
-    """
-    The evaluation as the store has it, and what comes to it.
-
-    Attributes:
-        open: runs of which something may be new, by uid: their numbers.
-        arrived: how much it was so far.
-    """
-
-    def __init__(
-        self,
-        db: Database,
-        name: tuple[str, str],
-        created: float,
-        opening: Opening,
-        coming: Sequence[Ran],
-        merging: bool,
-    ) -> None:
-        self._db = db
-        self._name = name
-        self._coming = coming
-        self._total = opening.total
-        self.arrived = Arrived()
-        with db.writing() as connection:
-            _make_experiment(connection, name[0], created)
-            connection.execute(
-                "INSERT OR IGNORE INTO evaluations (experiment, name) "
-                "SELECT id, ? FROM experiments WHERE name = ?",
-                (name[1], name[0]),
-            )
-            self._number: int = db.all(
-                "SELECT evaluations.id FROM evaluations JOIN experiments "
-                "ON experiments.id = experiment WHERE experiments.name = ? "
-                "AND evaluations.name = ?",
-                *name,
-            )[0][0]
-            mine = runs_of(db, self._number, name)
-            theirs = [
-                replace(each.run, header={**each.run.header, "shard": each.part or None})
-                for each in coming
-            ]
-            self._is_later = max((run.started for run in mine.values()), default=0.0) < max(
-                (run.started for run in theirs), default=0.0
-            )
-            self._is_apart = merging and _are_apart(mine.values(), theirs)
-            self._uids = {id: run.uid for id, run in mine.items()}
-            self.open = self._take_runs(connection, mine)
-            self._rivals = Rivals(mine.values(), theirs, self._uids)
-            self._numbers = {uid: id for id, uid in self._uids.items()}
-            self._before: int = db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
-            lost = 0
-            for number in self.open.values():  # they come once more, all of them
-                of = "WHERE evaluation = ? AND run = ?", (self._number, number)
-                lost += connection.execute(f"DELETE FROM attempts {of[0]}", of[1]).rowcount
-                connection.execute(f"DELETE FROM calls {of[0]}", of[1])
-            self._lost = lost
-            self._take_scores(connection, opening)
-        if self.open and not self._is_apart:
-            self._remember()
-
-    # --------------------------------------------------------------- what stands above records
-
-    def _take_runs(self, connection: sqlite3.Connection, mine: dict[int, Run]) -> dict[str, int]:
-        """Note the runs of which something may come, as interrupted."""
-        there = {run.uid: (id, run) for id, run in mine.items()}
-        found = {}
-        for each in self._coming:
-            uid = each.run.uid
-            if uid not in there:
-                number = connection.execute(
-                    f"INSERT INTO runs (evaluation, uid, {_RUN}) "
-                    "VALUES (?, ?, ?, ?, NULL, ?, 'interrupted', ?, ?, ?, ?)",
-                    (self._number, uid, each.part, each.run.started, each.run.duration,
-                     each.run.pid, dump(dict(each.run.header)), dump(list(each.run.history)),
-                     _ON_ITS_WAY),
-                ).lastrowid  # fmt: skip
-                assert number is not None
-                self.arrived = replace(self.arrived, runs=self.arrived.runs + 1)
-            elif there[uid][1].finished is None:
-                number = there[uid][0]
-            else:
-                continue
-            found[uid] = number
-            self._uids[number] = uid
-        return found
-
-    def _take_scores(self, connection: sqlite3.Connection, opening: Opening) -> None:
-        """The names of scores; their metrics are those of the later run."""
-        update = "DO UPDATE SET metrics = excluded.metrics" if self._is_later else "DO NOTHING"
-        connection.executemany(
-            "INSERT INTO score_names (evaluation, name, metrics) VALUES (?, ?, ?) "
-            f"ON CONFLICT (evaluation, name) {update}",
-            [
-                (self._number, storable(name), dump(list(metrics)))
-                for name, metrics in opening.scores
-            ],
-        )
-        self._scores: dict[str, tuple[int, tuple[str, ...]]] = {
-            name: (id, load_metrics(metrics))
-            for id, name, metrics in self._db.rows(
-                "id, name, metrics", "FROM score_names WHERE evaluation = ?", self._number
-            )
-        }
-
-    def finish(self) -> None:
-        """All has come."""
-        with self._db.writing() as connection:
-            for each in self._coming:
-                run = each.run
-                if run.uid not in self.open:
-                    continue
-                # It runs somewhere else, if at all; what it adds from now on comes the next time.
-                is_cut = run.status == "running"
-                connection.execute(
-                    "UPDATE runs SET part = ?, started = ?, finished = ?, duration = ?, "
-                    "status = ?, pid = ?, header = ?, history = ?, error = ? WHERE id = ?",
-                    (each.part, run.started, run.finished, run.duration,
-                     "interrupted" if is_cut else run.status, run.pid, dump(dict(run.header)),
-                     dump(list(run.history)),
-                     storable(run.error) if run.error is not None else
-                     CUT_SHORT if is_cut else None,
-                     self.open[run.uid]),
-                )  # fmt: skip
-            if self._total is not None:
-                connection.execute(
-                    "UPDATE evaluations SET total = ? WHERE id = ? AND (total IS NULL OR ?)",
-                    (self._total, self._number, self._is_later),
-                )
-        attempts = max(0, self.arrived.attempts - self._lost)
-        self.arrived = replace(self.arrived, attempts=attempts)
-
-    # ------------------------------------------------------------------------------- records
-
-    def _remember(self) -> None:
-        """What the store has of the evaluation, noted by row where it can be looked up."""
-        db = self._db
-        db.all("PRAGMA temp_store = FILE")  # of many records, too much for memory
-        db.all(_KNOWN)
-        db.all("DELETE FROM known")
-        last = 0
-        while True:
-            page = db.all(
-                "SELECT max(id) FROM (SELECT id FROM records WHERE evaluation = ? "
-                "AND state IN (0, 1, 2) AND id > ? ORDER BY id LIMIT ?)",
-                self._number, last, _KNOWN_PAGE,
-            )  # fmt: skip
-            if page[0][0] is None:
-                return
-            db.all(
-                "INSERT INTO known SELECT key, repeat, id, run, state, error IS NOT NULL, digest, "
-                "started FROM records WHERE evaluation = ? AND id > ? AND id <= ?",
-                self._number, last, page[0][0],
-            )  # fmt: skip
-            last = page[0][0]
-
-    def write(self, page: Sequence[Kept | Paid | Asked]) -> None:
-        """A page, in one transaction."""
-        kept = [fact for fact in page if isinstance(fact, Kept)]
-        attempts = [
-            (self._number, self._numbers[fact.run], *attempt_columns(fact.attempt))
-            for fact in page
-            if isinstance(fact, Paid)
-        ]
-        calls = [(self._numbers[fact.run], fact.call) for fact in page if isinstance(fact, Asked)]
-        with self._db.writing() as connection:
-            self._db.insert("attempts", f"evaluation, run, {ATTEMPT_COLUMNS}", by_column(attempts))
-            insert_calls(self._db, self._number, calls)
-            if kept:
-                self._keep(connection, kept)
-        self._count(attempts=len(attempts))
-
-    def _keep(self, connection: sqlite3.Connection, page: Sequence[Kept]) -> None:
-        last, sums = self._db.all(
-            "SELECT coalesce(max(records.id), 0), (SELECT sums FROM evaluations WHERE id = ?) "
-            "FROM records",
-            self._number,
-        )[0]
-        here = self._known([each.columns[0] for each in page])
-        wanted: list[tuple[int, int, Kept]] = []  # id, state
-        changed: list[tuple[int, bytes, int, int]] = []
-        is_summed = True
-        for each in page:
-            key, digest, repeat, position, error, _, started, *_ = each.columns
-            theirs = Row(
-                None, self._numbers[each.run], each.state, error is not None, digest, started
-            )
-            mine = here.setdefault((key, repeat), [])
-            of_run = [one for one in mine if one.run == theirs.run]
-            # A log of another tool may have several answers of one row in a run, without a time.
-            before = (
-                one
-                for one in of_run
-                if one.id is not None
-                and one.id <= self._before
-                and (one.started, one.failed) == (started, theirs.failed)
-            )
-            same = next(before, None)
-            if any(one.state == each.state == LIVE and one is not same for one in of_run):
-                raise Contradiction(
-                    f"evaluation {self._name[1]!r} has two live records of one row, at position "
-                    f"{position}"
-                )
-            others = [one for one in mine if one.run != theirs.run]
-            rivals = others if same is None else [same, *others]
-            decided, conflict = self._rivals.decide(theirs, rivals)
-            if conflict:
-                self._note_conflict(position)
-            for at, one in enumerate(mine):
-                became = decided.get(one.id, one.state)
-                if became != one.state:
-                    assert one.id is not None
-                    mine[at] = one._replace(state=became)  # the next meets it as it is now
-                    changed.append((became, key, repeat, one.id))
-                    is_summed = is_summed and one.failed
-                    self._count(replaced=int(one.state == LIVE))
-            if same is None:
-                last += 1
-                wanted.append((last, decided[None], each))
-                mine.append(theirs._replace(id=last, state=decided[None]))
-        self._insert(connection, wanted)
-        self._change(connection, changed)
-        live = [each for _, state, each in wanted if state == LIVE and each.columns[4] is None]
-        ids = {id for *_, id in changed}
-        is_summed = is_summed and not any(id in ids for id, _, _ in wanted)
-        if live:
-            sums, fits = added(sums, by_column([each.columns for each in live]))
-            is_summed = is_summed and fits
-            by_name: dict[str, tuple[Sequence[str], list[tuple[Any, int]]]] = {}
-            for each in live:
-                mark = marks_in(each.body)
-                for name, value in each.scores:
-                    metrics = self._scores[name][1]
-                    by_name.setdefault(name, (metrics, []))[1].append(value_to(value, mark(name)))
-            add_scores(self._db, self._number, by_name)
-        connection.execute(
-            "UPDATE evaluations SET revision = revision + 1, summed = coalesce(summed, 0) + ?, "
-            "sums = ? WHERE id = ?",
-            (int(is_summed), sums, self._number),
-        )
-        self._count(records=len(wanted))
-
-    def _insert(
-        self, connection: sqlite3.Connection, wanted: Sequence[tuple[int, int, Kept]]
-    ) -> None:
-        db = self._db
-        db.insert(
-            "records",
-            f"id, evaluation, run, state, {RECORD_COLUMNS}",
-            by_column(
-                (id, self._number, self._numbers[each.run], state, *each.columns)
-                for id, state, each in wanted
-            ),
-        )
-        text = sum(len(each.body) for _, _, each in wanted)
-        db.insert(
-            "bodies", "record, body", by_column((id, each.body) for id, _, each in wanted), text
-        )
-        rows = []
-        for id, _, each in wanted:
-            mark = marks_in(each.body)
-            for name, value in each.scores:
-                rows.append((id, self._scores[name][0], *value_to(value, mark(name))))
-        db.insert("scores", "record, name, value, boolean", by_column(rows))
-        if not self._is_apart:
-            connection.executemany(
-                f"INSERT INTO known ({_KNOWN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (each.columns[0], each.columns[2], id, self._numbers[each.run], state,
-                     each.columns[4] is not None, each.columns[1], each.columns[6])
-                    for id, state, each in wanted
-                ],
-            )  # fmt: skip
-
-    def _change(
-        self, connection: sqlite3.Connection, changed: Sequence[tuple[int, bytes, int, int]]
-    ) -> None:
-        """Give records of the store, and what is known of them, new states."""
-        connection.executemany(
-            "UPDATE records SET state = ? WHERE id = ?", [(each[0], each[3]) for each in changed]
-        )
-        if changed:
-            connection.executemany(
-                "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", changed
-            )
-
-    def _known(self, keys: list[bytes]) -> dict[tuple[bytes, int], list[Row]]:
-        found: dict[tuple[bytes, int], list[Row]] = {}
-        if self._is_apart:
-            return found
-        marks = ", ".join("?" * len(keys))
-        for key, repeat, id, run, state, failed, digest, started in self._db.all(
-            f"SELECT {_KNOWN_COLUMNS} FROM known WHERE key IN ({marks})", *keys
-        ):
-            row = Row(id, run, state, bool(failed), digest, started)
-            found.setdefault((key, repeat), []).append(row)
-        return found
-
-    def _note_conflict(self, position: int) -> None:
-        self._count(conflicts=1)
-        if len(self.arrived.positions) < EXAMPLES:
-            positions = (*self.arrived.positions, position)
-            self.arrived = replace(self.arrived, positions=positions)
-
-    def _count(self, **counts: int) -> None:
-        for name, n in counts.items():
-            if n:
-                self.arrived = replace(self.arrived, **{name: getattr(self.arrived, name) + n})
-
-
-def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:
-    """
-    Whether runs can have no row in common: one side has none, or they are of different shards of
-    one division. Then nothing is looked up, and merging many shards takes no longer for each.
-    """
-    mine, theirs = ({run.header["shard"] for run in runs} for runs in (here, there))
-    if not mine or not theirs:
-        return True
-    shards = mine | theirs
-    if None in shards or mine & theirs:
-        return False
-    return len({part.partition("/")[2] for part in shards}) == 1
