@@ -418,14 +418,14 @@ def test_a_row_without_a_column_is_told(storage):
 
 def test_a_store_of_a_plugin_need_not_know_digests(storage, monkeypatch):
     """The rows are known by their keys then."""
-    monkeypatch.delattr("doteval.storage.sqlite.SqliteStore.stored_of")
+    monkeypatch.delattr("doteval.storage.contents.Contents.stored_of")
 
     assert again(storage).scored == 12
 
 
 def test_answers_that_change_while_they_are_read_are_told(storage, monkeypatch):
     """As those of an experiment that is being run."""
-    monkeypatch.setattr("doteval.storage.sqlite.SqliteStore.stored_of", lambda *arguments: iter(()))
+    monkeypatch.setattr("doteval.storage.contents.Contents.stored_of", lambda *arguments: iter(()))
 
     with pytest.raises(DatasetError, match="has changed while it was read"):
         again(storage)
