@@ -169,6 +169,11 @@ def test_against_a_baseline_the_pairs_decide(path):
     ("value", "gate", "problem"),
     [
         (lambda id: 3.5, "ok >= 2 @ 95%", "the range of the values of ok.accuracy is not known"),
+        (
+            lambda id: Result(Score("ok", 0.0)),
+            "ok >= 0.5 @ 95%",
+            "the range of the values of ok.mean is not known",
+        ),
         (lambda id: True, "nothing >= 2 @ 95%", "there is no score 'nothing'; there are: ok"),
         (
             lambda id: Result(Score("ok", 0.5, ("median",))),

@@ -16,7 +16,7 @@ from typing import Any
 from ..concurrency.row import Row
 from ..errors import NotFound, UsageError
 from ..evaluation import Evaluation
-from ..metrics import declared, find, is_share
+from ..metrics import Span, declared, find, is_share
 from ..record import Failure, Outcome, Score
 from ..reporting.grammar import FAIL, PASS, UNDECIDED, Baseline, Gate
 from ..reporting.views import one_of, short_name, until_told
@@ -149,15 +149,16 @@ class Until:
     def _worth(self, score: Score) -> float:
         title = self._gate.metric or next(iter(declared(score.metrics)[0]), "")
         number = float(score.number)
+        span: Span
         if is_share(title):
             span, number = (0.0, 1.0), float(find(title)([(score.value, None)]))
         elif title not in ("accuracy", "mean"):
             self.problem = f"{score.name}.{title or 'labels'} has no interval for any time"
             return number
         else:
-            known = (0.0, 1.0) if isinstance(score.number, bool) else declared(score.metrics)[1]
-            span = known or ((0.0, 1.0) if title == "accuracy" else (0.0, 0.0))
-        if not span[0] <= number <= span[1] and number == number:
+            of_one = isinstance(score.number, bool) or title == "accuracy"
+            span = declared(score.metrics)[1] or ((0.0, 1.0) if of_one else None)
+        if span is None or not (span[0] <= number <= span[1] or number != number):
             self.problem = f"the range of the values of {score.name}.{title} is not known"
         elif self._least is None:
             self._begin_betting(span)
