@@ -23,7 +23,7 @@ from .statistics.labels import (
     log_loss,
 )
 
-_SHARE = re.compile(r"share\((.+)\)", re.DOTALL)
+_SHARE = re.compile(r"share\((.*)\)", re.DOTALL)
 _BESIDE = re.compile(r"krippendorff_alpha\((.+)\)", re.DOTALL)
 LESS_IS_BETTER = ("brier", "log_loss", "ece")
 

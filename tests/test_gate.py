@@ -1142,3 +1142,21 @@ def test_a_part_of_a_baseline_is_compared_row_by_row(tmp_path):
     assert "the difference to 0.9 of that is 0.08636 >= 0.05" in mean.message
     assert mean.note == "2 rows failed; were they wrong, the difference would be 0.04167"
     assert median.value == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("subject", "score", "metric", "end"),
+    [
+        ("v.share(no answer)", "v", "share(no answer)", ""),
+        ("v.share((other)).high", "v", "share((other))", "high"),
+        ("v.near(within=0.5)", "v", "near(within=0.5)", ""),
+        ("a.b.near(within=0.5).low", "a.b", "near(within=0.5)", "low"),
+        ("f(x)", "f(x)", None, ""),
+    ],
+)
+def test_anything_may_stand_between_the_brackets_of_a_metric(subject, score, metric, end):
+    """Labels with blanks, and options with dots and signs."""
+    gate = parse(f"{subject} <= 5% and errors == 0").parts[0]
+
+    assert (gate.subject, gate.metric, gate.end) == (score, metric, end)
+    assert (gate.sign, gate.threshold) == ("<=", 0.05)

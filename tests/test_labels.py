@@ -361,3 +361,18 @@ def test_judges_agree_as_far_as_they_do(tmp_path):
         compare("a", "b", only=["x"], storage=path).evaluations[0].scores[0].differences
     )
     assert (difference.a, difference.value) == (found.value, 0)
+
+
+@pytest.mark.parametrize(
+    ("label", "shares"),
+    [(lambda id: "", ["share()"]), (lambda id: f"{id:02}", [f"share(0{at})" for at in range(5)])],
+    ids=["empty", "many"],
+)
+def test_labels_may_be_empty_or_many(label, shares):
+    """Of many there are the shares of the most frequent."""
+    made = ForEach()("id", [(id,) for id in range(30)])(lambda id: Score("v", label(id)))
+    made.__name__ = "eval_x"
+
+    scores = run(made, storage="memory://", progress=False).scores["v"]
+
+    assert list(scores) == shares

@@ -15,6 +15,7 @@ from doteval.statistics import (
     labels,
     noise,
     power,
+    resampling,
     sequential,
     shares,
     tests,
@@ -406,3 +407,10 @@ def test_groups_of_different_rows_are_tested_by_their_spread():
     # Student's of 1, 2, 3 and 5, 6, 7: t = 4 / sqrt(1/3 + 1/3), 4 degrees of freedom
     assert found.p == pytest.approx(0.00805, rel=0.01)
     assert tests.unpaired(xs, ys, ([0] * 6, groups), seed=0).p is None
+
+
+def test_a_jackknife_needs_its_statistic_everywhere():
+    """Of a hundred values one alone is the largest; without it this statistic is not defined."""
+    values = [0.0] * 99 + [1.0]
+
+    assert resampling.jackknife(lambda some: max(some) or None, values, seed=0) is None

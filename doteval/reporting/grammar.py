@@ -353,7 +353,9 @@ class _Parser:
             name, metric = self._quoted(), None
         else:
             word = self._word()
-            name, dot, metric = word.rpartition(".")
+            stem, bracket, options = word.partition("(")  # as in share(no answer)
+            name, dot, metric = stem.rpartition(".")
+            metric += f"{bracket}{options}"
             if not dot or word in FIGURES:
                 name, metric = word, None
             elif metric in _INTERVAL and "." in name:  # exact_match.accuracy.low
@@ -482,10 +484,14 @@ class _Parser:
         return self._text[self._at : self._at + 1]
 
     def _word(self) -> str:
-        """A name up to a blank, a comparison or a quote; "@" may be in it, as in pass@3."""
+        """
+        A name up to a blank, a comparison or a quote; "@" may be in it, as in pass@3, and anything
+        between brackets.
+        """
         start = self._at
         while (char := self._peek()) and not char.isspace() and char not in _ENDS_A_NAME:
-            self._at += 1
+            closing = self._text.find(")", self._at) if char == "(" else -1
+            self._at = max(self._at, closing) + 1
         return self._text[start : self._at]
 
     def _quoted(self) -> str:

@@ -112,7 +112,8 @@ class _Score:
         if LABELS in self._facts["metrics"]:
             pairs = self._values.pairs(self._name)
             said = Counter(value for row in pairs.values() for value, _ in row)
-            yield from (metrics.share_name(label) for label, _ in said.most_common(_MOST_SHARES))
+            most = _MOST_SHARES if len(said) <= _MOST_SHARES else _OF_MANY
+            yield from (metrics.share_name(label) for label, _ in said.most_common(most))
 
     def estimate(self, metric: Metric) -> Estimate:
         groups = self._values.groups
@@ -197,4 +198,5 @@ class _Score:
 
 _MEANS = ("accuracy", "mean")
 _OF_REPEATS = ("pass@", "pass^")
-_MOST_SHARES = 20  # labels of a score
+_MOST_SHARES = 20  # labels of a score; of more, the most frequent
+_OF_MANY = 5
