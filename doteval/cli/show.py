@@ -289,8 +289,8 @@ def _unfinished(call: Call, store: Store, name: str) -> Iterator[str]:
     from ..reporting.details import wrapped
     from ..text import one_line
 
-    run = store.runs(call.options.experiment, name)[-1]
-    if run.status == "complete":
+    runs = store.runs(call.options.experiment, name)
+    if not runs or (run := runs[-1]).status == "complete":  # a damaged store may know no run
         return
     attempts = store.attempts(call.options.experiment, name)
     failed = Counter(each.error for each in attempts if each.started >= run.started)
