@@ -183,6 +183,7 @@ def test_an_evaluation_whose_runs_are_lost_has_no_limit_to_show(
 
     assert main(["show", "good", "--concurrency", "--storage", str(store)]) == 0
     assert "no run is known" in capsys.readouterr().out
+    assert main(["show", "good", "--errors", "--storage", str(store)]) == 0
 
 
 def test_sums_that_are_not_those_of_the_records_are_found(

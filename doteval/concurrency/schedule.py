@@ -279,7 +279,9 @@ class Schedule:
             return 0.0 if tries.burned < policy.attempts else None
         if not self._worth_another(row, tries, policy, reading.outcome is Outcome.TROUBLE):
             return None
-        if now - self._last_success >= policy.patience:
+        # What began before says nothing of now: the process may have stood still since, with the
+        # laptop that it is on.
+        if row.started - self._last_success >= policy.patience:
             self.stalled = True
             return None
         wait = policy.delay(tries.failures, self._random)
