@@ -15,7 +15,7 @@ import pytest
 import doteval.evaluation
 import doteval.pytest_plugin
 import doteval.reporting.views
-import doteval.running
+import doteval.running.monitor
 from doteval.pytest_plugin.loop import SessionLoop
 from doteval.pytest_plugin.options import Options
 from doteval.pytest_plugin.terminal import Screen, command, told_lines
@@ -1305,12 +1305,12 @@ def test_importing_the_plugin_loads_neither_a_loop_nor_a_database() -> None:
 # Every snapshot is this one, so that the first is due.
 HEARTBEAT = """
 from doteval.reporting.progress import Snapshot
-import doteval.running
+import doteval.running.monitor
 
-def snapshot(flow):
+def snapshot(monitor):
     return Snapshot("eval_x", 3, 10, 0, 0, 1, 0, 1, 0.1, 11.0, 0.1, {})
 
-doteval.running.Execution.snapshot = snapshot
+doteval.running.monitor.Monitor.snapshot = snapshot
 """
 
 

@@ -53,7 +53,9 @@ class Loop:
         on_slow: called once, with seconds, when a step of the source blocked the loop.
 
     Attributes:
-        source_error: what the source raised; rows in flight still finished.
+        schedule: the same.
+        error: what ends everything. source_error: what the source raised; rows in flight still
+            finished.
         blocked: seconds that asynchronous rows have kept the loop from everything else.
     """
 
@@ -81,7 +83,7 @@ class Loop:
             self._next = partial(off_loop, self._next)
         else:  # hiding the loop costs 1 µs: once for all rows that start together
             self._fill_now = partial(off_loop, self._fill_up)
-        self._schedule = schedule
+        self.schedule = schedule
         self._finish = finish
         self._on_failed = on_failed
         self._on_dropped = on_dropped
@@ -93,7 +95,7 @@ class Loop:
         self._coming = False  # _fill will be called in the next turn of the event loop
         self._closing = False
         self._news = False  # rows have finished since somebody waited
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self.source_error: BaseException | None = None
         self.blocked = 0.0
         self._asked = math.inf  # when the next filling was asked for
@@ -121,7 +123,7 @@ class Loop:
     @property
     def elapsed(self) -> float:
         """Seconds from the start to the last end of a row, or to now while some are left."""
-        schedule = self._schedule
+        schedule = self.schedule
         return (schedule.ended_at if schedule.over else self._now()) - schedule.began
 
     async def progress(self) -> bool:
@@ -134,10 +136,10 @@ class Loop:
         """
         self._fill_soon()
         while not self._news:
-            if self._error is not None:
+            if self.error is not None:
                 await self.close()
-                raise self._error
-            if self._schedule.over:
+                raise self.error
+            if self.schedule.over:
                 return False
             self._waiter = self._loop.create_future()
             try:
@@ -154,13 +156,13 @@ class Loop:
 
     def fail(self, error: BaseException) -> None:
         """End with this error: `progress()` raises it after cancelling what is in flight."""
-        if self._error is None:
-            self._error = error
+        if self.error is None:
+            self.error = error
         self._notify()
 
     def stop(self) -> None:
         """Start nothing new and give up what waits; what is in flight may finish."""
-        self._schedule.stop()
+        self.schedule.stop()
         self._notify()
 
     async def close(self) -> None:
@@ -170,7 +172,7 @@ class Loop:
         Rows that end by themselves in that time still finish.
         """
         self._closing = True
-        self._schedule.stop()
+        self.schedule.stop()
         if self._alarm is not None:
             self._alarm.cancel()
         for row in await self._attempts.close():
@@ -198,7 +200,7 @@ class Loop:
     def _fill(self) -> None:
         """Start what may start now; otherwise see to it that we come back in time."""
         self._coming = False
-        if self._closing or self._error is not None:
+        if self._closing or self.error is not None:
             return
         self._fill_now()
         self._attempts.check_soon()
@@ -210,12 +212,12 @@ class Loop:
         self._asked = math.inf
         now = began
         while turn and now - began <= _SHARE:
-            step = self._schedule.fill(now)
+            step = self.schedule.fill(now)
             if step is FETCH:
                 try:
                     row = self._fetch()
                 except NotYet:
-                    return self._come_back(self._schedule.due_at)
+                    return self._come_back(self.schedule.due_at)
                 before, now = now, self._now()
                 if now - before > _SLOW_STEP and self._on_slow is not None:
                     self._on_slow(now - before)
@@ -225,12 +227,12 @@ class Loop:
             else:
                 row = step
             if row is not None:
-                self._schedule.start(row, now)
+                self.schedule.start(row, now)
                 if self._attempts.start(row):
                     before, now = now, self._now()
                     if row.inline and now - before > _SLOW_STEP:
                         self.blocked += now - before
-            if self._error is not None:  # of the source, or of a plain function
+            if self.error is not None:  # of the source, or of a plain function
                 return
             turn -= 1
         self._fill_soon()
@@ -242,15 +244,15 @@ class Loop:
             row: Row | None = self._next()
             return row
         except StopIteration:
-            self._schedule.exhausted = True
+            self.schedule.exhausted = True
             self._notify()
         except NotYet:
             raise
         except BaseException as error:
-            self._schedule.exhausted = True
+            self.schedule.exhausted = True
             self.source_error = error
             if isinstance(error, self._fatal):
-                self._error = error
+                self.error = error
             self._notify()
         finally:
             self._attempts.calling = False
@@ -275,7 +277,7 @@ class Loop:
         """An attempt has ended: what its end says, and whether the row is finished."""
         try:
             if row.error is None:
-                self._schedule.succeeded(row)
+                self.schedule.succeeded(row)
                 is_over = True
             else:
                 is_over = self._judge(row, row.error)
@@ -291,7 +293,7 @@ class Loop:
 
     def _judge(self, row: Row, error: BaseException) -> bool:
         """What the error of an attempt means for its row, and for the others; is it finished?"""
-        schedule = self._schedule
+        schedule = self.schedule
         if row.ending is Ending.CLOSED:  # our own doing: the row has no outcome
             self._dropped(row)
             self._notify()
@@ -319,7 +321,7 @@ class Loop:
             self._on_failed(row, reading, final)
 
     def _dropped(self, row: Row) -> None:
-        self._schedule.dropped(row, row.ended)
+        self.schedule.dropped(row, row.ended)
         if self._on_dropped is not None:
             self._on_dropped(row)
 

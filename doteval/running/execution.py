@@ -28,28 +28,23 @@ from ..evaluation import BoundEvaluation, Evaluation
 from ..record import Attempt, Call, Record
 from ..redaction import safe_without, secrets_of
 from ..reporting.figures import UNTIL
-from ..reporting.progress import Snapshot, is_stalled, waits
+from ..reporting.progress import Snapshot
 from ..reporting.summary import CALLS, Summary
 from ..storage import Named, Place
 from ..storage.entries import Entry
 from ..storage.writer import Writer, nothing
-from ..text import duration, one_line
 from ..views.figures import plural
 from .answers import Answers
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
+from .monitor import Monitor
 from .options import Options, resources_for
 from .rows import Rows
 from .sink import Sink
 from .troubles import Troubles
 from .until import ByKey, Until
 from .version import version_of
-
-_BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
-_FEW = 10  # rows from which their pace is known
-_TELL = 10.0  # seconds between two notes in the store of what is waited for
-_OLD = 10.0  # seconds that an attempt takes before its row is named
 
 
 class Execution:
@@ -104,7 +99,6 @@ class Execution:
         self._answers = answers
         self._resources = resources_for(self.evaluation, resources)
         self._fatal = fatal
-        self._secrets = secrets_of(os.environ)
         made_by = version_of(evaluation, options.params, reached)
         self.ledger = Ledger(place, experiment, name, made_by)
         self.notes: list[str] = []
@@ -114,17 +108,19 @@ class Execution:
         most = 0 if options.keep_going else self.evaluation.fail_fast
         troubles = Troubles(most, self._stop)
         self._sink = Sink(
-            self.evaluation, options.budget, troubles, self._channel, self.notes, self._secrets
+            self.evaluation,
+            options.budget,
+            troubles,
+            self._channel,
+            self.notes,
+            secrets_of(os.environ),
         )
-        self._failure: BaseException | None = None  # what ends the run from outside the loop
         self._spent: str | None = None  # what of the budget is used up
         self.cause: str | None = None
         self.until: Until | None = None
         if options.until is not None and options.until.concerns(self.ledger.name):
             self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
-        self._hint = ""
-        self._said: str | None = None  # to the store, of what it waits for
         self._loop: Loop | None = None
 
     @property
@@ -202,8 +198,10 @@ class Execution:
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
         loop = self._loop = self._loop_with(threads)
-        self._tells_at = self._clock.began + _TELL
-        self._channel.open(self._clock, self._schedule.gate, self._look)
+        self._monitor = Monitor(
+            self.evaluation, self._options, self._rows, self._sink, self.ledger, self._clock, loop
+        )
+        self._channel.open(self._clock, self._schedule.gate, self._monitor.look)
         budget, call_later = self._options.budget, asyncio.get_running_loop().call_later
         deadline = None
         if budget is not None and budget.time is not None:
@@ -215,7 +213,7 @@ class Execution:
                     while await loop.progress():
                         pass
                 finally:
-                    self.waited_for = self._waits()
+                    self.waited_for = self._monitor.waits()
                     await loop.close()
         except Exception as error:  # the executor's, a listener's, the store's
             if not isinstance(error, self._fatal):  # such as pytest's exit: that interrupts
@@ -270,9 +268,9 @@ class Execution:
 
     def _conclude(self, loop: Loop) -> None:
         """How it went, now that nothing runs any more; raises what has ended it."""
-        if self._failure is not None:
+        if loop.error is not None:
             self.status = "failed"
-            raise self._failure
+            raise loop.error
         if loop.source_error is not None:
             self.status = "incomplete"
             raise self._dataset_error(loop.source_error) from loop.source_error
@@ -292,7 +290,7 @@ class Execution:
                 f"gave up; last error {trouble.kind}: {trouble.said} ({trouble.times:,} times); "
                 "the same command resumes it"
             )
-        hint = self._look_for_hint()
+        hint = self._monitor.hint()
         if hint and not self._channel.listened:  # else it was told while it ran
             self.notes.append(hint)
         self.notes += self._rows.told()
@@ -305,7 +303,7 @@ class Execution:
             self.status = "interrupted" if interrupted else "failed"
         reason = None
         if error is not None and not interrupted:
-            reason = safe_without(self._secrets, error, 1_000) or type(error).__name__
+            reason = safe_without(self._sink.secrets, error, 1_000) or type(error).__name__
         elif interrupted and self.waited_for:
             reason = f"it waited: {self.waited_for}"
         elif self.status == "stopped":
@@ -349,7 +347,7 @@ class Execution:
         try:
             await self._rows.close()
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
-            said = safe_without(self._secrets, error, 500)
+            said = safe_without(self._sink.secrets, error, 500)
             self.notes.append(
                 f"the dataset raised {type(error).__name__} when it was closed: {said}"
             )
@@ -377,7 +375,7 @@ class Execution:
         if isinstance(error, DatasetError):
             return error
         raised = f"the dataset of {self.evaluation.__name__} raised {type(error).__name__}"
-        said = safe_without(self._secrets, error, 500)
+        said = safe_without(self._sink.secrets, error, 500)
         read = self._rows.read
         if read == 0:
             return DatasetError(f"{raised} before its first row: {said}")
@@ -407,7 +405,7 @@ class Execution:
 
     def _attempt_failed(self, row: Row, reading: Reading, final: bool) -> None:
         self._sink.failed(row, reading, final)
-        self._tell_store()
+        self._monitor.tell()
         if self._schedule.held and self.cause is None:
             self._sink.troubles.held(self._schedule.held, self.evaluation.policy.patience)
 
@@ -420,7 +418,6 @@ class Execution:
 
     def _fail(self, error: BaseException) -> None:
         """A listener raised, or the store refused: stop at once."""
-        self._failure = self._failure or error
         assert self._loop is not None
         self._loop.fail(error)
 
@@ -434,82 +431,6 @@ class Execution:
         self._loop.stop()
         return True
 
-    def _look_for_hint(self) -> str:
-        """What makes the rows wait for each other, and the remedy; once found it stays."""
-        loop, elapsed, name = self._loop, self._clock.elapsed(), self.evaluation.__name__
-        assert loop is not None
-        evaluation = self.evaluation
-        alone = evaluation.is_default and not evaluation.is_async and evaluation.executor is None
-        if self._hint:
-            pass
-        elif loop.blocked > max(_BLOCKED, elapsed / 4) and self._schedule.gate.limit > 1:
-            self._hint = (
-                f"{name}() has blocked the event loop for {duration(loop.blocked)} of "
-                f"{duration(elapsed)}, and all rows with it: await an asynchronous client, or "
-                "`await asyncio.to_thread(...)`, or write a plain `def` with a strategy"
-            )
-        elif alone and self.done >= _FEW and elapsed > self.done:
-            self._hint = (
-                f"the rows of {name}(), a plain `def`, run one at a time, "
-                f"{duration(elapsed / self.done)} each; ForEach(concurrency=SlidingWindow(8)) runs "
-                "eight of them in threads"
-            )
-        return self._hint
-
-    def _look(self) -> Snapshot:
-        self._tell_store()
-        return self.snapshot()
-
-    def _tell_store(self) -> None:
-        """Now and then, what it waits for: for who looks from another terminal."""
-        now = self._clock.now()
-        if now < self._tells_at or self.ledger.place.path is None:
-            return
-        self._tells_at = now + _TELL
-        said = f"it waits: {self._waits()}" if is_stalled(self.snapshot()) else None
-        if said != self._said:
-            self._said = said
-            self.ledger.tell(said)
-
-    def _waits(self) -> str:
-        snapshot = self.snapshot()
-        facts = waits(snapshot)
-        if snapshot.oldest_row and self.evaluation.timeout is None:
-            facts.append("ForEach(timeout=...) ends an attempt that takes too long")
-        return ", ".join(facts)
-
-    def snapshot(self) -> Snapshot:
-        """The state of the run as progress shows it."""
-        loop, gate = self._loop, self._schedule.gate
-        assert loop is not None
-        length = self.evaluation.source.length()
-        if self._rows.to_the_end:
-            length = self._rows.read
-        elif (samples := self._options.samples) is not None:
-            length = samples if length is None else min(length, samples)
-        sink, schedule, oldest = self._sink, self._schedule, loop.oldest
-        due = schedule.next_at - self._clock.now() if schedule.waiting else None
-        return Snapshot(
-            evaluation=self.evaluation.__name__,
-            done=self.done,
-            total=None if length is None else length * self.evaluation.repeats - self.skipped,
-            skipped=self.skipped,
-            failed=sum(self.errors.values()),
-            in_flight=schedule.in_flight,
-            waiting=schedule.waiting,
-            limit=gate.limit,
-            oldest=oldest,
-            elapsed=self._clock.elapsed(),
-            idle=self._clock.now() - sink.durable_at,
-            scores={name: total / n for name, (n, total) in sink.means.items()},
-            path=tuple(change.limit for change in gate.history),
-            belief=gate.belief,
-            trouble=self._sink.troubles.latest,
-            due=None if due is None else max(due, 0.0),
-            hint=self._look_for_hint(),
-            oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
-        )
-
 
 def _decide(sink: Sink, until: Until, row: Row) -> None:
     """
@@ -517,12 +438,3 @@ def _decide(sink: Sink, until: Until, row: Row) -> None:
     disk ends the run.
     """
     until.finished(row.key, sink.finished(row))
-
-
-def _called(row: Row | None) -> str:
-    """A row for people: its position, and its id or the first words of it."""
-    if row is None:
-        return ""
-    named = row.named or {}
-    words = one_line(named.get("id", next(iter(named.values()), "")), 40)
-    return f"row {row.position} ({words})" if words else f"row {row.position}"

@@ -54,6 +54,7 @@ class Sink:
         means: by score, how many there are and their sum.
         durable_at: when a record was last made durable.
         spending: what rows have used. troubles: what fails.
+        secrets: the same.
         made, served: of the calls that rows asked to be kept.
         shelf: where rows look for the calls that they would make; None: nowhere.
         keeps_calls: whether the store can keep any.
@@ -80,7 +81,7 @@ class Sink:
         self.troubles = troubles
         self._channel = channel
         self._notes = notes
-        self._secrets = secrets
+        self.secrets = secrets
         self._cluster = evaluation.cluster
         self._unwritten: deque[float] = deque()  # when each of the backlog returned
         self._usage_told = self._calls_told = False
@@ -98,13 +99,13 @@ class Sink:
         log = None if noted is None or noted.calls is None else self._keep_calls(row, noted)
         try:
             if row.error is not None:
-                outcome: Outcome = failure_of(row.error, self._secrets)
+                outcome: Outcome = failure_of(row.error, self.secrets)
             else:
-                outcome = outcome_of(row.value, self._evaluation.__name__, self._secrets)
+                outcome = outcome_of(row.value, self._evaluation.__name__, self.secrets)
         except Exception as raised:  # what a row returns is theirs, and so is what that raises
             error = raised if isinstance(raised, ResultError) else self._unstorable(row, raised)
             row.error = error
-            outcome = failure_of(error, self._secrets)
+            outcome = failure_of(error, self.secrets)
             if getattr(row.value, "scores", None) is not None:  # keep prompt and answer
                 kept = altered(row.value, error=outcome.message)
                 outcome = Failure(outcome.type, outcome.message, "", kept)
@@ -120,7 +121,7 @@ class Sink:
             entry = self._entry(row, outcome, usage, spared)
         except Exception as raised:  # something in the Result raised while it was written down
             row.error = problem = self._unstorable(row, raised)
-            outcome = failure_of(problem, self._secrets)
+            outcome = failure_of(problem, self.secrets)
             entry = self._entry(row, outcome, usage, spared)
         if usage is not NO_USAGE or self.spending.is_paced:
             self.spending.add(usage, _is_paid(log), self._clock.now(), charged)
@@ -156,7 +157,7 @@ class Sink:
             if "usage" in noted:
                 noted.charged = read_usage(noted["usage"])[0]
                 self.spending.add(noted.charged, _is_paid(log), self._clock.now())
-        failure = failure_of(row.error, self._secrets)
+        failure = failure_of(row.error, self.secrets)
         attempt = Attempt(
             row.key, row.repeat, row.attempts, self._clock.epoch + row.started,
             row.ended - row.started, reading.outcome.name.lower(), failure.type,
@@ -176,7 +177,7 @@ class Sink:
         log: Log = noted.calls
         noted.calls = None
         for made in log.kept if self.keeps_calls else ():
-            told = redact(made.request, self._secrets)
+            told = redact(made.request, self.secrets)
             call = made._replace(key=row.key, repeat=row.repeat, request=told)
             self._writer.put(call)
             if self.shelf is not None:
@@ -187,7 +188,7 @@ class Sink:
         self.served += len(log.served)
         if log.problem and not self._calls_told:
             self._calls_told = True
-            self._notes.append(safe_without(self._secrets, log.problem, 500))
+            self._notes.append(safe_without(self.secrets, log.problem, 500))
         return log
 
     def _usage_of(self, result: Result) -> Usage:
@@ -202,12 +203,12 @@ class Sink:
     def _tell_usage(self, problem: str) -> None:
         if problem and not self._usage_told:
             self._usage_told = True
-            self._notes.append(safe_without(self._secrets, problem, 300))
+            self._notes.append(safe_without(self.secrets, problem, 300))
 
     def _unstorable(self, row: Row, error: Exception) -> ResultError:
         return ResultError(
             f"the result of row {row.position} can not be stored: "
-            f"{type(error).__name__}: {safe_without(self._secrets, error, 500)}"
+            f"{type(error).__name__}: {safe_without(self.secrets, error, 500)}"
         )
 
     def backlog(self, now: float) -> float:
