@@ -394,7 +394,10 @@ def differing(db: Database, evaluation: int) -> str | None:
     for id, _, _, *told in names:
         found = scores.get(id, _NO_SCORES)
         most = sqrt(max(0.0, found[0] * (found[4] or 0.0)))  # by Cauchy and Schwarz, of a sum
-        pairs += [(one, other, _ROUNDED * most) for one, other in zip(told, found, strict=True)]
+        pairs += [
+            (one, other, _ROUNDED * most if name == "total" else 0.0)
+            for name, one, other in zip(_SUMS.split(", "), told, found, strict=True)
+        ]
     if all(_is_near(*pair) for pair in pairs):
         return None
     return "the sums of an evaluation are not those of its records"
