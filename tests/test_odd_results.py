@@ -11,7 +11,7 @@ import pytest
 
 from doteval import Result, Score, foreach, run
 from doteval.record import Failure
-from doteval.storage import encoding, open_store
+from doteval.storage import entries, open_store
 from tests.readers import TRACEBACK_FREE, codes, commands
 from tests.stocked import right, stock
 
@@ -112,7 +112,7 @@ def test_texts_beyond_what_sqlite_takes_fail_their_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A billion characters, here ten thousand."""
-    monkeypatch.setattr(encoding, "_LONGEST_BODY", 10_000)
+    monkeypatch.setattr(entries, "_LONGEST_BODY", 10_000)
 
     @foreach("n", range(3))
     def eval_h(n: int) -> Result:

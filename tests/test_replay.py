@@ -343,7 +343,7 @@ def test_the_calls_of_a_row_are_shown(model, go, storage, capsys, monkeypatch):
     assert main(["show", "first", "--calls", "--row", "0", *at]) == 0
     go(evaluation(replayable(print), ["a"]), "third")
     assert main(["show", "third", "--calls", *at]) == 0
-    monkeypatch.delattr("doteval.storage.sqlite.SqliteStore.calls")
+    monkeypatch.delattr("doteval.storage.contents.Contents.calls")
     assert main(["show", "second", "--calls", *at]) == 0  # as of a plugin that keeps none
     assert "Model.ask" not in capsys.readouterr().out.rpartition("eval_asks")[2]
 
@@ -873,7 +873,7 @@ def test_a_store_in_memory_serves_what_it_has(model):
 
 def test_a_store_that_keeps_no_calls_is_told(model, go, storage, monkeypatch):
     """That of a plugin need not."""
-    monkeypatch.delattr("doteval.storage.sqlite.SqliteStore.known_call")
+    monkeypatch.delattr("doteval.storage.contents.Contents.known_call")
 
     with pytest.raises(UsageError, match="SqliteStore keeps no calls"):
         go(evaluation(replayable(model.ask)), "first", calls="reuse")

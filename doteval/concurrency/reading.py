@@ -270,10 +270,10 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
         if status is None:
             continue
         rest = chain[place:]
-        # Some wrappers call it a 500 of the endpoint that none was reached.
-        if status in (_LOST, 500) and any(_status(other) == _FULL for other in rest):
+        if status == _LOST and any(_status(other) == _FULL for other in rest):
             return _judged(_FULL, None)
-        if status == _LOST and any(map(_hopeless, rest)):
+        # Some wrappers call it a 500 of the endpoint that none was reached.
+        if status in (_LOST, 500) and any(map(_hopeless, rest)):
             blocks = SETTINGS if any(map(_misset, rest)) else ""
             return Reading(Outcome.IGNORED, None, blocks=blocks)
         # A wrapper that lost the headers still holds the answer as its cause.

@@ -7,9 +7,11 @@ The real SDKs talk to it, each test as far as its SDK is installed.
 from __future__ import annotations
 
 import email.utils
+import gc
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -185,3 +187,13 @@ def endpoint() -> Iterator[Endpoint]:
     endpoint = Endpoint()
     yield endpoint
     endpoint.close()
+
+
+@pytest.fixture(autouse=True)
+def _let_go(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What clients keep open for later is let go where warnings of it are expected."""
+    yield
+    if request.node.get_closest_marker("filterwarnings"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
