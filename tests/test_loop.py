@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import errno
 import gc
 import sys
 import threading
 import time
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -15,6 +17,7 @@ from doteval.concurrency.evidence import Outcome
 from doteval.concurrency.executors import Threads
 from doteval.concurrency.loop import Loop
 from doteval.concurrency.pace import RateLimit
+from doteval.concurrency.reading import MACHINE
 from doteval.concurrency.retry import Retry
 from doteval.concurrency.row import Row
 from doteval.concurrency.schedule import Schedule
@@ -1095,3 +1098,25 @@ def test_a_factory_of_tasks_may_run_a_row_to_its_end():
         return [row.value for row in await drain(loop)]
 
     assert virtual.run(main()) == ["at once"] * 5
+
+
+def test_a_machine_that_is_full_blocks_nobody_while_others_hold_its_files():
+    """They give them back; what fails alone finds none."""
+    blocked = []
+
+    async def main():
+        async def opens(row):
+            await asyncio.sleep(1 if row else 2)
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        rows = [Row(partial(opens, n), True) for n in range(2)]
+        loop = loop_of(
+            iter(rows), WINDOW(), policy=Retry(attempts=1), random=calm,
+            on_failed=lambda row, reading, final: blocked.append(reading.blocks),
+        )  # fmt: skip
+        await drain(loop)
+
+    virtual.run(main())
+
+    assert blocked[0] == ""
+    assert MACHINE in blocked

@@ -147,3 +147,29 @@ def test_a_score_that_is_a_number_stands_in_the_matrix_too(store):
     (table,) = matrices(summaries)
 
     assert table.text(Terminal()).splitlines()[2] == "a           0.375       0.25"
+
+
+def test_a_terminal_is_told_how_to_see_one_as_a_whole(store, monkeypatch):
+    """In a pipe nobody needs to be told."""
+    from io import StringIO
+
+    class Screen(StringIO):
+        encoding = "utf-8"
+
+        def isatty(self):
+            return True
+
+    stocked(store, "base")
+    monkeypatch.setattr("sys.stdout", screen := Screen())
+    monkeypatch.setattr("sys.argv", ["doteval"])
+    assert main(["--storage", str(store.path), "--color", "never", "show", "base"]) == 0
+
+    shown = " ".join(screen.getvalue().split())
+    assert "one as a whole: doteval show base --evaluation 'eval_mail[a]'" in shown
+
+
+def test_errors_of_a_run_that_was_interrupted_say_so(store, doteval):
+    """Also where none of its attempts has failed."""
+    stock(store, "base", [right(0)], ended={"status": "interrupted", "error": "Ctrl-C"})
+
+    assert "the last run is interrupted: Ctrl-C" in doteval("show", "base", "--errors")

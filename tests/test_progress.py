@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
@@ -14,6 +15,7 @@ from dataclasses import replace
 
 import pytest
 
+from doteval import foreach, run
 from doteval.reporting.progress import (
     Heartbeat,
     Live,
@@ -25,6 +27,7 @@ from doteval.reporting.progress import (
     printing_above,
     progress_on,
 )
+from doteval.storage import open_store
 from doteval.text import display_width
 from doteval.views.figures import limit_path
 from doteval.views.terminal import Terminal
@@ -827,3 +830,36 @@ class TestNotebook:
         assert notebook() is None
         monkeypatch.setitem(sys.modules, "IPython", None)
         assert notebook() is None
+
+
+def test_a_run_in_a_notebook_draws_below_its_cell(monkeypatch, tmp_path):
+    """Whatever stderr is."""
+    cell = Display()
+    monkeypatch.setitem(sys.modules, "IPython", cell)
+    monkeypatch.setitem(sys.modules, "IPython.display", cell)
+
+    @foreach("n", [1])
+    async def eval_n(n):
+        await asyncio.sleep(0.3)
+        return True
+
+    run(eval_n, storage=tmp_path / "r.db")
+
+    assert any("eval_n" in line for line in cell.drawn)
+
+
+def test_a_run_that_waits_for_nothing_tells_the_store_nothing(monkeypatch, tmp_path):
+    """However often it is looked at."""
+    monkeypatch.setattr("doteval.running.monitor._TELL", 0.0)
+
+    @foreach("n", [1])
+    async def eval_n(n):
+        await asyncio.sleep(0.35)
+        return True
+
+    run(eval_n, "e", tmp_path / "r.db", progress=lambda record: None)
+
+    store = open_store(tmp_path / "r.db")
+    (only,) = store.runs("e", store.evaluations("e")[0])
+    store.close()
+    assert only.error is None

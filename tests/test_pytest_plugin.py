@@ -1632,3 +1632,12 @@ def test_the_section_of_many_evaluations_is_one_table(pytester):
     at = shown.index("eval_chat[big]")
     assert shown[at + 1].split() == ["errors", "1", "ValueError"]
     assert not any(" · complete" in line for line in shown)
+
+
+def test_calls_from_an_experiment_need_a_mode_that_serves_them(pytester):
+    pytester.makepyfile(eval_x="from doteval import foreach")
+
+    result = pytester.runpytest("eval_x.py", "--eval-calls-from", "first")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--eval-calls-from: say also --eval-calls reuse, or*"])

@@ -189,3 +189,8 @@ def test_what_nobody_has_to_recover_from_is_tried_again_at_once():
     assert plan.fill(1.0) is row
     plan.start(row, 1.0)
     assert not fails(plan, row, 2.0, stale)
+
+
+def test_a_fixed_gate_is_always_ready():
+    """And so the schedule does not ask it."""
+    assert Window(3).ready_at(5.0) == 5.0

@@ -267,3 +267,20 @@ def test_a_limit_that_sees_no_figure_ends_the_run(options, budget, what):
 
     assert (summary.status, summary.scored) == ("incomplete", 20)
     assert f"there is a {what}, and none of the first 20 rows told any" in notes[-1]
+
+
+def test_a_mapping_that_raises_when_it_is_read_fails_no_row():
+    """It is the client's; what it says of itself is told once."""
+
+    class Odd(dict):
+        def get(self, *arguments):
+            raise RuntimeError("no such luck")
+
+    @foreach("n", [1, 2])
+    def eval_n(n):
+        return Result(True, usage=Odd(input_tokens=1))
+
+    summary = run(eval_n, storage="memory://", progress=False)
+
+    assert summary.scored == 2
+    assert summary.notes == ("usage can not be read: RuntimeError: no such luck",)

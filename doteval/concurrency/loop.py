@@ -230,8 +230,7 @@ class Loop:
                 self.schedule.start(row, now)
                 if self._attempts.start(row):
                     before, now = now, self._now()
-                    if row.inline and now - before > _SLOW_STEP:
-                        self.blocked += now - before
+                    self.blocked += now - before if row.inline and now - before > _SLOW_STEP else 0
             if self.error is not None:  # of the source, or of a plain function
                 return
             turn -= 1

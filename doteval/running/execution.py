@@ -411,10 +411,9 @@ class Execution:
 
     def _stop(self, cause: str) -> None:
         """Start nothing new: it would not succeed. What is in flight may finish."""
-        if self.cause is None:
-            self.cause = cause
-            assert self._loop is not None
-            self._loop.stop()
+        self.cause = self.cause or cause
+        assert self._loop is not None
+        self._loop.stop()
 
     def _fail(self, error: BaseException) -> None:
         """A listener raised, or the store refused: stop at once."""

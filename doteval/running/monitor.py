@@ -101,6 +101,7 @@ class Monitor:
         elif (samples := self._options.samples) is not None:
             length = samples if length is None else min(length, samples)
         loop, schedule, oldest = self._loop, self._loop.schedule, self._loop.oldest
+        row = loop.oldest_row if oldest is not None and oldest >= _OLD else None
         gate = schedule.gate
         due = schedule.next_at - self._clock.now() if schedule.waiting else None
         return Snapshot(
@@ -121,14 +122,12 @@ class Monitor:
             trouble=sink.troubles.latest,
             due=None if due is None else max(due, 0.0),
             hint=self.hint(),
-            oldest_row=_called(loop.oldest_row) if oldest is not None and oldest >= _OLD else "",
+            oldest_row="" if row is None else _called(row),
         )
 
 
-def _called(row: Row | None) -> str:
+def _called(row: Row) -> str:
     """A row for people: its position, and its id or the first words of it."""
-    if row is None:
-        return ""
     named = row.named or {}
     words = one_line(named.get("id", next(iter(named.values()), "")), 40)
     return f"row {row.position} ({words})" if words else f"row {row.position}"

@@ -862,3 +862,19 @@ def test_a_repair_that_is_killed_anywhere_is_done_again(path, start):
 
     step = 1 if "DOTEVAL_KILLS" in os.environ else 7
     assert int(said_by(start(KILLED, path, step), 300)) > 100
+
+
+def test_a_run_that_stands_twice_is_saved_once(filled):
+    """No store can be made so; a damaged file can."""
+    sql(
+        filled.path,
+        "ALTER TABLE runs RENAME TO old", "CREATE TABLE runs AS SELECT * FROM old",
+        "DROP TABLE old", "INSERT INTO runs SELECT * FROM runs WHERE id = 1",
+        "UPDATE runs SET id = 100 WHERE rowid = (SELECT max(rowid) FROM runs)", LITTLE,
+    )  # fmt: skip
+
+    fix(filled)
+
+    db = sqlite3.connect(filled.path)
+    assert db.execute("SELECT count(*), count(DISTINCT uid) FROM runs").fetchone() == (2, 2)
+    db.close()

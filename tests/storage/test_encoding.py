@@ -436,3 +436,8 @@ def test_a_wide_value_is_not_a_deep_one():
     wide = {"messages": [{"role": "user", "parts": []} for _ in range(300)]}
 
     assert load(dump(wide)) == wide
+
+
+def test_a_body_that_is_no_text_is_damage():
+    with pytest.raises(ValueError, match="expected a text, got b'x'"):
+        load_body(b"x")

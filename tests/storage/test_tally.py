@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import math
 import random
+import sqlite3
 from collections import Counter, defaultdict
 from itertools import groupby
 from operator import itemgetter
 
 import pytest
 
+from doteval.errors import DamageError
 from doteval.record import EMPTY, LIVE, STALE, Result, Score, Usage
 from doteval.storage.memory import MemoryStore
 from doteval.storage.tally import _keep
 
-from .made import a_failure, a_run, an_entry, key_of
+from .made import a_failure, a_run, a_store, an_entry, key_of
 
 V = "f.py::v"
 
@@ -351,3 +353,20 @@ def test_sums_are_those_of_the_rows_whatever_is_done(store, seed):
         db.execute("UPDATE evaluations SET summed = -1")
 
     assert repr(before) == repr(store.tally("e", V))
+
+
+def test_sums_that_can_not_be_are_damage(path):
+    """More true answers than there are: no figure is shown of them."""
+    store = a_store(path)
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a")])
+    store.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE score_names SET total = 7")
+    db.commit()
+    db.close()
+
+    store = a_store(path)
+    with pytest.raises(DamageError, match="can not be sums"):
+        store.tally("e", store.evaluations("e")[0])
+    store.close()
