@@ -857,7 +857,7 @@ def test_a_run_that_waits_for_nothing_tells_the_store_nothing(monkeypatch, tmp_p
         await asyncio.sleep(0.35)
         return True
 
-    run(eval_n, "e", tmp_path / "r.db", progress=lambda record: None)
+    run(eval_n, "e", tmp_path / "r.db", progress=True)
 
     store = open_store(tmp_path / "r.db")
     (only,) = store.runs("e", store.evaluations("e")[0])

@@ -438,6 +438,11 @@ def test_a_wide_value_is_not_a_deep_one():
     assert load(dump(wide)) == wide
 
 
+def test_white_space_around_a_body_is_none_of_its_own():
+    """As another program may write it."""
+    assert load_body('{"row": {}} \n') == {"row": {}}
+
+
 def test_a_body_that_is_no_text_is_damage():
     with pytest.raises(ValueError, match="expected a text, got b'x'"):
         load_body(b"x")
