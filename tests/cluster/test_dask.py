@@ -125,7 +125,7 @@ def test_a_killed_worker_costs_no_row_and_nothing_is_stored_twice(executor, tmp_
     again = run(work, "e", path, progress=False, folder=str(tmp_path))
 
     assert (tmp_path / "died").exists()
-    assert (summary.total, summary.scored, summary.failed) == (40, 40, 0)
+    assert (summary.total, summary.scored, summary.failed) == (40, 40, 0), summary.errors
     assert starts(tmp_path)[5] == 2  # and `again` started nothing
     assert stored(path) == (40, 40)
     assert again.scored == 40
