@@ -152,14 +152,18 @@ def test_a_command_is_killed(tmp_path, path, start, command, done):
     took = time.monotonic() - began
     whole = _kept(tmp_path / "out.db" if merges else path)
     assert done is None or whole == done
-    hit = 0
-    for _ in range(KILLS):
+    hit = tried = 0
+    while hit < KILLS and tried < 4 * KILLS:
         laid()
         process = run()
         time.sleep(took * (0.3 + 0.7 * chance.random()))
         process.kill()
         process.communicate()
-        hit += process.returncode == -9
+        tried += 1
+        if process.returncode == -9:
+            hit += 1
+        else:  # it was faster than the one before, which a busy machine had held up
+            took *= 0.8
 
         between = _kept(path)
         assert sum(live for live, _ in between.values()) in (
@@ -168,8 +172,8 @@ def test_a_command_is_killed(tmp_path, path, start, command, done):
         assert run().wait() == (1 if words[0] in ("rename", "delete") and "a" not in between else 0)
         assert _kept(tmp_path / "out.db" if merges else path) == whole
         assert not [*tmp_path.glob(".out.txt.*.part")]
-    print(f"{command}: {hit} of {KILLS} killed")
-    assert hit > KILLS // 3
+    print(f"{command}: {hit} of {tried} killed")
+    assert hit == KILLS
 
 
 CLOCK = """
