@@ -130,7 +130,7 @@ def test_where_all_was_read_show_has_nothing_to_list(tmp_path, capsys):
     run(eval_read, "e", storage=storage, progress=False)
 
     assert main(["show", "e", "--unread", "--storage", storage]) == 0
-    assert "every answer could be read" in capsys.readouterr().out
+    assert "no answer is unread" in capsys.readouterr().out
     assert main(["show", "e", "--storage", storage]) == 0
     assert "unread" not in capsys.readouterr().out
 

@@ -12,17 +12,12 @@ from ..errors import NotFound, UsageError
 from ..text import similar
 from .call import EVALUATION, Answer, Call, command, option
 from .run import (
+    ASKED,
     BUDGET,
-    CALLS,
-    CALLS_FROM,
     FRESH,
-    KEEP_CONFIG,
-    KEEP_GOING,
     MAX_ERRORS,
-    NOTE,
     PARAMS,
     QUIET,
-    TAGS,
     Chosen,
     Round,
     again,
@@ -55,12 +50,7 @@ from .run import (
     MAX_ERRORS,
     BUDGET,
     PARAMS,
-    KEEP_CONFIG,
-    KEEP_GOING,
-    TAGS,
-    NOTE,
-    CALLS,
-    CALLS_FROM,
+    *ASKED,
     QUIET,
 )
 def run(call: Call) -> Answer:

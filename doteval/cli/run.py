@@ -168,6 +168,7 @@ CALLS_FROM = option(
     metavar="NAME",
     help="the only experiment whose calls are served (default: all of the store)",
 )
+ASKED = (KEEP_CONFIG, KEEP_GOING, TAGS, NOTE, CALLS, CALLS_FROM)  # of a run, by whichever command
 QUIET = option(
     "--quiet",
     "-q",
@@ -231,12 +232,7 @@ QUIET = option(
         "evaluation of its own, such as eval_sums[small]; given several times, with each "
         "combination",
     ),
-    KEEP_CONFIG,
-    KEEP_GOING,
-    TAGS,
-    NOTE,
-    CALLS,
-    CALLS_FROM,
+    *ASKED,
     option(
         "--plan",
         action="store_true",

@@ -331,7 +331,7 @@ def _none(call: Call) -> str:
     if options.wrong:
         return "  no answer is wrong"
     if options.unread:
-        return "  every answer could be read"
+        return "  no answer is unread"
     if options.errors:
         return "  no row failed"
     return "  no records" if options.row is None else f"  there is no row {options.row}"
