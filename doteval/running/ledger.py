@@ -237,7 +237,7 @@ class Ledger:
         call, store = self._writer.call, self._store
         if rows.to_the_end:
             await call(store.total, self._number, rows.read * repeats)
-        changed: dict[int, list[int]] = {LIVE: [], STALE: []}
+        changed: dict[int, list[int]] = {STALE: [], LIVE: []}  # one of a row's, before another
         if rows.known.stored:
             async for record in self.stored():
                 state = rows.known.verdict(record, rows.to_the_end)
