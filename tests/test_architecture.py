@@ -145,6 +145,7 @@ reporting.compared       # a comparison to lines, and to Markdown
 reporting.grammar        # a text to a gate, or a caret under the mistake
 reporting.evidence       # what gates are judged by
 reporting.gate           # gates and what is stored to verdicts
+reporting.judgement      # gates asked of an experiment, as lines and tables
 reporting.documents      # an experiment for other programs
 reporting                # the face
 reader                   # what is stored, read from Python

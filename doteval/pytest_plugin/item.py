@@ -128,12 +128,12 @@ class Call:
             return None
         failed = []
         for each in self._judged(gates):
-            said = [f"gate {each.gate.text}: {each.message}", *[each.note] * bool(each.note)]
+            said = f"gate {each.gate.text}: {each.told}"
             if each.outcome == PASS:
-                execution.notes += said
+                execution.notes.append(said)
             else:
                 word = "" if each.outcome == "fail" else f"{each.outcome}: "
-                failed.append(f"{word}{'; '.join(said)}")
+                failed.append(f"{word}{said}")
         return "\n".join(failed)
 
     def _judged(self, gates: list[AnyGate]) -> list[Verdict]:

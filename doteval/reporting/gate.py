@@ -10,7 +10,7 @@ NaN passes no gate, and neither does nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Any
 
@@ -38,6 +38,7 @@ from .grammar import (
     parse,
 )
 from .noise import is_flaky
+from .slices import FEWEST, TOO_FEW, slice_name
 from .summary import Summary
 from .values import Rows
 from .views import short_name
@@ -77,6 +78,9 @@ class Verdict:
         message: the figures, with the digits that tell them from the threshold, or why there are
             none.
         note: what a reader should know although it is decided; "" for nothing.
+        by: the values of the columns, where this is of one slice of the evaluation.
+        slices: of a gate that each slice has to fulfil, what became of it in each; the figures are
+            theirs then, and their intervals hold together.
     """
 
     gate: AnyGate
@@ -90,11 +94,21 @@ class Verdict:
     needed: int | None = None
     message: str = ""
     note: str = ""
+    by: Mapping[str, Any] = field(default_factory=dict)
+    slices: tuple[Verdict, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The message with what the slices say that do not hold, and the note."""
+        parts = [each for each in self.slices if each.outcome != PASS]
+        said = [f"{slice_name(each.by)}: {each.outcome}, {each.told}" for each in parts]
+        return "; ".join(filter(None, (self.message, *said, self.note)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval gate --json` prints."""
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "gate": self.gate.text}
+        slices = [each.to_dict() for each in self.slices]
+        return {**plain, "gate": self.gate.text, "by": dict(self.by), "slices": slices}
 
 
 def judge(gates: Iterable[AnyGate], evidence: Evidence, *, partial: bool = False) -> list[Verdict]:
@@ -135,7 +149,8 @@ def _combined(gate: Combined, found: Sequence[Sequence[Verdict]]) -> list[Verdic
     for name in dict.fromkeys(named or [""]):
         about = [each for part in found for each in part if each.evaluation in (name, "")]
         outcomes = {each.outcome for each in about}
-        told = "; ".join(f"{each.gate.text}: {each.outcome}, {each.message}" for each in about)
+        bare = [replace(each, note="") for each in about]
+        told = "; ".join(f"{each.gate.text}: {each.outcome}, {each.told}" for each in bare)
         notes = "; ".join(dict.fromkeys(each.note for each in about if each.note))
         outcome = next(each for each in _WORST_OF[gate.word] if each in outcomes)
         verdicts.append(Verdict(gate, name, outcome, message=told, note=notes))
@@ -179,6 +194,9 @@ def _on_what_is_there(gate: Gate, verdict: Verdict, summary: Summary) -> Verdict
 
 def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
     try:
+        gate = _meant(gate, summary)
+        if gate.by:
+            return _by_slices(gate, summary, evidence)
         figure = None if gate.is_score else FIGURES.get(gate.subject)
         if figure is not None:
             return _by_figure(gate, figure, summary, evidence)
@@ -190,6 +208,16 @@ def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
         return _by_estimate(gate, gate.threshold, summary, metric, estimate)
     except (NotFound, PluginError, UsageError) as error:  # it fails its gate, and not the others
         return Verdict(gate, summary.evaluation, FAIL, message=str(error))
+
+
+def _meant(gate: Gate, summary: Summary) -> Gate:
+    """With its score, where a gate names a metric alone that one score has: "accuracy >= 80%"."""
+    if gate.is_score or gate.subject in FIGURES or gate.subject in summary.scores:
+        return gate
+    having = [score for score, of in summary.scores.items() if gate.subject in of]
+    if len(having) != 1:
+        return gate
+    return replace(gate, subject=having[0], metric=gate.subject, is_score=True)
 
 
 def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
@@ -315,6 +343,35 @@ def _by_rows(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
     if summary.failed and not wrong:
         verdict = replace(verdict, note=f"{plural(summary.failed, 'record')} failed, with no value")
     return verdict
+
+
+def _by_slices(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
+    """Each slice by itself; where intervals are asked for, they hold for all slices together."""
+    is_score = gate.is_score or gate.subject not in FIGURES
+    if is_score:
+        _estimate(gate, summary)  # what no row has fails, however few there are in a slice
+    found = []
+    for by, part, rows in evidence.parts(summary, gate.by, gate.anytime or bool(summary.until)):
+        having = part.scores.get(gate.subject, {}).values()
+        if is_score and not part.failed and not any(each.n for each in having):
+            continue  # nobody asks there for this score
+        confidence = gate.confidence and part.confidence
+        verdict = _judged(replace(gate, by=(), confidence=confidence), part, rows)
+        n = verdict.n or 0
+        if n < FEWEST:
+            figure = _plain(verdict.value) if n else verdict.message
+            said = f"{plural(n, 'row')}, {TOO_FEW}: {figure}"
+            verdict = replace(verdict, outcome=UNDECIDED, message=said)
+        found.append(replace(verdict, gate=gate, by=by))
+    held = sum(each.outcome == PASS for each in found)
+    verb = "holds" if held == 1 else "hold"
+    return Verdict(
+        gate,
+        summary.evaluation,
+        outcome_of(found),
+        message=f"{held:,} of {plural(len(found), 'slice')} {verb}",
+        slices=tuple(found),
+    )
 
 
 def _off(gate: Gate, value: float) -> float:
@@ -514,4 +571,4 @@ def _side(value: float, threshold: float) -> int:
 
 
 def _percent(confidence: float) -> str:
-    return f"{100 * confidence:.10g}%"
+    return f"{100 * confidence:.6g}%"

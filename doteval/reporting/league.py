@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..metrics import Estimate
 from ..storage import Address, opened
 from ..views.table import Column, Table
-from ..views.terminal import Terminal
+from ..views.terminal import Terminal, preformatted, printed
 from .compare import Comparison, compare, judged
 from .pairs import BETTER, REGRESSION
 from .summary import Summary, summarise
@@ -62,6 +62,14 @@ class League:
     confidence: float
     comparisons: tuple[Comparison, ...]
     standings: tuple[Standing, ...]
+
+    def __str__(self) -> str:
+        """What `doteval compare A B C` prints."""
+        return printed(self, "reporting.league", "league_lines")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same."""
+        return preformatted(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval compare A B C --json` prints."""

@@ -16,7 +16,7 @@ from ..record import LABELS, Run
 from ..statistics.labels import Confusion
 from ..storage.tally import Tally
 from .figures import KEPT, recalled
-from .values import Rows, Values
+from .values import Rows, Subset, Values
 
 Estimates = dict[str, dict[str, Estimate]]
 Bounds = dict[str, dict[str, Sequence[float]]]
@@ -155,7 +155,7 @@ class _Score:
         span = None if facts["nans"] else self._span_for(metric.name)
         if span is None:
             return None
-        if metric.name in _MEANS and not self._repeated:
+        if metric.name in _MEANS and not self._repeated and not isinstance(self._values, Subset):
             n, total = facts["n"] + self._failed, facts["total"]
             return (total + self._failed * span[0]) / n, (total + self._failed * span[1]) / n
         found = [self._value_if(metric, filling) for filling in span]
@@ -179,7 +179,7 @@ class _Score:
 
     def _moments(self) -> Moments | None:
         facts = self._facts
-        if facts["nans"]:
+        if facts["nans"] or isinstance(self._values, Subset):  # the sums are of all rows
             return None
         return Moments(
             facts["n"],

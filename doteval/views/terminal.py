@@ -123,6 +123,13 @@ def printed(value: object, room: str, lines: str) -> str:
     return "\n".join(getattr(drawing, lines)(value, terminal(sys.stdout, os.environ, "never")))
 
 
+def preformatted(value: object) -> str:
+    """What a notebook shows of a value that prints itself: the same, in columns."""
+    from html import escape  # only here: what draws no notebook needs no markup
+
+    return f"<pre>{escape(str(value))}</pre>"
+
+
 def is_terminal(stream: TextIO) -> bool:
     """Whether somebody may be looking; False for streams that are closed or not there."""
     try:
