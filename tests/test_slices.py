@@ -256,7 +256,7 @@ def test_show_by_a_column_has_the_lowest_slice_first(show):
         "  exact accuracy",
         "  difficulty  rows  failed  value      95% CI  beside the others",
         "  ──────────  ────  ──────  ─────  ──────────  ─────────────────",
-        "  hard          40       0  25.0%  11.4–43.4%  lower, p < 0.001",
+        "  hard          40       0    25%      11–43%  lower, p < 0.001",
         "  easy          80       1  90.0%  79.9–96.1%  higher, p < 0.001",
         "  both intervals hold together",
     ]
@@ -275,7 +275,7 @@ def test_show_by_a_column_answers_in_every_form(show):
         "beside the others"
     )
     assert csv[1].startswith("eval_x,hard,40,0,exact,0.25,")
-    assert markdown[2].startswith("| `eval_x` | `hard` | 40 | 0 | `exact` | 25.0% |")
+    assert markdown[2].startswith("| `eval_x` | `hard` | 40 | 0 | `exact` | 25% |")
 
 
 def test_show_wrong_has_the_wrong_records_alone(show):

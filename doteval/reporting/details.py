@@ -173,7 +173,7 @@ def _score(score: Score, terminal: Terminal) -> Piece:
         return Piece(f"{name} {terminal.shown(value, LONGEST_NAME)}{instead}", style)
     if isinstance(value, bool):
         return Piece(f"{name} {value}", style)
-    return Piece(f"{name} {'NaN' if value != value else figure(value)}")
+    return Piece(f"{name} {figure(value)}")
 
 
 @lru_cache(maxsize=64)  # all rows of an evaluation have the same

@@ -150,7 +150,7 @@ def plan_table(spread: Spread) -> Table:
             plan["rows"],
             plan["repeats"],
             plan["records"],
-            Cell(plan["half_width"], shown=f"±{change(spread.metric, plan['half_width'])[1:]}"),
+            Cell(half := plan["half_width"], shown=f"±{change(spread.metric, half, 2 * half)[1:]}"),
             Cell(
                 plan["cost"], shown=text.NOTHING if plan["cost"] is None else figure(plan["cost"])
             ),

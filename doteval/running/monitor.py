@@ -116,7 +116,7 @@ class Monitor:
             oldest=oldest,
             elapsed=self._clock.elapsed(),
             idle=self._clock.now() - sink.durable_at,
-            scores={name: total / n for name, (n, total) in sink.means.items()},
+            scores={name: str(mean) for name, mean in sink.means.items()},
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
             trouble=sink.troubles.latest,

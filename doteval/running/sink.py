@@ -25,6 +25,7 @@ from ..evaluation import Evaluation, altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
 from ..redaction import redact, safe_without
 from ..replay import Log, Shelf
+from ..reporting.progress import Mean
 from ..statistics.intervals import as_float
 from ..storage.encoding import cluster_of
 from ..storage.entries import Entry, encode
@@ -51,7 +52,7 @@ class Sink:
 
     Attributes:
         done: records that are durable. errors: failures among them by type.
-        means: by score, how many there are and their sum.
+        means: by score, what it is so far.
         durable_at: when a record was last made durable.
         spending: what rows have used. troubles: what fails.
         secrets: the same.
@@ -71,7 +72,7 @@ class Sink:
     ) -> None:
         self.done = 0
         self.errors: dict[str, int] = {}
-        self.means: dict[str, list[float]] = {}
+        self.means: dict[str, Mean] = {}
         self.durable_at = 0.0
         self.made = self.served = 0
         self.shelf: Shelf | None = None
@@ -246,12 +247,8 @@ class Sink:
                     value = score.number
                 mean = means.get(score.name)
                 if mean is None:
-                    mean = means[score.name] = [0, 0.0]
-                mean[0] += 1
-                try:
-                    mean[1] += value
-                except OverflowError:
-                    mean[1] += as_float(value)
+                    mean = means[score.name] = Mean(next(iter(score.metrics), ""))
+                mean.add(as_float(value))
             if entry.record is not None and self._channel.on_record is not None:
                 self._channel.tell(self._channel.on_record, entry.record)
             self.durable_at = now
