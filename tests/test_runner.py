@@ -963,7 +963,7 @@ def test_what_another_library_gives_up_with_gives_way_to_its_cause():
     """tenacity gives up with a RetryError whose text is the address of a Future."""
 
     class RetryError(Exception):
-        last_attempt = None
+        last_attempt = "a Future"
 
     class Impatient:
         def wraps(self, function):
