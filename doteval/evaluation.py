@@ -55,6 +55,7 @@ class Evaluation(Generic[P, R]):
         cluster: the column or tag whose equal values make rows that are not independent; None: all
             are.
         fail_fast: rows at the beginning that all fail in one way, and end the run; 0: nothing does.
+        size: rows that a call of the function gets, as lists; 0: it gets one row.
         is_default: whether the strategy was nobody's choice.
         resources: names of the parameters that have no default and are no columns: fixtures
             under pytest, keyword arguments of `run`.
@@ -76,6 +77,7 @@ class Evaluation(Generic[P, R]):
         config: Config | None = None,
         cluster: str | None = None,
         fail_fast: int = 0,
+        size: int = 0,
         is_default: bool = False,
         retries: Wrapper | None = None,
         tags: tuple[str, ...] = (),
@@ -95,6 +97,7 @@ class Evaluation(Generic[P, R]):
         self.config = config
         self.cluster = cluster
         self.fail_fast = fail_fast
+        self.size = size
         self.is_default = is_default
         self.is_async = inspect.iscoroutinefunction(function)
         others = [p for name, p in signature.parameters.items() if name not in columns]
@@ -406,6 +409,41 @@ class ForEach:
                 f"foreach(...) takes columns, a dataset and tags=, not {' and '.join(misplaced)}; "
                 f'options stand in ForEach, as in ForEach({options})("question,answer", dataset)'
             )
+        return self._made(column_spec, dataset, tags, 0)
+
+    def batched(
+        self, column_spec: str, dataset: Any = _NONE, *, size: int, tags: str = ""
+    ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
+        """
+        A decorator for a function of many rows, such as a model that computes batches:
+
+            @foreach.batched("question,answer", data, size=16)
+            def eval_qa(question, answer, model):    # lists of 16, the last ones may be shorter
+                said = model.generate(question)
+                return [exact_match(*pair) for pair in zip(said, answer)]
+
+        It gets a list for each column, and returns one outcome for each row, in their order: what
+        a function of one row may return, or an exception where that row would have raised it.
+        Strategies, `timeout` and `rate_limit` count its calls; records, `samples`, `repeats` and
+        budgets count rows. A call that fails is tried again where waiting may help; where it does
+        not, each of its rows is tried by itself, in a list of one.
+
+        Args:
+            size: rows in a call, 1 or more. The others are those of `foreach(...)`.
+
+        Raises:
+            UsageError: the spec, the dataset or the function does not fit; at decoration.
+        """
+        if type(size) is not int or size < 1:
+            raise UsageError(
+                f"foreach.batched(size={safe(repr(size), 80)}): expected a whole number of rows, "
+                "1 or more"
+            )
+        return self._made(column_spec, dataset, tags, size)
+
+    def _made(
+        self, column_spec: str, dataset: Any, tags: str, size: int
+    ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
         if dataset is _NONE:
             raise UsageError(
                 "foreach needs columns and a dataset; write for example "
@@ -443,6 +481,7 @@ class ForEach:
                 config=self._config,
                 cluster=self._cluster,
                 fail_fast=self._fail_fast,
+                size=size,
                 is_default=self._concurrency is None,
                 retries=self._retries,
                 tags=beside,

@@ -163,6 +163,7 @@ running.options          # what is asked of a run, whichever the door
 running.known            # what is stored of the rows that come
 running.answers          # of another experiment, as a dataset
 running.rows             # the dataset as it comes, for run and plan alike
+running.batches          # one call for many of them
 running.channel          # the one way to who listens
 running.troubles         # what failures say, and what ends a run that can not succeed
 running.sink             # records to the writer, and what is durable to who listens

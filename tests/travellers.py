@@ -23,6 +23,12 @@ def pool(workers=2):
 elsewhere = ForEach(concurrency=SlidingWindow(4), executor=pool)
 
 
+@elsewhere.batched("n", range(5), size=2)
+def eval_together(n):
+    note(model_response=[str(each) for each in n])
+    return [each < 10 for each in n]
+
+
 @elsewhere("n", range(6))
 def eval_plain(n):
     return Result(Score("pid", os.getpid()), prompt=str(n))

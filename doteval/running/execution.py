@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,6 +35,7 @@ from ..storage.entries import Entry
 from ..storage.writer import Writer, nothing
 from ..views.figures import plural
 from .answers import Answers
+from .batches import Groups
 from .channel import Channel
 from .environment import Clock
 from .ledger import Ledger
@@ -194,10 +195,11 @@ class Execution:
             self._sink.troubles.resumed |= not record.failed
         if self.until is not None:
             await self.ledger.read(self.until.recall)
-        self._open()
+        function = self._function()
+        self._open(function)
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
-        loop = self._loop = self._loop_with(threads)
+        loop = self._loop = self._loop_with(threads, function)
         self._monitor = Monitor(
             self.evaluation, self._options, self._rows, self._sink, self.ledger, self._clock, loop
         )
@@ -241,7 +243,7 @@ class Execution:
                 "proves nothing, so this counts as a failure"
             )
 
-    def _loop_with(self, threads: Threads | Elsewhere | None) -> Loop:
+    def _loop_with(self, threads: Threads | Elsewhere | None, function: Callable[..., Any]) -> Loop:
         evaluation, sink = self.evaluation, self._sink
         self._schedule = Schedule(
             evaluation.strategy.gate(),
@@ -250,18 +252,24 @@ class Execution:
             pace=evaluation.rate_limit,
             openings=(sink.backlog,),
         )
-        source: Iterable[Row | None] = self._rows
+        source: Iterator[Row | None] = self._rows
         finish: Callable[[Row], object] = sink.finished
+        failed, dropped = self._attempt_failed, sink.dropped
         if self.until is not None:
             source, finish = ByKey(self._rows, self.until), partial(_decide, sink, self.until)
+        if evaluation.size:
+            schedule = self._schedule
+            groups = Groups(source, function, evaluation, schedule, finish, failed, dropped)
+            source, finish = groups, groups.finished
+            failed, dropped = groups.failed, groups.dropped
         return Loop(
             source,
             self._schedule,
             finish,
             threads=threads,
             timeout=evaluation.timeout,
-            on_failed=self._attempt_failed,
-            on_dropped=self._sink.dropped,
+            on_failed=failed,
+            on_dropped=dropped,
             fatal=(*self._fatal, ExecutorError),
             on_slow=self._slow,
         )
@@ -330,9 +338,10 @@ class Execution:
 
     # -------------------------------------------------------------------- the dataset
 
-    def _open(self) -> None:
+    def _open(self, function: Callable[..., Any]) -> None:
         try:
-            self._rows.open(self._function(), self._wake, self.ledger.shelf)
+            called = dict if self.evaluation.size else function  # which gets the row with others
+            self._rows.open(called, self._wake, self.ledger.shelf)
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             if isinstance(error, (DotevalError, *self._fatal)):
                 raise

@@ -197,7 +197,7 @@ class Rows:
                 text = dump(named) if tagged else self._dump(values)  # type: ignore[arg-type]
             self.to_run += values is not None
             served = call
-            if self._shelf is not None:
+            if self._shelf is not None and values is not None:
                 served = partial(self._shelf.serve, key, repeat, call)
             made = Row(served, inline, key, digest, position, repeat, named, text)
             if self.known.stored and self.known.replace(made):
@@ -226,6 +226,11 @@ class Rows:
 
 def _raise(error: BaseException, /, **row: Any) -> None:
     raise error
+
+
+def is_malformed(row: Row) -> bool:
+    """Whether its call does nothing but say that it does not fit the columns."""
+    return getattr(row.call, "func", None) is _raise
 
 
 def _without_tags(call: Callable[[], Any], /, **row: Any) -> Any:

@@ -41,6 +41,7 @@ class Troubles:
         self._kinds: Counter[str] = Counter()  # of errors of attempts
         self._latest: Trouble | None = None
         self._since = 0  # attempts that have failed since the last success
+        self._last: tuple[BaseException | None, float] | None = None  # failed, and its start
 
     @property
     def latest(self) -> Trouble | None:
@@ -48,7 +49,10 @@ class Troubles:
         return None if self._latest is None else self._latest._replace(since=self._since)
 
     def failed(self, row: Row, failure: Failure, reading: Reading) -> None:
-        """An attempt has failed."""
+        """An attempt has failed. One that was for several rows is told with each, and is one."""
+        if (row.error, row.started) == self._last:
+            return
+        self._last = row.error, row.started
         kind, said = _kind(failure, reading.status), one_line(failure.message, 200)
         self._kinds[kind] += 1
         self._since += 1
