@@ -219,9 +219,10 @@ def _calls_of(
     now: Callable[[], float] = time.monotonic if kind.time is base.time else loop.time
     if kind.create_task is not base.create_task or loop.get_task_factory() is not None:
         return now, partial(seen, loop.create_task), False
-    if sys.version_info < (3, 12):
-        return now, partial(asyncio.Task, loop=loop), False
-    return now, partial(seen, partial(asyncio.Task, loop=loop, eager_start=True)), True
+    eager = sys.version_info >= (3, 12)
+    options: dict[str, Any] = {"eager_start": True} if eager else {}
+    make = partial(asyncio.Task, loop=loop, **options)
+    return now, partial(seen, make) if eager else make, eager
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
