@@ -103,7 +103,7 @@ def test_a_plain_function_in_the_calling_thread_takes_no_task(tmp_path):
 
 @pytest.mark.parametrize(
     ("function", "strategy", "most"),
-    [(judge, SlidingWindow(100), 24), (judge_plainly, Sequential(), 27)],
+    [(judge, SlidingWindow(100), 25), (judge_plainly, Sequential(), 27)],
 )
 def test_a_row_takes_few_calls(function, strategy, most, tmp_path):
     """Python functions of doteval that are called on the loop's thread for each row."""
