@@ -22,7 +22,7 @@ from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, S
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.record import STALE, SUPERSEDED, Failure
 from doteval.running import Options, sink
-from doteval.running.environment import checkout_of
+from doteval.running.environment import Checkout
 from doteval.running.rows import Rows
 from doteval.storage import Named, locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
@@ -1369,6 +1369,12 @@ class Outer:
     @foreach("n", [1])
     def eval_m(self, n):
         return True
+
+
+def checkout_of(folder):
+    checkout = Checkout(folder)
+    checkout.wait(60.0)
+    return checkout.told()
 
 
 def test_a_commit_is_read_from_files(tmp_path):
