@@ -1631,14 +1631,13 @@ def test_nothing_of_a_run_is_alive_when_it_has_ended(store):
 def test_a_row_that_changes_and_fails_and_changes_back_has_one_record_that_counts(store, seed):
     """Whatever its content was before, and what became of it: the schema would refuse a second."""
     chance = random.Random(seed)
-    failing: set[int] = set()
 
     for _ in range(8):
         rows = [(n, chance.choice("abc")) for n in range(6) if chance.random() < 0.8]
         failing = {n for n, _ in rows if chance.random() < 0.4}
 
         @foreach("id,q", rows)
-        def eval_x(id, q):
+        def eval_x(id, q, failing=failing):
             if id in failing:
                 raise ValueError(q)
             return True

@@ -350,7 +350,7 @@ def test_a_gate_by_a_column_must_hold_in_each_slice(store):
         ("hard", "fail", 0.25),
         ("easy", "pass", 0.9),
     ]
-    assert "1 of 2 slices holds; difficulty=hard: fail, 0.25 is not >= 0.6" in sliced.told
+    assert "1 of 2 slices holds; difficulty=hard: fail, 25% is not >= 60%" in sliced.told
     assert sliced.to_dict()["slices"][0]["by"] == {"difficulty": "hard"}
 
 
@@ -380,7 +380,7 @@ def test_a_slice_of_few_rows_passes_no_gate(store):
 
     told = {each.by["topic"]: (each.outcome, each.message) for each in rows.slices}
     assert told["common"][0] == "pass"
-    assert told["rare"] == ("undecided", "9 rows, too few to tell: 1.0")
+    assert told["rare"] == ("undecided", "9 rows, too few to tell: 100.0%")
     assert told["broken"][1].startswith("0 rows, too few to tell")
     assert [each.outcome for each in errors.slices] == ["undecided", "pass", "undecided"]
     assert (rows.outcome, errors.outcome) == ("undecided", "undecided")

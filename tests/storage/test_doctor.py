@@ -327,7 +327,8 @@ def test_a_run_of_another_process_keeps_the_store_from_being_mended(filled, star
         ),
         ("DROP INDEX records_live", "an index is missing"),
         (
-            "DROP INDEX records_live; INSERT INTO records SELECT 9999, evaluation, run, key, digest, repeat, position, "
+            "DROP INDEX records_live; "
+            "INSERT INTO records SELECT 9999, evaluation, run, key, digest, repeat, position, "
             "state, 'E', 1, 1, 1, 1, 1, 1, 1, 1, NULL FROM records WHERE id = 2",
             "1 row counted more than once",
         ),
