@@ -359,7 +359,7 @@ class Destination:
         connection.executemany(
             "UPDATE records SET state = ? WHERE id = ?", [(each[0], each[3]) for each in changed]
         )
-        if changed:
+        if changed and not self._is_apart:
             connection.executemany(
                 "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", changed
             )
