@@ -95,10 +95,11 @@ storage.destination      # an evaluation in a store, and what comes to it
 storage.transfer         # facts into a store: what import and merge are
 storage.contents         # the experiments of a store: read, renamed, deleted, handed on
 storage.sqlite           # needs all of the above
+storage.lines            # facts as JSON, and back
+storage.backend          # what a plugin writes, and the store that is made of it
 storage.pruning          # deletes what no longer counts
 storage.merging          # several stores into one
-storage.memory           # the store without a file
-storage.stores           # the protocol, and which store an address means
+storage.stores           # which store an address means
 storage.salvage          # what can be read of a damaged file, as facts for a new one
 storage.doctor           # what is the matter with a file, and making it anew
 storage.exchange         # facts to lines and back

@@ -191,9 +191,7 @@ def _told(
 
 
 def calls_of(store: Any, experiment: str, evaluation: str, record: Record) -> list[Call]:
-    """The calls that a store has kept of a record; [] also where it keeps none, as a plugin's."""
-    if not hasattr(store, "calls"):
-        return []
+    """The calls that a store has kept of a record; [] where it keeps none."""
     found = store.calls(experiment, evaluation, record.key)
     return [call for _, call in found if call.repeat == record.repeat]
 

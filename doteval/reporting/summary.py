@@ -408,7 +408,7 @@ def _is_own(metric: str) -> bool:
 def versions_of(store: Store, runs: list[Run]) -> tuple[dict[str, Any], ...]:
     """What made the live records, where that is not one and the same."""
     made = {_version_in(run.header) for run in runs}
-    if len(made) < 2 or not hasattr(store, "made_by"):  # a plugin's store need not know it
+    if len(made) < 2:
         return ()
     counts = store.made_by(runs[0].experiment, runs[0].evaluation)
     found: dict[str, dict[str, Any]] = {}

@@ -186,7 +186,8 @@ class Ledger:
     @property
     def keeps_calls(self) -> bool:
         """Whether the store can; a plugin's need not."""
-        return hasattr(self._store, "known_call")
+        kept: bool = self._store.keeps_calls
+        return kept
 
     def _shelf_of(self, evaluation: Evaluation[..., Any], options: Options) -> Shelf | None:
         mode = options.calls

@@ -364,7 +364,7 @@ class Destination:
         connection.executemany(
             "UPDATE records SET state = ? WHERE id = ?", [(row[0], row[3]) for row in rows]
         )
-        if rows:
+        if rows and not self._is_apart:
             connection.executemany(
                 "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", rows
             )

@@ -11,7 +11,7 @@ import pytest
 
 from doteval.errors import DamageError
 from doteval.record import EMPTY, LIVE, STALE, Result, Score, Usage
-from doteval.storage.memory import MemoryStore
+from doteval.storage.sqlite import SqliteStore
 from doteval.storage.tally import _keep
 
 from .made import a_failure, a_run, a_store, an_entry, key_of
@@ -21,7 +21,7 @@ V = "f.py::v"
 
 @pytest.fixture
 def store(tmp_path):
-    store = MemoryStore(tmp_path)
+    store = SqliteStore(None, tmp_path)
     yield store
     store.close()
 
