@@ -222,8 +222,29 @@ def test_the_tutorials_imports_load_little_beside_asyncio():
     )
 
     assert {name for name in loaded if not name.startswith("doteval")} <= {"__future__"}
-    assert len(loaded) <= 39  # the controller is eight rooms, the loop and what it asks are six
+    assert (
+        len(loaded) <= 22
+    )  # no controller and no loop: a strategy is its parameters until it runs
     assert not {f"doteval.{name}" for name in ("metrics", "keys", "storage", "runner")} & loaded
+
+
+@pytest.mark.parametrize(
+    ("command", "rooms"),
+    [("list", 55), ("show e", 57), ("gate e right>=0.5", 63), ("compare e e2", 62)],
+)
+def test_a_look_at_a_store_loads_few_rooms(command, rooms, tmp_path):
+    """Most of what a look costs is loading: neither a loop, nor shutil and bz2 for a help."""
+    for experiment in ("e", "e2"):
+        run(evaluation(judge_plainly, Sequential()), experiment, tmp_path / "r.db", progress=False)
+    words = [*command.split(), "--storage", str(tmp_path / "r.db")]
+    loaded = loaded_by(
+        f"import io\nout, sys.stdout = sys.stdout, io.StringIO()\n"
+        f"from doteval.cli import main\nassert main({words}) in (0, 1)\nsys.stdout = out",
+        before="import argparse, dataclasses, json, pathlib, sqlite3, threading",
+    )
+
+    assert len([name for name in loaded if name.startswith("doteval")]) <= rooms
+    assert not {"asyncio", "ssl", "socket", "shutil", "hashlib"} & loaded
 
 
 def test_an_idle_plugin_loads_little_beside_pytest():

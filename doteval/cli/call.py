@@ -10,7 +10,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
 from ..views.json import json_pieces
@@ -42,8 +42,7 @@ FORMS = {
 TABLE = tuple(FORMS)  # of who answers with a table
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """
     What a command has to say, in each form that it can be asked for.
 
@@ -62,8 +61,7 @@ class Answer:
     markdown: Iterable[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """
     A command as the parser and the help know it.
 
@@ -129,7 +127,7 @@ LABELS = option(
 YES = option("--yes", "-y", action="store_true", help="do not ask; needed where nobody can answer")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)  # a frozen one takes a millisecond to make
 class Call:
     """
     One use of a command.

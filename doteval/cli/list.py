@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound
@@ -48,7 +47,7 @@ def run(call: Call) -> Answer:
     for each in answer.data.get("experiments", ()):
         if "damaged" in each:
             call.complain(f"experiment {each['experiment']!r}: {each['damaged']}")
-            answer = replace(answer, code=STORE)
+            answer = answer._replace(code=STORE)
     return answer
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..errors import Busy, UsageError
@@ -84,7 +84,8 @@ def run(call: Call) -> Answer:
     if not doomed and not options.vacuum:
         return _answer(call, pruning, found, "deleted")
     if not call.confirmed(_question(doomed, options.vacuum)):
-        return replace(_answer(call, pruning, found), lines=["nothing was deleted"], code=FAILED)
+        answer = _answer(call, pruning, found)
+        return answer._replace(lines=["nothing was deleted"], code=FAILED)
     gone = {each.experiment: pruning.delete(each.experiment) for each in doomed}
     if options.vacuum:
         pruning.vacuum()

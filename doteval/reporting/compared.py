@@ -5,7 +5,6 @@ A comparison as lines for a terminal, and as Markdown for a pull request.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from html import escape
 from itertools import islice
 
@@ -71,10 +70,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     table = difference_table(comparison, [contrast])
     if table.rows:
         own = table.without("evaluation", "rows", "worse", "better")
-        inside = terminal
-        if terminal.width is not None:
-            inside = replace(terminal, width=max(terminal.width - 2, 1))
-        lines += [f"  {line}" for line in own.text(inside).splitlines()]
+        lines += [f"  {line}" for line in own.text(terminal.narrowed(2)).splitlines()]
     for score in contrast.scores:
         lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:

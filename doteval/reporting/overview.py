@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .. import text
@@ -107,8 +107,8 @@ def _summary_rows(
     for score, metric, estimate in metrics[:most]:
         said = score_name(score, metric, estimate, share_unread(summary, score))
         value, span = estimate_cells(metric, estimate)
-        yield [*first, said, replace(value, style="strong"), span, *last]
-        first, last = ([replace(each, shown="") for each in cells] for cells in (first, last))
+        yield [*first, said, value._replace(style="strong"), span, *last]
+        first, last = ([each._replace(shown="") for each in cells] for cells in (first, last))
     if most is not None and len(metrics) > most:
         more = plural(len(metrics) - most, "more score")
         yield [*first, "", Cell(None, shown=more), "", *last]
@@ -236,7 +236,7 @@ def _trend_row(trend: Trend, unicode: bool) -> list[object]:
         len(trend.points),
         curve,
         estimate_cells(trend.metric, estimates[0])[0],
-        replace(value, style="strong"),
+        value._replace(style="strong"),
         sure,
         trend.points[-1][0],
     ]

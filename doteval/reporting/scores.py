@@ -13,7 +13,6 @@ from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
 from ..record import LABELS, Run
-from ..statistics.labels import Confusion
 from ..storage.tally import Tally
 from .figures import KEPT, recalled
 from .values import Rows, Subset, Values
@@ -62,6 +61,8 @@ def confusion_of(values: Values, tally: Tally) -> dict[str, dict[str, Any]]:
             rows = values.pairs(name).values()
             pairs = [pair for row in rows for pair in row if pair[1] is not None]
             if pairs:
+                from ..statistics.labels import Confusion  # here, as few scores are labels
+
                 of = Confusion.of(pairs)
                 found[name] = {"labels": list(of.labels), "table": of.table()}
     return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import metrics, text
@@ -390,7 +390,7 @@ def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str
     if not any(facts["metrics"] for facts in own.values()):
         return []
     values = Values(store, experiment, evaluation, store.runs(experiment, evaluation))
-    scores, _, _, _ = estimates_of(values, replace(tally, scores=own), 0.95, (), False)
+    scores, _, _, _ = estimates_of(values, tally._replace(scores=own), 0.95, (), False)
     return [
         kept(name, metric, estimate, 0.95, own[name])
         for name, by_metric in scores.items()

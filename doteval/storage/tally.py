@@ -12,10 +12,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import exp, isclose, log, nan, sqrt
 from operator import add, mul
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DamageError
 from ..record import STALE, SUPERSEDED
@@ -95,8 +94,7 @@ _FAILED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """
     Aggregates of one evaluation.
 

@@ -8,10 +8,12 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import floor, inf, isfinite, log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import text
-from ..metrics import Estimate
+
+if TYPE_CHECKING:
+    from ..metrics import Estimate
 
 _LONGEST_NAME = 60  # characters of the name of a strategy
 # What `Adaptive()` is made of: of its seven parameters only those that differ are shown. Those who

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from json import JSONEncoder
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import text
 from .terminal import Terminal
@@ -24,8 +23,7 @@ _GAP = "  "
 _WIDEST_PADDING = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """
     How one column of a table behaves.
 
@@ -53,8 +51,7 @@ class Column:
     foreign_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """
     A cell that is more than its value.
 
@@ -69,8 +66,7 @@ class Cell:
     shown: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """
     Columns and rows, to be shown on a terminal, in Markdown, as CSV or in a notebook.
 
@@ -180,8 +176,7 @@ class Table:
         return [Column(each) if isinstance(each, str) else each for each in self.columns]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """A cell as it will be printed."""
 
     text: str

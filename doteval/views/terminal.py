@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TextIO
 
 from .. import text
@@ -26,8 +25,7 @@ _DEFAULT_WIDTH = 80  # of a terminal that does not know, as over some serial lin
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "accent": "36", "dim": "2", "strong": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """
     What the place where text is shown can do; made by `terminal`, or by hand.
 
@@ -52,7 +50,7 @@ class Terminal:
 
     def narrowed(self, columns: int) -> Terminal:
         """The same with so many columns taken, for what stands beside something else."""
-        return self if self.width is None else replace(self, width=max(self.width - columns, 1))
+        return self if self.width is None else self._replace(width=max(self.width - columns, 1))
 
     def shown(self, value: object, limit: int | None = None) -> str:
         """The value made harmless, cut to so many characters, in what the encoding can carry."""
