@@ -136,6 +136,7 @@ reporting.scores         # figures of the scores
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
+reporting.experiments    # as they are listed
 reporting.overview       # several evaluations as one table, a matrix, a trend
 reporting.details        # records to lines, in the words of the views
 reporting.slices         # records to numbers by the values of columns

@@ -19,14 +19,9 @@ from doteval.reporting.details import (
     record_lines,
     wrapped,
 )
+from doteval.reporting.experiments import Experiment, experiment_table
 from doteval.reporting.summary import Summary
-from doteval.reporting.views import (
-    Experiment,
-    experiment_table,
-    short_name,
-    short_names,
-    summary_lines,
-)
+from doteval.reporting.views import short_name, short_names, summary_lines
 from doteval.views.figures import ADAPTIVE, figure, interval, limit_path, score_figure, size
 from doteval.views.terminal import Piece, Terminal, flow
 

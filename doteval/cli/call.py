@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
 from ..views.json import json_pieces
-from ..views.terminal import Terminal, is_terminal, terminal
+from ..views.terminal import Terminal, is_terminal, sentence_lines, terminal
 from .output import STDOUT, write
 
 if TYPE_CHECKING:
@@ -167,12 +167,7 @@ class Call:
 
     def hint(self, sentence: str) -> list[str]:
         """What may help next, where a person is reading."""
-        if self.terminal.width is None:
-            return []
-        from ..views.terminal import Piece, flow
-
-        words = [Piece(word, "dim") for word in self.terminal.shown(sentence).split(" ")]
-        return flow(words, self.terminal, between=" ")
+        return [] if self.terminal.width is None else sentence_lines(sentence, self.terminal, "dim")
 
     def complain(self, sentence: str) -> None:
         """Print one line to stderr, where errors go."""

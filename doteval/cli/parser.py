@@ -128,9 +128,7 @@ def _parsers_of(command: Command, before: argparse.Namespace) -> tuple[_Parser, 
 
     What stood before the command is the default of what may stand behind.
     """
-    own = _Parser(
-        prog=f"{program()} {command.name}", formatter_class=_Help, allow_abbrev=False
-    )
+    own = _Parser(prog=f"{program()} {command.name}", formatter_class=_Help, allow_abbrev=False)
     for names, settings in command.options:
         if names[0].startswith("-"):
             own.add_argument(*names, **settings)

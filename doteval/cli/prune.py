@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import Busy, UsageError
 from ..quantities import parse_age
+from ..text import count
+from ..views.figures import plural, size
+from ..views.terminal import Piece, flow
 from .call import FAILED, YES, Answer, Call, NoStore, command, option, typed
 
 if TYPE_CHECKING:
@@ -94,8 +97,6 @@ def run(call: Call) -> Answer:
 
 
 def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
-    from ..views.figures import plural
-
     asked = []
     if doomed:
         records = sum(each.records for each in doomed)
@@ -122,10 +123,6 @@ def _answer(
 
 
 def _pruned(call: Call, found: Sequence[Pruned], held: int, free: int, did: str) -> Iterator[str]:
-    from ..text import count
-    from ..views.figures import plural, size
-    from ..views.terminal import Piece, flow
-
     terminal = call.terminal
     told = False
     for each in found:

@@ -70,7 +70,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     table = difference_table(comparison, [contrast])
     if table.rows:
         own = table.without("evaluation", "rows", "worse", "better")
-        lines += [f"  {line}" for line in own.text(terminal.narrowed(2)).splitlines()]
+        lines += own.lines(terminal, 2)
     for score in contrast.scores:
         lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:

@@ -295,8 +295,8 @@ def limit_lines(run: Run, terminal: Terminal) -> list[str]:
         Column("throughput", "right", drop=1),
         Column("reason", least=10),
     )
-    listed = Table(columns, rows).text(terminal.narrowed(2)).split("\n")
-    return [*_chart(changes, end, terminal), "", *(f"  {line}" for line in listed)]
+    listed = Table(columns, rows).lines(terminal, 2)
+    return [*_chart(changes, end, terminal), "", *listed]
 
 
 def _chart(changes: Sequence[Mapping[str, Any]], end: float, terminal: Terminal) -> list[str]:

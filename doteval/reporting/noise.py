@@ -13,7 +13,7 @@ from .. import text
 from ..record import Record
 from ..statistics.noise import Noise, noise
 from ..storage import Store
-from ..views.figures import change, figure, plural
+from ..views.figures import change, figure, percentage, plural
 from ..views.table import Cell, Table
 from ..views.terminal import Piece, Terminal, flow
 from .values import Rows, Values
@@ -157,7 +157,7 @@ def plan_table(spread: Spread) -> Table:
         )
         for plan in spread.plans()
     ]
-    sure = f"{100 * spread.confidence:g}% CI"
+    sure = f"{percentage(spread.confidence)} CI"
     return Table(("rows", "repeats", "records", sure, "cost"), rows)
 
 
@@ -187,7 +187,7 @@ def spread_lines(spread: Spread, terminal: Terminal) -> Iterator[str]:
         flips = figure(round(parts.flips * spread.rows, 1))
         facts.append(Piece(f"between two runs of an unchanged model {flips} rows would flip"))
     yield from flow(facts, terminal, "  ", 2)
-    yield from (f"  {line}" for line in plan_table(spread).text(terminal).split("\n"))
+    yield from plan_table(spread).lines(terminal, 2)
     for position, row, values in spread.flaky[:_MOST_FLAKY]:
         yield from flow(
             [

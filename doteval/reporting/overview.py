@@ -12,12 +12,12 @@ from typing import Any
 
 from .. import text
 from ..metrics import Estimate
-from ..views.figures import limit_path, plural
+from ..views.figures import limit_path, percentage, plural
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Terminal, sparkline
+from .experiments import Experiment
 from .summary import Summary
 from .views import (
-    Experiment,
     estimate_cells,
     remark_lines,
     score_name,
@@ -41,9 +41,9 @@ def overview_lines(
         notes: of each evaluation, such as those of its run; () for none.
     """
     limits = any(each.limits for each in summaries)
-    lines = summary_table(summaries, limits=limits).text(terminal).split("\n")
+    lines = summary_table(summaries, limits=limits).lines(terminal)
     for table in matrices(summaries):
-        lines += ["", *table.text(terminal).split("\n")]
+        lines += ["", *table.lines(terminal)]
     names = short_names([each.evaluation for each in summaries])
     for at, summary in enumerate(summaries):
         remarks = remark_lines(summary, terminal, notes[at] if notes else ())
@@ -70,7 +70,7 @@ def summary_table(
         Column("failed", "right"),
         Column("score", foreign=True),
         Column("value", "right"),
-        Column(f"{100 * summaries[0].confidence:g}% CI", "right"),
+        Column(f"{percentage(summaries[0].confidence)} CI", "right"),
         Column("took", "right", drop=3),
         *([Column("limit", drop=4)] if limits else []),
     )

@@ -313,7 +313,7 @@ def slice_lines(found: Sequence[Slice], terminal: Terminal, confidence: float = 
         lines += ["" for _ in lines[:1]]
         lines.append(f"  {terminal.shown(name, LONGEST_NAME)} {terminal.shown(metric)}")
         table = _table(parts, metric, confidence, terminal)
-        lines += [f"  {line}" for line in table.text(terminal.narrowed(2)).split("\n")]
+        lines += table.lines(terminal, 2)
     if not asked:
         lines.append("  no scores")
     elif len(found) > 1:

@@ -70,6 +70,11 @@ def span(metric: str, lowest: float, highest: float, unicode: bool = True) -> st
     return f"{low}–{high}" if dash else f"{low} to {high}"
 
 
+def percentage(confidence: float) -> str:
+    """ "95%", "99.9%": of an interval."""
+    return f"{100 * confidence:.10g}%"
+
+
 # Metrics whose value is a share of the rows.
 _SHARES = ("accuracy", "pass", "share(", "agreement")
 

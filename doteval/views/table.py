@@ -79,7 +79,7 @@ class Table(NamedTuple):
     columns: Sequence[Column | str]
     rows: Iterable[Sequence[object]]
 
-    def text(self, terminal: Terminal) -> str:
+    def lines(self, terminal: Terminal, indent: int = 0) -> list[str]:
         """
         Aligned columns under a header and a rule, within the terminal's width.
 
@@ -87,12 +87,16 @@ class Table(NamedTuple):
         with a `drop` are left out, then cells of a column with `above` leave the line. What is
         still too wide may run over the edge. Without a width nothing is cut.
 
+        Args:
+            indent: blanks before each line.
+
         Returns:
-            Lines without a final line end; only the header where there are no rows.
+            only the header and its rule where there are no rows.
 
         Raises:
             ValueError: a row with more or fewer values than there are columns.
         """
+        terminal = terminal.narrowed(indent)
         layout = self._layout()
         header = [_shown(Cell(column.name, "strong"), column, terminal) for column in layout]
         body = [_row(row, layout, terminal) for row in self.rows]
@@ -121,7 +125,11 @@ class Table(NamedTuple):
             said = f"not shown: {', '.join(hidden)}"
             note = text.fit(said, terminal.width or 0, mark=terminal.mark)
             lines.append(terminal.paint(note, "dim"))
-        return "\n".join(lines)
+        return [f"{' ' * indent}{line}" for line in "\n".join(lines).split("\n")]
+
+    def text(self, terminal: Terminal) -> str:
+        """The lines as one text, without a final line end."""
+        return "\n".join(self.lines(terminal))
 
     def markdown(self) -> Iterator[str]:
         """

@@ -213,6 +213,44 @@ def flow(
     return [*lines, line]
 
 
+def words(sentence: str, terminal: Terminal, style: str = "") -> list[Piece]:
+    """A sentence made safe, to flow with a blank between its words; [] for an empty one."""
+    return [Piece(word, style) for word in terminal.shown(sentence).split(" ")] if sentence else []
+
+
+def sentence_lines(
+    sentence: str, terminal: Terminal, style: str = "", first: str = "", indent: int = 2
+) -> list[str]:
+    """A sentence over as many lines as it takes; `first` and `indent` as of `flow`."""
+    return flow(words(sentence, terminal, style), terminal, first, indent, " ")
+
+
+LABEL = 10  # columns of "strategy" and what parts it from its value
+
+
+def labelled(
+    label: str,
+    facts: Iterable[Sequence[Piece]],
+    terminal: Terminal,
+    between: str | None = None,
+    style: str = "dim",
+    column: int = LABEL,
+) -> list[str]:
+    """
+    Facts beside their label, each on lines of its own; nothing where there are none.
+
+    Args:
+        between: as of `flow`.
+        style: of the label, which takes so many columns as `column` says.
+    """
+    lines: list[str] = []
+    for pieces in filter(None, facts):
+        first = f"  {terminal.paint(label, style)}{' ' * (column - len(label))}"
+        lines += flow(pieces, terminal, first, 2 + column, between)
+        label = ""
+    return lines
+
+
 def _broken(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:
     """
     The pieces, those in several that are too wide for a line of so many columns.
