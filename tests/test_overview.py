@@ -8,9 +8,9 @@ import pytest
 
 from doteval.cli import main
 from doteval.record import Score
+from doteval.reporting.experiments import Experiment
 from doteval.reporting.overview import matrices, overview_lines, trends
 from doteval.reporting.summary import summarise
-from doteval.reporting.experiments import Experiment
 from doteval.storage import open_store
 from doteval.views.terminal import Terminal
 from tests.stocked import recorded, right, stock, wrong

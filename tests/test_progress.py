@@ -876,13 +876,13 @@ def test_a_run_that_waits_for_nothing_tells_the_store_nothing(monkeypatch, tmp_p
         ("mean", [0.5, 0.25], "0.38"),
         ("mean", [0.5, 0.5], "0.5"),
         ("", [math.inf], "inf"),
+        ("", [-(10**400), 1], "-inf"),
         ("", [math.nan], "NaN"),
     ],
 )
 def test_a_mean_has_the_digits_that_so_many_rows_support(metric, values, shown):
     """As everywhere; of the interval a rough idea is enough to tell how many there are."""
     mean = Mean(metric)
-    for value in values:
-        mean.add(value)
+    mean.add(values)
 
     assert str(mean) == shown

@@ -380,7 +380,7 @@ def test_a_slice_of_few_rows_passes_no_gate(store):
 
     told = {each.by["topic"]: (each.outcome, each.message) for each in rows.slices}
     assert told["common"][0] == "pass"
-    assert told["rare"] == ("undecided", "9 rows, too few to tell: 100.0%")
+    assert told["rare"] == ("undecided", "9 rows, too few to tell: 100%")
     assert told["broken"][1].startswith("0 rows, too few to tell")
     assert [each.outcome for each in errors.slices] == ["undecided", "pass", "undecided"]
     assert (rows.outcome, errors.outcome) == ("undecided", "undecided")
@@ -518,14 +518,14 @@ def test_gate_prints_a_line_for_each_slice_in_every_form(store, tmp_path, capsys
     lines = [
         f"fail      {text}",
         "          1 of 2 slices holds",
-        "          fail      difficulty=hard: 0.25 is not >= 0.6",
-        "          pass      difficulty=easy: 0.9 >= 0.6",
+        "          fail      difficulty=hard: 25% is not >= 60%",
+        "          pass      difficulty=easy: 90.0% >= 60%",
     ]
     assert typed().splitlines() == lines == str(judged(store, text)).splitlines()
     assert judged(store, text)._repr_html_().startswith("<pre>fail      exact by")
     assert json.loads(typed("--json"))["gates"][0]["slices"][1]["value"] == 0.9
     assert typed("--csv").splitlines()[0] == "outcome,gate,evaluation,slice,why"
-    assert "| `difficulty=hard` | `0.25 is not >= 0.6` |" in typed("--markdown")
+    assert "| `difficulty=hard` | `25% is not >= 60%` |" in typed("--markdown")
     assert "slice" not in judgement_table(judged(store, "exact >= 1").verdicts).text(Terminal())
 
 
@@ -547,7 +547,7 @@ def test_pytest_tells_the_slices_that_do_not_hold(pytester, monkeypatch):
         "-p", "doteval.pytest_plugin", "--eval-gate", "eval_x by level >= 80%", "--junitxml=j.xml"
     )
 
-    said = "1 of 2 slices holds; level=hard: fail, 0.45 is not >= 0.8"
+    said = "1 of 2 slices holds; level=hard: fail, 45% is not >= 80%"
     result.stdout.fnmatch_lines([f"*{said}"])
     assert said in (pytester.path / "j.xml").read_text().replace("&gt;", ">")
 

@@ -26,7 +26,6 @@ from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, 
 from ..redaction import redact, safe_without
 from ..replay import Log, Shelf
 from ..reporting.progress import Mean
-from ..statistics.intervals import as_float
 from ..storage.encoding import cluster_of
 from ..storage.entries import Entry, encode
 from ..storage.writer import Writer
@@ -226,6 +225,7 @@ class Sink:
     def durable(self, entries: list[Entry | Attempt | Call]) -> None:
         """These are on the disk: now they count."""
         unwritten, means, now = self._unwritten, self.means, self._clock.now()
+        come: dict[str, list[float]] = {}
         for entry in entries:
             if isinstance(entry, Call):
                 if self.shelf is not None:
@@ -245,13 +245,17 @@ class Sink:
                     if score.expected is None:
                         continue  # a label that nothing was expected of has no mean
                     value = score.number
-                mean = means.get(score.name)
-                if mean is None:
-                    mean = means[score.name] = Mean(next(iter(score.metrics), ""))
-                mean.add(as_float(value))
+                values = come.get(score.name)
+                if values is None:
+                    values = come[score.name] = []
+                    if score.name not in means:
+                        means[score.name] = Mean(next(iter(score.metrics), ""))
+                values.append(value)
             if entry.record is not None and self._channel.on_record is not None:
                 self._channel.tell(self._channel.on_record, entry.record)
             self.durable_at = now
+        for name, values in come.items():
+            means[name].add(values)
 
 
 def _is_paid(log: Log | None) -> bool:

@@ -174,7 +174,7 @@ def test_a_run_resumes_what_a_plugin_keeps(scheme, tmp_path, monkeypatch, capsys
     assert (first.failed, again.failed, again.total) == (1, 0, 3)
     assert asked == [1, 2, 3, 3]
     assert main(["show", "e", "--storage", scheme]) == 0
-    assert "66.7%" in capsys.readouterr().out
+    assert "67%" in capsys.readouterr().out
     with pytest.raises(UsageError, match="FolderStore keeps no calls"):
         run(eval_small, "e", storage=scheme, progress=False, calls="reuse")
 
