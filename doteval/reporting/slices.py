@@ -20,9 +20,9 @@ from ..statistics.intervals import mean_of
 from ..statistics.tests import holm, unpaired
 from ..storage import Store
 from ..views.figures import p_value
+from ..views.media import as_text
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
-from .details import as_text
 from .scores import span_of
 from .values import cluster_of
 from .views import LONGEST_NAME, estimate_cells, short_name
