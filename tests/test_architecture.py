@@ -123,9 +123,10 @@ budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
 
-views.json               # plain data as JSON; this room and the next three stand below no data
+views.json               # plain data as JSON; this room and the next four stand below no data
 views.terminal           # widths, colours, lines that flow
 views.figures            # values, intervals, changes, as people read them
+views.media              # values as text, bytes as what they are
 views.table              # columns and rows, for a terminal, Markdown, CSV and a notebook
 
 reporting.progress

@@ -11,6 +11,7 @@ from itertools import islice
 from .. import text
 from ..record import Record, Result
 from ..views.figures import change, change_span, figure, p_value, plural, score_figure, width_of
+from ..views.media import as_text
 from ..views.table import Cell, Column, Table, code
 from ..views.terminal import Piece, Terminal, flow
 from .compare import Comparison, Contrast, Example, ScoreChange
@@ -238,7 +239,7 @@ def _answer(record: Record | None) -> object:
 
 
 def _brief(value: object) -> str:
-    return text.safe(value, _LONGEST_TEXT)
+    return text.safe(as_text(value, limit=_LONGEST_TEXT + 1), _LONGEST_TEXT)
 
 
 def _values(score: ScoreChange, example: Example) -> str:

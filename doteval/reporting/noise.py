@@ -14,6 +14,7 @@ from ..record import Record
 from ..statistics.noise import Noise, noise
 from ..storage import Store
 from ..views.figures import change, figure, percentage, plural
+from ..views.media import as_text
 from ..views.table import Cell, Table
 from ..views.terminal import Piece, Terminal, flow
 from .values import Rows, Values
@@ -189,13 +190,12 @@ def spread_lines(spread: Spread, terminal: Terminal) -> Iterator[str]:
     yield from flow(facts, terminal, "  ", 2)
     yield from plan_table(spread).lines(terminal, 2)
     for position, row, values in spread.flaky[:_MOST_FLAKY]:
+        named = [f"{k}={as_text(v, limit=200)}" for k, v in row.items()]
         yield from flow(
             [
                 Piece(f"row {position}"),
                 Piece(_told(values, spread.metric), "warn"),
-                Piece(
-                    terminal.shown(text.safe(", ".join(f"{k}={v}" for k, v in row.items()), 200))
-                ),
+                Piece(terminal.shown(", ".join(named), 200)),
             ],
             terminal,
             "  ",

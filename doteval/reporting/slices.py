@@ -20,9 +20,9 @@ from ..statistics.intervals import mean_of
 from ..statistics.tests import holm, unpaired
 from ..storage import Store
 from ..views.figures import p_value
+from ..views.media import as_text
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
-from .details import as_text
 from .pairs import Source
 from .people import Labels
 from .scores import estimates_of

@@ -10,7 +10,8 @@ from ..concurrency.loop import Loop
 from ..concurrency.row import Row
 from ..evaluation import Evaluation
 from ..reporting.progress import Snapshot, is_stalled, waits
-from ..text import duration, one_line
+from ..text import as_str, duration
+from ..views.media import brief
 from .environment import Clock
 from .ledger import Ledger
 from .options import Options
@@ -129,5 +130,6 @@ class Monitor:
 def _called(row: Row) -> str:
     """A row for people: its position, and its id or the first words of it."""
     named = row.named or {}
-    words = one_line(named.get("id", next(iter(named.values()), "")), 40)
+    first = named.get("id", next(iter(named.values()), ""))
+    words = brief(first if isinstance(first, (str, bytes, bytearray)) else as_str(first), 40)
     return f"row {row.position} ({words})" if words else f"row {row.position}"
