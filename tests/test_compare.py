@@ -842,8 +842,38 @@ def test_a_comparison_fits_eighty_columns(contest):
     assert max(map(display_width, lines)) <= 80
     assert lines[0] == "a → b · regression · a loss of 0.01 is accepted"
     assert any("accuracy" in line and "84%" in line and "64%" in line for line in lines)
-    assert "row 30 · exact True to False" in told(comparison)
-    assert "    a: a says True" in told(comparison)
+    assert lines[-1] == lines[0]
+
+
+def test_examples_stand_under_what_became_of_them(contest):
+    """Rows that flipped in the same way have one heading; answers stand one below the other."""
+    lines = told(contest([True, True, 0.5], [False, False, False], examples=3)).splitlines()
+    at = lines.index("  exact 1 to 0")
+
+    assert [line.rstrip() for line in lines[at : at + 9]] == [
+        "  exact 1 to 0",
+        "    row 0  id=0",
+        "      a  a says True",
+        "      b  b says False",
+        "    row 1  id=1",
+        "      a  a says True",
+        "      b  b says False",
+        "",
+        "  exact 0.5 to 0",
+    ]
+
+
+def test_interval_and_p_stand_below_their_row_where_there_is_no_room(contest):
+    """They are what tells luck from skill: of all columns these go last."""
+    comparison = contest(*answers(30, 12, 2, 6), metrics=("accuracy", "mean"))
+    wide, narrow = told(comparison, 200), told(comparison, 60)
+
+    (each, _) = comparison.evaluations[0].scores[0].differences
+    p = f"p (Holm) {p_value(each.adjusted)}"
+    assert "p (Holm)  verdict" in wide
+    assert "not shown" not in wide
+    assert f"    95% CI -33.4 to -5.1 pp · {p}" in narrow
+    assert max(map(display_width, narrow.splitlines())) <= 60
 
 
 def test_a_comparison_can_be_shown_in_ascii(contest):
@@ -925,13 +955,120 @@ def test_an_example_without_an_answer_shows_its_row(storage):
         doteval.run(eval_n, name, storage=str(storage), progress=False)
     said = told(compare("a", "b", storage=str(storage)))
 
-    assert "row: n=1" in said
-    assert "a: " not in said
+    assert "row 1  n=1" in said
+    assert said.splitlines()[-3:-1] == ["    row 1  n=1", ""]
 
 
 def test_numbers_in_examples_are_told_briefly(contest):
     """Four digits, and NaN by its name."""
     assert "exact 0.3333 to 0.25" in told(contest([1 / 3, 1.0], [0.25, 1.0], metrics=("mean",)))
+
+
+# ----------------------------------------------------------------------------- by slices
+
+
+@pytest.fixture
+def sliced(storage: Path) -> Callable[..., Comparison]:
+    """
+    "a" and "b" over 60 easy rows that both get right, 30 hard ones of which A gets all right and B
+    eighteen, and 5 odd ones, which A gets right and B wrong; compared by these levels.
+    """
+
+    def level_of(n: int) -> str:
+        return "easy" if n < 60 else "hard" if n < 90 else "odd"
+
+    def compared(**options: Any) -> Comparison:
+        for name, first_wrong in (("a", 95), ("b", 78)):
+
+            @doteval.foreach("n", [{"n": n, "level": level_of(n)} for n in range(95)], tags="level")
+            def eval_n(n, first_wrong=first_wrong):
+                if (n, first_wrong) == (0, 78):
+                    raise ValueError("no answer")
+                return n < first_wrong
+
+            doteval.run(eval_n, name, storage=str(storage), progress=False)
+        return compare("a", "b", storage=str(storage), **{"by": "level", **options})
+
+    return compared
+
+
+def test_slices_are_compared_and_the_verdict_stays_that_of_the_whole(sliced):
+    """Holm over the slices; one of five rows is not told, although all of them got worse."""
+    comparison = sliced()
+    (contrast,) = comparison.evaluations
+    (whole,) = sliced(by=()).evaluations
+    told = {part.by["level"]: part.scores[0].differences[0] for part in contrast.slices}
+
+    assert contrast.scores == whole.scores
+    assert {level: (each.verdict, each.n) for level, each in told.items()} == {
+        "easy": ("cannot tell", 59),
+        "hard": ("regression", 30),
+        "odd": ("cannot tell", 5),
+    }
+    assert (told["hard"].p, told["hard"].adjusted) == (2 * 0.5**12, 2 * 2 * 0.5**12)
+    assert told["easy"].reason == "1 rows failed in B; were they wrong, B would be worse"
+    assert (told["odd"].adjusted, told["odd"].reason) == (None, "too few to tell")
+    assert (contrast.slices[0].failed_a, contrast.slices[0].failed_b) == (0, 1)
+
+
+def test_a_margin_is_asked_of_slices_that_have_enough_rows(sliced):
+    (contrast,) = sliced(margin=0.2).evaluations
+
+    assert [part.verdict for part in contrast.slices] == [
+        "no regression",
+        "cannot tell",
+        "cannot tell",
+    ]
+
+
+def test_slices_are_told_in_every_form(sliced, storage, capsys):
+    comparison = sliced()
+    lines = told(comparison, None).splitlines()
+    at = lines.index("  by level")
+
+    assert [line.split()[0] for line in lines[at + 3 : at + 6]] == ["odd", "hard", "easy"]
+    assert lines[at + 3].endswith("too few to tell")
+    assert lines[at + 6] == "  p is corrected for all slices"
+    assert lines[at + 7].startswith("  level=easy: 1 rows failed in B")
+    assert "`eval_n` by `level`:\n\n| `level` | `a` |" in comparison_markdown(comparison)
+    slices = comparison.to_dict()["evaluations"][0]["slices"]
+    assert [each["by"]["level"] for each in slices] == ["easy", "hard", "odd"]
+    code = main(["--storage", str(storage), "compare", "a", "b", "--by", "level", "--csv"])
+    csv = capsys.readouterr().out.splitlines()
+    assert (code, len(csv)) == (1, 5)
+    assert csv[0].startswith("evaluation,level,score,metric,a,b,change,95% CI low")
+    assert [line.split(",")[1] for line in csv[1:]] == ["", "easy", "hard", "odd"]
+
+
+def test_repeats_and_metrics_of_several_scores_are_sliced(storage):
+    """A score that no row of a slice has is not told there, nor a figure that a run has kept."""
+    for name, values in (("a", [1.0, 3.0]), ("b", [2.0, 5.0])):
+        two = {"x": [values] * 24, "y": [None] * 12 + [values] * 12}
+        record(storage, name, two, metrics=("median", "std"), groups=["u", "v"] * 12)
+    (contrast,) = compare("a", "b", storage=str(storage), by=["group"]).evaluations
+    (ids,) = compare("a", "b", storage=str(storage), by=["id"], only=["y"]).evaluations
+
+    assert [len(part.scores) for part in contrast.slices] == [2, 2]
+    assert contrast.slices[0].scores[0].differences[0].value == 1.5
+    assert sum(bool(part.scores) for part in ids.slices) == 12
+    assert told(compare("a", "b", storage=str(storage), by=["id"], only=["y"]), None)
+
+
+def test_a_column_that_some_evaluation_lacks_is_told_and_that_all_lack_refused(storage):
+    for name in ("a", "b"):
+        record(storage, name, {"exact": [True] * 12})
+        record(storage, name, {"exact": [True] * 12}, groups=["u"] * 12, name="eval_y")
+
+    x, y = compare("a", "b", storage=str(storage), by="group").evaluations
+    assert (len(x.slices), len(y.slices)) == (0, 1)
+    assert x.notes == ("no row has 'group'; the rows have 'id'",)
+    with pytest.raises(NotFound, match="no row has 'nope'"):
+        compare("a", "b", storage=str(storage), by="nope")
+
+
+def test_slices_are_for_two_experiments(storage, capsys):
+    assert main(["--storage", str(storage), "compare", "a", "b", "c", "--by", "x"]) == 2
+    assert "--by are for two experiments" in capsys.readouterr().err
 
 
 def test_markdown_is_a_table_with_examples_to_unfold(contest):

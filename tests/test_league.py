@@ -36,6 +36,8 @@ def test_ranks_are_what_the_differences_leave_open(storage):
         ("low", 2, 3, set()),
     ]
     assert found.standings[0].estimate.value == 0.8
+    assert str(found).splitlines() == league_lines(found, Terminal())
+    assert found._repr_html_().startswith("<pre>eval_x exact accuracy")
 
 
 def test_where_less_is_better_the_ranks_turn_around(storage):

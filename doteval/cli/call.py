@@ -112,6 +112,14 @@ def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     return value
 
 
+def columns(said: str) -> list[str]:
+    """Names of columns: "language,difficulty"."""
+    names = [name.strip() for name in said.split(",")]
+    if all(names) and len(set(names)) == len(names):
+        return names
+    raise UsageError("expected names of columns, as in difficulty or language,difficulty")
+
+
 # What several commands take.
 EVALUATION = option(
     "--evaluation",

@@ -7,7 +7,19 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from .call import EVALUATION, FAILED, INCONCLUSIVE, OK, TABLE, Answer, Call, command, option
+from .call import (
+    EVALUATION,
+    FAILED,
+    INCONCLUSIVE,
+    OK,
+    TABLE,
+    Answer,
+    Call,
+    columns,
+    command,
+    option,
+    typed,
+)
 
 
 def _share(said: str) -> float:
@@ -42,6 +54,7 @@ def _confidence(said: str) -> float:
     "doteval compare main candidate\n"
     "doteval compare main candidate --margin 1%       # a loss of a point is accepted\n"
     "doteval compare main candidate --markdown        # for a pull request\n"
+    "doteval compare main candidate --by difficulty   # in each slice of the rows too\n"
     "doteval compare small medium large                # each against each, and ranks\n"
     'doteval compare exp exp --evaluation "eval_qa[small]" --other "eval_qa[large]"',
     option("a", metavar="A", help="the experiment to compare with"),
@@ -91,6 +104,13 @@ def _confidence(said: str) -> float:
         action="store_true",
         help="judge by the rows that both have, even where B is not complete",
     ),
+    option(
+        "--by",
+        metavar="COLUMN[,COLUMN]",
+        type=typed(columns),
+        default=(),
+        help="the differences for each value of these columns too; the verdict is of the whole",
+    ),
     forms=TABLE,
 )
 def run(call: Call) -> Answer:
@@ -115,12 +135,14 @@ def run(call: Call) -> Answer:
         margin=options.margin,
         confidence=options.confidence,
         paired_only=options.paired_only,
+        by=options.by,
     )
+    parts = [each for whole in comparison.evaluations for each in (whole, *whole.slices)]
     return Answer(
         comparison_lines(comparison, call.terminal),
         {REGRESSION: FAILED, UNSURE: INCONCLUSIVE}.get(comparison.verdict, OK),
         comparison.to_dict(),
-        difference_table(comparison, comparison.evaluations),
+        difference_table(comparison, parts),
         [comparison_markdown(comparison)],
     )
 
@@ -130,8 +152,8 @@ def _ranked(call: Call) -> Answer:
     from ..reporting.league import league, league_lines, league_table
 
     options = call.options
-    if options.other or options.margin is not None:
-        raise UsageError("--other and --margin are for two experiments")
+    if options.other or options.margin is not None or options.by:
+        raise UsageError("--other, --margin and --by are for two experiments")
     found = league(
         [options.a, options.b, *options.more],
         storage=call.store(),

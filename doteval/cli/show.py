@@ -16,6 +16,7 @@ from .call import (
     TABLE,
     Answer,
     Call,
+    columns,
     command,
     option,
     people_in,
@@ -43,13 +44,6 @@ def _amount(said: str) -> int:
     from ..quantities import parse_rows
 
     return parse_rows(said)
-
-
-def _columns(said: str) -> list[str]:
-    names = [name.strip() for name in said.split(",")]
-    if all(names) and len(set(names)) == len(names):
-        return names
-    raise UsageError("expected names of columns, as in difficulty or language,difficulty")
 
 
 @command(
@@ -80,7 +74,7 @@ def _columns(said: str) -> list[str]:
     option(
         "--by",
         metavar="COLUMN[,COLUMN]",
-        type=typed(_columns),
+        type=typed(columns),
         help="the scores for each value of these columns, and which differ from the others",
     ),
     option(

@@ -13,8 +13,9 @@ the few examples that are shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Union
 
 from .. import metrics
@@ -40,6 +41,7 @@ from .pairs import (
     detectable,
     difference_of,
 )
+from .slices import FEWEST, TOO_FEW, members
 from .summary import Summary, of_versions, versions_of
 from .views import one_of, short_name
 
@@ -107,6 +109,8 @@ class Contrast:
         scores: what both have.
         notes: what a reader should know.
         status_a, status_b: of the evaluations: "complete", "interrupted", ...
+        by: the values of the columns, where this is of one slice of the rows.
+        slices: the same of each slice, where that was asked; they have no say in the verdict.
     """
 
     a: Source
@@ -117,6 +121,8 @@ class Contrast:
     notes: tuple[str, ...] = ()
     status_a: str = "complete"
     status_b: str = "complete"
+    by: Mapping[str, Any] = field(default_factory=dict)
+    slices: tuple[Contrast, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -199,23 +205,25 @@ class Comparison:
                 "flips": None if each.flips is None else _plain(each.flips),
             }
 
+        def contrast(each: Contrast) -> dict[str, Any]:
+            return {
+                **_plain(each),
+                "a": each.a.evaluation,
+                "b": each.b.evaluation,
+                "verdict": each.verdict,
+                "scores": list(map(score, each.scores)),
+                "notes": list(each.notes),
+                "by": dict(each.by),
+                "slices": list(map(contrast, each.slices)),
+            }
+
         return {
             "a": self.a,
             "b": self.b,
             "verdict": self.verdict,
             "confidence": self.confidence,
             "margin": self.margin,
-            "evaluations": [
-                {
-                    **_plain(each),
-                    "a": each.a.evaluation,
-                    "b": each.b.evaluation,
-                    "verdict": each.verdict,
-                    "scores": list(map(score, each.scores)),
-                    "notes": list(each.notes),
-                }
-                for each in self.evaluations
-            ],
+            "evaluations": list(map(contrast, self.evaluations)),
             "only_in_a": list(self.gone),
             "only_in_b": list(self.new),
         }
@@ -251,6 +259,7 @@ def compare(
     examples: int = 3,
     seed: int = 0,
     paired_only: bool = False,
+    by: str | Sequence[str] = (),
 ) -> Comparison:
     """
     Is B better or worse than A, on the rows that both have?
@@ -276,10 +285,13 @@ def compare(
         examples: rows to show of those that got worse, and of those that got better.
         seed: of what is resampled.
         paired_only: judge by the rows that both have, even if B is not complete.
+        by: columns, also as "language,difficulty": the differences of each slice of the rows by
+            their values too, with p-values that are corrected for each other. The verdict stays
+            that of the whole. A slice of fewer than ten rows is "cannot tell".
 
     Raises:
-        NotFound: an experiment or evaluation is not there, or they have no row or score in
-            common.
+        NotFound: an experiment or evaluation is not there, they have no row or score in common,
+            or no row has such a column.
         UsageError: an argument makes no sense, or a name fits several evaluations.
     """
     if margin is not None and not 0 <= margin < float("inf"):
@@ -300,10 +312,17 @@ def compare(
         chosen = evaluations_of(store, before, after, evaluation, other)
         _check_names(asked, store, chosen)
         chosen = _asked_about(asked, store, chosen)
-        found = [_contrast(store, *sources, asked) for sources in chosen.pairs]
+        columns = [name.strip() for name in by.split(",")] if isinstance(by, str) else by
+        found = [_contrast(store, *sources, asked, columns) for sources in chosen.pairs]
     if not any(score.paired for each in found for score in each.scores):
         raise NotFound(_nothing_in_common(before, after, found))
-    verdicts = judged(found, margin, confidence)
+    if columns and not any(each.slices for each in found):
+        raise NotFound(found[0].notes[-1])
+    slices = iter(judged([s for each in found for s in each.slices], margin, confidence, FEWEST))
+    verdicts = tuple(
+        replace(each, slices=tuple(islice(slices, len(each.slices))))
+        for each in judged(found, margin, confidence)
+    )
     return Comparison(before, after, confidence, margin, verdicts, chosen.gone, chosen.new)
 
 
@@ -428,22 +447,10 @@ def _partner(name: str, theirs: Sequence[str], ours: Sequence[str]) -> str | Non
 # --- one evaluation ---------------------------------------------------------------------------
 
 
-def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
+def _contrast(store: Store, a: Source, b: Source, asked: Question, by: Sequence[str]) -> Contrast:
     before, after = Side(store, a), Side(store, b)
-    scores = []
-    notes = []
-    for name, facts in after.tally.scores.items():
-        known = before.tally.scores.get(name)
-        titles = [
-            title for title in metrics.declared(facts["metrics"])[0] if asked.asks(name, title)
-        ]
-        if known is None:
-            notes.append(f"{name} has no scores in {a.experiment!r}")
-        elif titles:
-            boolean = bool(known["boolean"] and facts["boolean"])
-            scores.append(_change(before, after, name, titles, boolean, asked, notes))
-    for name in before.tally.scores.keys() - after.tally.scores.keys():
-        notes.append(f"{name} has no scores in {b.experiment!r}")
+    notes: list[str] = []
+    scores = _changes(before, after, asked, notes)
     for side, name in ((before, a.experiment), (after, b.experiment)):
         if made := versions_of(store, side.runs):
             notes.append(f"{name!r} {of_versions(len(made))}")
@@ -451,7 +458,36 @@ def _contrast(store: Store, a: Source, b: Source, asked: Question) -> Contrast:
             notes.append(f"{name!r} was run until a gate was decided; tests here are for one look")
     failed = before.tally.failed, after.tally.failed
     statuses = before.status, after.status
-    return Contrast(a, b, *failed, tuple(scores), tuple(notes), *statuses)
+    slices = []
+    try:
+        for part in members(store, [b, a], by) if by else ():
+            sides = before.within(part.keys), after.within(part.keys)
+            found = _changes(*sides, replace(asked, examples=0), [])
+            having = tuple(each for each in found if each.paired or each.only_a or each.only_b)
+            slices.append(Contrast(a, b, part.failed[1], part.failed[0], having, by=part.by))
+    except NotFound as error:  # other evaluations may have such columns
+        notes.append(str(error))
+    return Contrast(a, b, *failed, scores, tuple(notes), *statuses, slices=tuple(slices))
+
+
+def _changes(
+    before: Side, after: Side, asked: Question, notes: list[str]
+) -> tuple[ScoreChange, ...]:
+    """Of each score that both have; what else there is to say goes to the notes."""
+    scores = []
+    for name, facts in after.tally.scores.items():
+        known = before.tally.scores.get(name)
+        titles = [
+            title for title in metrics.declared(facts["metrics"])[0] if asked.asks(name, title)
+        ]
+        if known is None:
+            notes.append(f"{name} has no scores in {before.source.experiment!r}")
+        elif titles:
+            boolean = bool(known["boolean"] and facts["boolean"])
+            scores.append(_change(before, after, name, titles, boolean, asked, notes))
+    for name in before.tally.scores.keys() - after.tally.scores.keys():
+        notes.append(f"{name} has no scores in {after.source.experiment!r}")
+    return tuple(scores)
 
 
 def _of_kept(
@@ -519,19 +555,30 @@ def _change(
 
 
 def judged(
-    found: Sequence[Contrast], margin: float | None, confidence: float
+    found: Sequence[Contrast], margin: float | None, confidence: float, fewest: int = 0
 ) -> tuple[Contrast, ...]:
-    """The same with p-values corrected for each other, and verdicts."""
+    """
+    The same with p-values corrected for each other, and verdicts.
+
+    Args:
+        fewest: rows below which nothing is told, and nothing tested.
+    """
     every = [each for it in found for score in it.scores for each in score.differences]
-    adjusted, asked = _holm([each.p for each in every], every)
+    enough = [each.n >= fewest for each in every]
+    tested = [each.p if able else None for each, able in zip(every, enough, strict=True)]
+    adjusted, asked = _holm(tested, every)
     beyond = adjusted
     if margin is not None:
-        beyond, _ = _holm([_p_beyond(each, margin) for each in every], every)
+        tested = [
+            _p_beyond(each, margin) if able else None
+            for each, able in zip(every, enough, strict=True)
+        ]
+        beyond, _ = _holm(tested, every)
     every = [replace(each, detectable=detectable(each, (1 - confidence) / asked)) for each in every]
     again = iter(
         [
-            _with_verdict(each, p, q, margin, 1 - confidence)
-            for each, p, q in zip(every, adjusted, beyond, strict=True)
+            _with_verdict(each, p, q, margin, 1 - confidence, able)
+            for each, p, q, able in zip(every, adjusted, beyond, enough, strict=True)
         ]
     )
     return tuple(
@@ -571,9 +618,16 @@ def _p_beyond(each: Difference, margin: float) -> float | None:
 
 
 def _with_verdict(
-    each: Difference, adjusted: float | None, p: float | None, margin: float | None, level: float
+    each: Difference,
+    adjusted: float | None,
+    p: float | None,
+    margin: float | None,
+    level: float,
+    enough: bool,
 ) -> Difference:
     verdict, reason = _verdict(each, p, margin, level)
+    if not enough and verdict != UNJUDGED:
+        verdict, reason = UNSURE, TOO_FEW
     return replace(each, adjusted=adjusted, verdict=verdict, reason=reason)
 
 

@@ -4,7 +4,8 @@ A comparison as lines for a terminal, and as Markdown for a pull request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
 
@@ -17,6 +18,7 @@ from ..views.terminal import Piece, Terminal, flow
 from .compare import Comparison, Contrast, Example, ScoreChange
 from .details import wrapped
 from .pairs import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
+from .slices import TOO_FEW, slice_name, slice_value
 from .views import LONGEST_NAME, short_name
 
 VERDICT_STYLES = {
@@ -28,6 +30,7 @@ VERDICT_STYLES = {
     UNJUDGED: "dim",
 }
 _LINES = 2  # of a text of an example
+_LONGEST_VALUE = 120  # characters of a value of a row, so that a long one hides no other
 _LONGEST_TEXT = 400  # characters of a row or an answer that are looked at for an example
 
 
@@ -43,7 +46,7 @@ def comparison_lines(comparison: Comparison, terminal: Terminal) -> list[str]:
         for name in names:
             said = f"{short_name(name)} is in {where} alone"
             lines += ["", terminal.paint(terminal.shown(said), "warn")]
-    return lines
+    return [*lines, "", *_head(comparison, terminal)]  # where one looks when it has scrolled by
 
 
 def _head(comparison: Comparison, terminal: Terminal) -> list[str]:
@@ -70,47 +73,104 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
         lines += flow([Piece(terminal.shown(each)) for each in said], terminal, "  ", 2)
     table = difference_table(comparison, [contrast])
     if table.rows:
-        own = table.without("evaluation", "rows", "worse", "better")
-        lines += own.lines(terminal, 2)
+        lines += table.without("evaluation", "rows", "worse", "better").lines(terminal, 2)
     for score in contrast.scores:
         lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:
         lines += _sentence(note, terminal)
+    if contrast.slices:
+        lines += ["", *_slices(comparison, contrast, terminal)]
+    for what, examples in _worse(contrast).items():
+        lines += ["", *flow([Piece(terminal.shown(what))], terminal, "  ", 2)]
+        for example, record in examples:
+            lines += _example(comparison, example, record, terminal)
+    return lines
+
+
+def _slices(comparison: Comparison, contrast: Contrast, terminal: Terminal) -> Iterator[str]:
+    """The differences of each slice, the worst first."""
+    table = slice_differences(comparison, contrast)
+    by = ", ".join(contrast.slices[0].by)
+    yield from flow([Piece(terminal.shown(f"by {by}"), "strong")], terminal, "  ", 2)
+    yield from table.lines(terminal, 2)
+    tested = [each.adjusted is not None for each in _differences(contrast.slices)]
+    if sum(tested) > 1:
+        yield f"  {terminal.paint('p is corrected for all slices', 'dim')}"
+    for part in contrast.slices:
+        for each in _differences([part]):
+            if each.reason not in ("", TOO_FEW):
+                yield from _sentence(f"{slice_name(part.by)}: {each.reason}", terminal)
+
+
+def slice_differences(comparison: Comparison, contrast: Contrast) -> Table:
+    """A row for each metric of each score of each slice, the worst first."""
+    parts = sorted(contrast.slices, key=_gain)
+    asked = {(each.score, each.metric) for each in _differences(parts)}
+    same = ("score", "metric") if len(asked) == 1 else ()
+    table = difference_table(comparison, parts)
+    return table.without("evaluation", "worse", "better", *same)
+
+
+def _differences(contrasts: Iterable[Contrast]) -> Iterator[Difference]:
+    for contrast in contrasts:
+        for score in contrast.scores:
+            yield from score.differences
+
+
+def _gain(contrast: Contrast) -> float:
+    """The least that B gains."""
+    gains = (each.gain for each in _differences([contrast]) if each.verdict != UNJUDGED)
+    return min((gain for gain in gains if gain is not None and gain == gain), default=math.inf)
+
+
+def _worse(contrast: Contrast) -> dict[str, list[tuple[Example, Record]]]:
+    """
+    The examples of rows that got worse, each once, by the score and what became of it. Of the rows
+    that got better there are enough in JSON.
+    """
+    found: dict[str, list[tuple[Example, Record]]] = {}
     shown: set[bytes] = set()
     for score in contrast.scores:
         for example in score.examples:
             record = example.after or example.before
-            # Of the rows that got better there are enough in JSON.
             if record is not None and example.worse and record.key not in shown:
                 shown.add(record.key)
-                lines += _example(comparison, score, example, record, terminal)
-    return lines
+                what = f"{text.safe(score.name, LONGEST_NAME)} {_values(score, example)}"
+                found.setdefault(what, []).append((example, record))
+    return found
 
 
 def difference_table(comparison: Comparison, contrasts: Sequence[Contrast]) -> Table:
-    """A row for each metric of each score of these evaluations."""
+    """
+    A row for each metric of each score of these evaluations, or slices of them.
+
+    Args:
+        contrasts: those of slices have columns for what their rows share.
+    """
+    by = list(next((each.by for each in contrasts if each.by), {}))
     before, after = (
         Column(label, "right", least=6, drop=drop, foreign_name=True)
         for label, drop in zip(comparison.labels, (3, 2), strict=True)
     )
     columns = (
         Column("evaluation", foreign=True),
+        *(Column(name, least=8, foreign=True, foreign_name=True) for name in by),
         Column("score", style="strong", least=8, foreign=True),
         Column("metric", drop=1, foreign=True),
         before,
         after,
         Column("change", "right"),
-        Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4),
-        Column(_p_title(comparison), "right", drop=5),
-        Column("rows", "right"),
+        Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4, below=True),
+        Column(_p_title(comparison, contrasts), "right", drop=5, below=True),
+        Column("rows", "right", drop=1),
         Column("worse", "right"),
         Column("better", "right"),
-        Column("verdict"),
+        Column("verdict", least=12 if by else None),
     )
     return Table(
         columns,
         [
-            _difference(contrast, score, each)
+            _difference(contrast, score, each, by)
             for contrast in contrasts
             for score in contrast.scores
             for each in score.differences
@@ -118,9 +178,13 @@ def difference_table(comparison: Comparison, contrasts: Sequence[Contrast]) -> T
     )
 
 
-def _difference(contrast: Contrast, score: ScoreChange, each: Difference) -> list[object]:
+def _difference(
+    contrast: Contrast, score: ScoreChange, each: Difference, by: Sequence[str]
+) -> list[object]:
+    few = each.reason == TOO_FEW
     return [
         short_name(contrast.b.evaluation),
+        *(slice_value(contrast.by[name]) if contrast.by else None for name in by),
         each.score,
         each.metric,
         _side(each, each.a),
@@ -131,20 +195,21 @@ def _difference(contrast: Contrast, score: ScoreChange, each: Difference) -> lis
         each.n,
         score.worse,
         score.better,
-        Cell(each.verdict, VERDICT_STYLES[each.verdict]),
+        Cell(
+            each.verdict, "dim" if few else VERDICT_STYLES[each.verdict], TOO_FEW if few else None
+        ),
     ]
 
 
-def _p_title(comparison: Comparison) -> str:
+def _p_title(comparison: Comparison, contrasts: Sequence[Contrast]) -> str:
     """The intervals stand for themselves; the p-values of several tests are corrected together."""
-    tests = [
-        each.p
-        for contrast in comparison.evaluations
-        for score in contrast.scores
-        for each in score.differences
-        if each.p is not None
+    wholes = comparison.evaluations
+    parts = [part for contrast in wholes for part in contrast.slices]
+    families = [
+        of for of in (wholes, parts) if any(bool(each.by) == (of is parts) for each in contrasts)
     ]
-    return "p" if len(tests) < 2 else "p (Holm)"
+    most = max(sum(each.p is not None for each in _differences(of)) for of in families)
+    return "p" if most < 2 else "p (Holm)"
 
 
 def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
@@ -211,21 +276,24 @@ def _sentence(sentence: str, terminal: Terminal) -> list[str]:
 
 
 def _example(
-    comparison: Comparison, score: ScoreChange, example: Example, record: Record, terminal: Terminal
+    comparison: Comparison, example: Example, record: Record, terminal: Terminal
 ) -> Iterator[str]:
-    name = terminal.shown(score.name, LONGEST_NAME)
-    values = terminal.shown(_values(score, example))
-    yield ""
-    yield from flow([Piece(f"row {record.position}"), Piece(f"{name} {values}")], terminal, "  ", 2)
-    for label, said in _texts(comparison, example, record):
-        for line in islice(wrapped(terminal, f"{label}: {said}", 4), _LINES):
-            yield f"    {terminal.paint(line, 'dim')}"
+    """The row, and below it what either answered, one below the other."""
+    (_, row), *answers = _texts(comparison, example, record)
+    lines = islice(wrapped(terminal, f"row {record.position}  {row}", 6), _LINES)
+    for at, line in enumerate(lines):
+        yield f"{'      ' if at else '    '}{line}"
+    widest = max((text.display_width(label) for label, _ in answers), default=0)
+    for label, said in answers:
+        named = label + " " * (widest - text.display_width(label))
+        for line in islice(wrapped(terminal, f"{named}  {said}", 6), _LINES):
+            yield f"      {terminal.paint(line, 'dim')}"
 
 
 def _texts(comparison: Comparison, example: Example, record: Record) -> list[tuple[str, str]]:
     """The row in brief, and what was answered."""
-    row = ", ".join(f"{name}={_brief(value)}" for name, value in record.row.items())
-    found = [("row", row)]
+    parts = [f"{name}={text.safe(value, _LONGEST_VALUE)}" for name, value in record.row.items()]
+    found = [("row", ", ".join(parts))]
     for name, each in zip(comparison.labels, (example.before, example.after), strict=True):
         answer = _answer(each)
         if answer is not None:
@@ -278,6 +346,12 @@ def comparison_markdown(comparison: Comparison) -> str:
         lines += [f"A loss of {comparison.margin!r} is accepted.", ""]
     table = "".join(difference_table(comparison, comparison.evaluations).markdown())
     lines += table.splitlines()
+    for contrast in comparison.evaluations:
+        if contrast.slices:
+            by = ", ".join(map(code, contrast.slices[0].by))
+            lines += ["", f"{code(short_name(contrast.b.evaluation))} by {by}:", ""]
+            table = "".join(slice_differences(comparison, contrast).markdown())
+            lines += table.splitlines()
     notes = [f"- {said}" for said in _markdown_notes(comparison)]
     lines += ["", *notes] if notes else []
     for contrast in comparison.evaluations:

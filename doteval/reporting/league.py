@@ -169,8 +169,8 @@ def league_table(standings: Sequence[Standing], confidence: float, unicode: bool
         Column("rank"),
         Column("experiment", style="strong", least=8, foreign=True),
         Column("value", "right"),
-        Column(f"{percentage(confidence)} CI", "right", drop=2),
-        Column("better than", least=8, drop=1, foreign=True),
+        Column(f"{percentage(confidence)} CI", "right", drop=2, below=True),
+        Column("better than", least=8, drop=1, below=True, foreign=True),
     )
     rows = [
         [

@@ -13,7 +13,7 @@ from json import JSONEncoder
 from typing import Any, NamedTuple
 
 from .. import text
-from .terminal import Terminal
+from .terminal import Piece, Terminal, flow
 
 _LONGEST = 80  # characters of a cell in a notebook
 _LONGEST_CODE = 400  # characters of a code span
@@ -34,6 +34,7 @@ class Column(NamedTuple):
             None: they are never cut.
         drop: columns with a higher number are left out first when cutting is not enough, and
             named below the table; those with 0 never are.
+        below: whether its cells stand below their rows where it is left out.
         style: of its cells, as in `Terminal.paint`.
         above: whether a cell that is too long stands on a line of its own, above the others of its
             row; of a first column without `least` and `drop`.
@@ -45,6 +46,7 @@ class Column(NamedTuple):
     align: str | None = None
     least: int | None = None
     drop: int = 0
+    below: bool = False
     style: str = ""
     above: bool = False
     foreign: bool = False
@@ -84,8 +86,8 @@ class Table(NamedTuple):
         Aligned columns under a header and a rule, within the terminal's width.
 
         When it is too narrow, the widest of the columns with a `least` are cut first, then columns
-        with a `drop` are left out, then cells of a column with `above` leave the line. What is
-        still too wide may run over the edge. Without a width nothing is cut.
+        with a `drop` are left out, or go `below`, then cells of a column with `above` leave the
+        line. What is still too wide may run over the edge. Without a width nothing is cut.
 
         Args:
             indent: blanks before each line.
@@ -104,6 +106,8 @@ class Table(NamedTuple):
         right = [_is_right(column, [row[i] for row in body]) for i, column in enumerate(layout)]
         widths = _fitted(layout, natural, terminal.width)
         above = layout[0].above and terminal.width is not None
+        left_out = [index for index in range(len(layout)) if index not in widths]
+        below = [index for index in left_out if layout[index].below]
 
         def line(cells: Sequence[_Shown]) -> str:
             name = ""
@@ -117,11 +121,19 @@ class Table(NamedTuple):
             ]
             return name + _GAP.join(places).rstrip()
 
+        def under(cells: Sequence[_Shown]) -> list[str]:
+            found = [
+                Piece(f"{header[index].text} {cells[index].text}", "dim")
+                for index in below
+                if cells[index].text != text.NOTHING
+            ]
+            return flow(found, terminal, "  ") if found else []
+
         rule = "─" if terminal.unicode else "-"
         lines = [line(header), _GAP.join(terminal.paint(rule * n, "dim") for n in widths.values())]
-        lines += map(line, body)
-        hidden = [cell.text for index, cell in enumerate(header) if index not in widths]
-        if hidden:
+        for cells in body:
+            lines += [line(cells), *under(cells)]
+        if hidden := [header[index].text for index in left_out if index not in below]:
             said = f"not shown: {', '.join(hidden)}"
             note = text.fit(said, terminal.width or 0, mark=terminal.mark)
             lines.append(terminal.paint(note, "dim"))
