@@ -76,7 +76,7 @@ class Execution:
         status: of the run, as stored.
         cause: why nothing that it could do would have succeeded; None: it was not stopped.
         until: what it is to decide; None: nothing.
-        waited_for: what it waited for when it ended, interrupted or without replies; "" for nothing.
+        waited_for: what it waited for when it ended, interrupted or not; "" for nothing.
     """
 
     def __init__(
