@@ -25,6 +25,8 @@ _LONGEST_MESSAGE = 10_000  # characters kept of what an exception says
 _LONGEST_TRACEBACK = 20_000  # characters kept, from its end
 
 
+REPLY = "reply"  # the parameter that takes what a provider's batch has for a row
+
 Config = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 P = ParamSpec("P")  # the parameters of an evaluation's function, as its author wrote them
@@ -55,6 +57,7 @@ class Evaluation(Generic[P, R]):
         cluster: the column or tag whose equal values make rows that are not independent; None: all
             are.
         fail_fast: rows at the beginning that all fail in one way, and end the run; 0: nothing does.
+        batch: what submits rows to a provider and collects the replies; None: nothing does.
         size: rows that a call of the function gets, as lists; 0: it gets one row.
         is_default: whether the strategy was nobody's choice.
         resources: names of the parameters that have no default and are no columns: fixtures
@@ -78,11 +81,13 @@ class Evaluation(Generic[P, R]):
         cluster: str | None = None,
         fail_fast: int = 0,
         size: int = 0,
+        batch: Any = None,
         is_default: bool = False,
         retries: Wrapper | None = None,
         tags: tuple[str, ...] = (),
     ) -> None:
-        signature = _check_function(function, columns)
+        given = columns if batch is None else (*columns, REPLY)
+        signature = _check_function(function, given)
         self.function = function
         self.attempt = function if retries is None else retries(function)
         self.columns = columns
@@ -98,9 +103,10 @@ class Evaluation(Generic[P, R]):
         self.cluster = cluster
         self.fail_fast = fail_fast
         self.size = size
+        self.batch = batch
         self.is_default = is_default
         self.is_async = inspect.iscoroutinefunction(function)
-        others = [p for name, p in signature.parameters.items() if name not in columns]
+        others = [p for name, p in signature.parameters.items() if name not in given]
         self.resources = tuple(
             p.name
             for index, p in enumerate(others)
@@ -234,6 +240,11 @@ def _check_function(function: Callable[..., Any], columns: tuple[str, ...]) -> i
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for column in columns:
         parameter = parameters.get(column)
+        if parameter is None and column == REPLY and not takes_any and column not in columns[:-1]:
+            raise UsageError(
+                f"{name}() has no parameter {REPLY!r}, which takes what collect() returns for its "
+                f"row; its parameters are: {', '.join(parameters) or 'none'}"
+            )
         if parameter is None or parameter.kind in (
             parameter.VAR_KEYWORD,
             parameter.VAR_POSITIONAL,
@@ -388,7 +399,13 @@ class ForEach:
         self._fail_fast = fail_fast or 0
 
     def __call__(
-        self, column_spec: str, dataset: Any = _NONE, *, tags: str = "", **misplaced: NoReturn
+        self,
+        column_spec: str,
+        dataset: Any = _NONE,
+        *,
+        tags: str = "",
+        batch: Any = None,
+        **misplaced: NoReturn,
     ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
         """
         A decorator that makes an evaluation of a function.
@@ -399,6 +416,20 @@ class ForEach:
                 or zero-argument callable that returns one. Read lazily.
             tags: comma-separated keys of the rows that are kept with the records, such as
                 "difficulty,source"; they are no parameters and no part of what a row is known by.
+            batch: an object that submits rows to a provider, and later collects what it made of
+                them, as its batch API does at half the price. It has the methods
+
+                - `submit(rows, key)`: rows are mappings by column. Returns a ticket, plain data.
+                - `collect(ticket)`: None while it is not ready; else a list with the reply to each
+                  row, or a mapping of them by number from 0. The function gets that of its row as
+                  the parameter `reply`. None, or none at all, and an exception fail their row.
+                - `find(key)`, if it can: the ticket of what was submitted under a key, or None. It
+                  is asked where a run was killed within `submit`.
+
+                both plain or asynchronous; and, where the defaults do not do, the attributes
+                `size`, the most rows of one submission (10,000); `wait`, seconds that a run waits
+                for replies (None: as long as it takes); `idempotent`, whether submitting the same
+                rows under the same key again makes no second batch (False).
 
         Raises:
             UsageError: the spec, the dataset or the function does not fit; at decoration.
@@ -409,7 +440,7 @@ class ForEach:
                 f"foreach(...) takes columns, a dataset and tags=, not {' and '.join(misplaced)}; "
                 f'options stand in ForEach, as in ForEach({options})("question,answer", dataset)'
             )
-        return self._made(column_spec, dataset, tags, 0)
+        return self._made(column_spec, dataset, tags, 0, _checked_batch(batch))
 
     def batched(
         self, column_spec: str, dataset: Any = _NONE, *, size: int, tags: str = ""
@@ -439,10 +470,10 @@ class ForEach:
                 f"foreach.batched(size={safe(repr(size), 80)}): expected a whole number of rows, "
                 "1 or more"
             )
-        return self._made(column_spec, dataset, tags, size)
+        return self._made(column_spec, dataset, tags, size, None)
 
     def _made(
-        self, column_spec: str, dataset: Any, tags: str, size: int
+        self, column_spec: str, dataset: Any, tags: str, size: int, batch: Any
     ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
         if dataset is _NONE:
             raise UsageError(
@@ -482,6 +513,7 @@ class ForEach:
                 cluster=self._cluster,
                 fail_fast=self._fail_fast,
                 size=size,
+                batch=batch,
                 is_default=self._concurrency is None,
                 retries=self._retries,
                 tags=beside,
@@ -503,10 +535,10 @@ class ForEach:
             raise AttributeError(name)
 
         def opened(
-            split: str | None = None, *, tags: str = "", **options: Any
+            split: str | None = None, *, tags: str = "", batch: Any = None, **options: Any
         ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
             dataset = open_dataset(name, split, **options)
-            return self(",".join(dataset.columns), dataset, tags=tags)
+            return self(",".join(dataset.columns), dataset, tags=tags, batch=batch)
 
         return opened
 
@@ -514,10 +546,33 @@ class ForEach:
 foreach = ForEach()
 
 
+def _checked_batch(batch: Any) -> Any:
+    """
+    What `batch=` was given.
+
+    Raises:
+        UsageError: it has not what is needed; says what.
+    """
+    lacks = [name for name in ("submit", "collect") if not callable(getattr(batch, name, None))]
+    if batch is not None and (lacks or isinstance(batch, type)):
+        what = f"an object with {lacks[0]}()" if lacks else f"an instance: {batch.__name__}(...)"
+        raise UsageError(f"foreach(batch={safe(repr(batch), 80)}): expected {what}")
+    for name, least in (("size", 1), ("wait", 0)):
+        value = getattr(batch, name, None)
+        if not (value is None or (_is_number(value) and value >= least)):
+            raise UsageError(
+                f"foreach(batch=...): its {name} is {safe(repr(value), 80)}; expected a number, "
+                f"{least} or more"
+            )
+    return batch
+
+
 def _is_positive(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
-    )
+    return _is_number(value) and 0 < value < float("inf")  # type: ignore[operator]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 # --------------------------------------------------------------------------- outcomes

@@ -369,6 +369,9 @@ class Call(NamedTuple):
     response: str
 
 
+SUBMITTED = b"doteval batches."  # the key of calls that are a provider's batches, of no row
+
+
 class Stored(NamedTuple):
     """
     What a store knows of a row, without its texts.

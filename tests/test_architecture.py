@@ -171,6 +171,7 @@ running.channel          # the one way to who listens
 running.troubles         # what failures say, and what ends a run that can not succeed
 running.sink             # records to the writer, and what is durable to who listens
 running.ledger           # a run in its store: what it begins with, what counts, how it ended
+running.submissions      # batches of a provider: submitted, and collected later
 running.until            # rows by their keys, and whether more are needed
 running.monitor          # what is seen of it while it goes on
 running.execution        # one run: what ends it, and what is said about it

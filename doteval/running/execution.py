@@ -43,6 +43,7 @@ from .monitor import Monitor
 from .options import Options, resources_for
 from .rows import Rows
 from .sink import Sink
+from .submissions import Submissions
 from .troubles import Troubles
 from .until import ByKey, Until
 from .version import version_of
@@ -75,7 +76,7 @@ class Execution:
         status: of the run, as stored.
         cause: why nothing that it could do would have succeeded; None: it was not stopped.
         until: what it is to decide; None: nothing.
-        waited_for: what it waited for when it ended, as an interrupted one may; "" for nothing.
+        waited_for: what it waited for when it ended, interrupted or not; "" for nothing.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Execution:
         if options.until is not None and options.until.concerns(self.ledger.name):
             self.until = Until(options.until, self.evaluation, options)
         self.waited_for = ""
+        self._submissions: Submissions | None = None
         self._loop: Loop | None = None
 
     @property
@@ -196,13 +198,19 @@ class Execution:
         if self.until is not None:
             await self.ledger.read(self.until.recall)
         function = self._function()
+        if self.evaluation.batch is not None:
+            self._submissions = Submissions(
+                self._rows, function, self.evaluation, self.ledger, self._wake, self._fail
+            )
+            await self._submissions.recall()
         self._open(function)
         strategy, executor = self.evaluation.strategy, self.evaluation.executor
         threads = strategy.threads() if executor is None else Elsewhere(executor)
         loop = self._loop = self._loop_with(threads, function)
         self._monitor = Monitor(
-            self.evaluation, self._options, self._rows, self._sink, self.ledger, self._clock, loop
-        )
+            self.evaluation, self._options, self._rows, self._sink, self.ledger, self._clock, loop,
+            self._submissions,
+        )  # fmt: skip
         self._channel.open(self._clock, self._schedule.gate, self._monitor.look)
         budget, call_later = self._options.budget, asyncio.get_running_loop().call_later
         deadline = None
@@ -252,7 +260,7 @@ class Execution:
             pace=evaluation.rate_limit,
             openings=(sink.backlog,),
         )
-        source: Iterator[Row | None] = self._rows
+        source: Iterator[Row | None] = self._submissions or self._rows
         finish: Callable[[Row], object] = sink.finished
         failed, dropped = self._attempt_failed, sink.dropped
         if self.until is not None:
@@ -283,11 +291,15 @@ class Execution:
             self.status = "incomplete"
             raise self._dataset_error(loop.source_error) from loop.source_error
         self.status = "stalled" if self._schedule.stalled else "complete"
+        self.waited_for = "" if self._submissions is None else self._submissions.told()
         if self._spent is not None:
             self.status = "incomplete"
             self.notes.append(f"stopped: {self._spent}; the same command resumes the run")
         elif self.cause is not None and not self._schedule.stalled:
             self.status = "stopped"
+        elif self.waited_for and not self._schedule.stalled:
+            self.status = "incomplete"
+            self.notes.append(f"stopped: {self.waited_for}; the same command collects")
         elif self.status == "complete" and self.done and not self._is_any_scored():
             self.status = "failed"
         if self._schedule.stalled:
@@ -312,7 +324,7 @@ class Execution:
         reason = None
         if error is not None and not interrupted:
             reason = safe_without(self._sink.secrets, error, 1_000) or type(error).__name__
-        elif interrupted and self.waited_for:
+        elif self.waited_for and (interrupted or self.status == "incomplete"):
             reason = f"it waited: {self.waited_for}"
         elif self.status == "stopped":
             reason = f"{self.cause}; nothing more was started"
@@ -340,7 +352,8 @@ class Execution:
 
     def _open(self, function: Callable[..., Any]) -> None:
         try:
-            called = dict if self.evaluation.size else function  # which gets the row with others
+            plain = self._submissions is None and not self.evaluation.size
+            called = function if plain else dict  # which gets the row with others, or a reply
             self._rows.open(called, self._wake, self.ledger.shelf)
         except Exception as error:  # the dataset is theirs, and so is whatever it raises
             if isinstance(error, (DotevalError, *self._fatal)):
@@ -353,6 +366,8 @@ class Execution:
 
     async def _close_dataset(self) -> None:
         """Who opens a dataset closes it, however the run ends."""
+        if self._submissions is not None:
+            await self._submissions.close()
         try:
             await self._rows.close()
         except Exception as error:  # the dataset is theirs, and so is whatever it raises

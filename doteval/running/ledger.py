@@ -21,7 +21,7 @@ from ..concurrency.attempts import GRACE
 from ..concurrency.strategies import summary_of
 from ..errors import UsageError
 from ..evaluation import Evaluation
-from ..record import LIVE, STALE, Run, Stored
+from ..record import LIVE, STALE, Call, Run, Stored
 from ..replay import LIVE as MAKE
 from ..replay import Shelf
 from ..reporting.figures import HEADER as FIGURES
@@ -152,6 +152,7 @@ class Ledger:
         self.shelf = await self._writer.call(self._shelf_of, evaluation, options)
         former, before = await self._writer.call(self._before)
         header = _header(evaluation, options, self._made_by)
+        self._shard = header["shard"]
         header |= {**self._checkout.told(), **beside}
         notes = []
         if before and not options.fresh:
@@ -251,6 +252,23 @@ class Ledger:
             if ids:
                 await call(store.mark, self._number, ids, state)
         return len(changed[STALE])
+
+    async def keep(self, call: Call) -> None:
+        """Write a call at once: it is durable when this returns."""
+        await self._writer.call(self._write, [call])
+
+    async def kept(self, key: bytes) -> list[Call]:
+        """The calls of a key that were kept since the last fresh run, the earliest first."""
+        return await self._writer.call(self._kept, key)
+
+    def _kept(self, key: bytes) -> list[Call]:
+        since: set[str] = set()
+        for run in self._store.runs(self.experiment, self.name):
+            if run.header.get("fresh") and run.header.get("shard") in (None, self._shard):
+                since.clear()
+            since.add(run.uid)
+        calls = self._store.calls(self.experiment, self.name, key)
+        return [call for uid, call in calls if uid in since]
 
     def tell(self, said: str | None) -> None:
         """Note soon what the run waits for, for who looks at the store; None: for nothing."""

@@ -17,6 +17,7 @@ from .ledger import Ledger
 from .options import Options
 from .rows import Rows
 from .sink import Sink
+from .submissions import Submissions
 
 _BLOCKED = 1.0  # seconds that the event loop may be blocked in all, unmentioned
 _FEW = 10  # rows from which their pace is known
@@ -36,6 +37,7 @@ class Monitor:
         ledger: Ledger,
         clock: Clock,
         loop: Loop,
+        submissions: Submissions | None,
     ) -> None:
         self._evaluation = evaluation
         self._options = options
@@ -44,6 +46,7 @@ class Monitor:
         self._ledger = ledger
         self._clock = clock
         self._loop = loop
+        self._submissions = submissions
         self._hint = ""
         self._said: str | None = None  # to the store, of what it waits for
         self._tells_at = clock.began + _TELL
@@ -89,7 +92,7 @@ class Monitor:
         """What it waits for; "" for nothing."""
         snapshot = self.snapshot()
         facts = waits(snapshot)
-        if snapshot.oldest_row and self._evaluation.timeout is None:
+        if self._loop.oldest_row and snapshot.oldest_row and self._evaluation.timeout is None:
             facts.append("ForEach(timeout=...) ends an attempt that takes too long")
         return ", ".join(facts)
 
@@ -103,7 +106,12 @@ class Monitor:
             length = samples if length is None else min(length, samples)
         loop, schedule, oldest = self._loop, self._loop.schedule, self._loop.oldest
         row = loop.oldest_row if oldest is not None and oldest >= _OLD else None
-        gate = schedule.gate
+        gate, waiting, called = schedule.gate, schedule.waiting, "" if row is None else _called(row)
+        if self._submissions is not None:
+            waiting += self._submissions.waiting
+            sent = self._submissions.oldest
+            if oldest is None and sent is not None:  # nothing is nearer
+                oldest, called = self._clock.epoch + self._clock.now() - sent.since, sent.name
         due = schedule.next_at - self._clock.now() if schedule.waiting else None
         return Snapshot(
             evaluation=evaluation.__name__,
@@ -112,7 +120,7 @@ class Monitor:
             skipped=rows.finished,
             failed=sum(sink.errors.values()),
             in_flight=schedule.in_flight,
-            waiting=schedule.waiting,
+            waiting=waiting,
             limit=gate.limit,
             oldest=oldest,
             elapsed=self._clock.elapsed(),
@@ -123,7 +131,7 @@ class Monitor:
             trouble=sink.troubles.latest,
             due=None if due is None else max(due, 0.0),
             hint=self.hint(),
-            oldest_row="" if row is None else _called(row),
+            oldest_row=called,
         )
 
 

@@ -228,6 +228,11 @@ def _raise(error: BaseException, /, **row: Any) -> None:
     raise error
 
 
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A call that does nothing but fail its row."""
+    return partial(_raise, error)
+
+
 def is_malformed(row: Row) -> bool:
     """Whether its call does nothing but say that it does not fit the columns."""
     return getattr(row.call, "func", None) is _raise

@@ -52,6 +52,7 @@ class Until:
         unknown = options.samples is None and evaluation.source.length() is None
         for is_so, what in (
             (options.shard is not None, "a shard, which would decide by a part of the rows"),
+            (evaluation.batch is not None, "batch=, which submits all rows at once"),
             (evaluation.cluster is not None, "cluster=: such rows have no interval for any time"),
             (unknown, "a dataset without a known end, as all rows are read first; say samples=N"),
         ):

@@ -111,6 +111,8 @@ def version_of(
     given = evaluation.config
     config = as_config(given() if callable(given) else given, "ForEach(config=...)")
     folder = Path(os.path.realpath(evaluation.file)).parent
+    if evaluation.batch is not None:
+        more = (*more, evaluation.batch.submit)
     return Version(fingerprint(evaluation, project(folder) or folder, more), {**config, **params})
 
 

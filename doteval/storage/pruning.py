@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from ..errors import Busy
-from ..record import STALE, SUPERSEDED, Run
+from ..record import STALE, SUBMITTED, SUPERSEDED, Run
 from .deletion import delete, pages, sweep
 from .encoding import storable
 from .sqlite import SqliteStore
+
+_NOT_SUBMITTED = f"AND key <> x'{SUBMITTED.hex()}'"  # who forgets a ticket pays for it again
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Pruning:
             calls, length, recent = self._db.all(
                 "SELECT coalesce(sum(started < ?), 0), "
                 "coalesce(sum((length(request) + length(response)) * (started < ?)), 0), "
-                "coalesce(sum(started >= ?), 0) FROM calls WHERE evaluation = ?",
+                f"coalesce(sum(started >= ?), 0) FROM calls WHERE evaluation = ? {_NOT_SUBMITTED}",
                 *[self._before] * 3, evaluation,
             )[0]  # fmt: skip
             text, young = text + length, young + recent
@@ -130,7 +132,7 @@ class Pruning:
 
     def _delete(self, evaluation: int) -> None:
         chosen = [("records", f"AND state = {state}") for state in self._states]
-        chosen += [("attempts", ""), *([("calls", "")] if self._calls else [])]
+        chosen += [("attempts", ""), *([("calls", _NOT_SUBMITTED)] if self._calls else [])]
         for table, condition in chosen:
             query = (
                 f"SELECT id FROM {table} WHERE evaluation = ? AND started < ? {condition} "
