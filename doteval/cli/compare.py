@@ -17,6 +17,7 @@ from .call import (
     Call,
     columns,
     command,
+    flag,
     option,
     typed,
 )
@@ -99,11 +100,7 @@ def _confidence(said: str) -> float:
         default=0.95,
         help="of the intervals; the level of the tests is what it leaves (default: 95%%)",
     ),
-    option(
-        "--paired-only",
-        action="store_true",
-        help="judge by the rows that both have, even where B is not complete",
-    ),
+    flag("--paired-only", "judge by the rows that both have, even where B is not complete"),
     option(
         "--by",
         metavar="COLUMN[,COLUMN]",

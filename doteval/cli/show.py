@@ -18,10 +18,9 @@ from .call import (
     Call,
     columns,
     command,
+    flag,
     option,
     people_in,
-    program,
-    quoted,
     typed,
 )
 from .watch import WATCH, refuse, watch
@@ -60,16 +59,12 @@ def _amount(said: str) -> int:
     "doteval show baseline --json",
     option("experiment", metavar="NAME", help="name of the experiment"),
     EVALUATION,
-    option("--full", action="store_true", help="every record: row, prompt, answer, scores, error"),
-    option("--errors", action="store_true", help="the failed records, with what they said"),
-    option("--wrong", action="store_true", help="the records with a wrong answer"),
-    option("--unread", action="store_true", help="the records whose answer could not be read"),
+    flag("--full", "every record: row, prompt, answer, scores, error"),
+    flag("--errors", "the failed records, with what they said"),
+    flag("--wrong", "the records with a wrong answer"),
+    flag("--unread", "the records whose answer could not be read"),
     option("--row", metavar="N", type=typed(_position), help="the records of this row"),
-    option(
-        "--calls",
-        action="store_true",
-        help="with each record the calls that are kept of it: what was asked and answered",
-    ),
+    flag("--calls", "with each record the calls that are kept of it: what was asked and answered"),
     option("--sample", metavar="N", type=typed(_amount), help="so many records, drawn at random"),
     option(
         "--by",
@@ -77,16 +72,11 @@ def _amount(said: str) -> int:
         type=typed(columns),
         help="the scores for each value of these columns, and which differ from the others",
     ),
-    option(
-        "--concurrency",
-        action="store_true",
-        help="how the limit of concurrency moved in the last run, and why",
-    ),
+    flag("--concurrency", "how the limit of concurrency moved in the last run, and why"),
     LABELS,
-    option(
+    flag(
         "--noise",
-        action="store_true",
-        help="what repeats tell: the spread between and within rows, flaky rows, what more buys",
+        "what repeats tell: the spread between and within rows, flaky rows, what more buys",
     ),
     WATCH,
     forms=TABLE,
@@ -189,7 +179,7 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
     if len(summaries) >= MANY:
         lines += ["", *overview_lines(summaries, terminal)]
-        one = f"{program()} show {quoted(experiment, '--evaluation', next(iter(names.values())))}"
+        one = call.to_type("show", experiment, "--evaluation", next(iter(names.values())))
         if hint := call.hint(f"one as a whole: {one}"):
             lines += ["", *hint]
     else:
@@ -198,7 +188,7 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     failed = sum(summary.failed for summary in summaries)
     if failed:
         rows = "the row that failed" if failed == 1 else f"the {count(failed)} rows that failed"
-        lines += ["", *call.hint(f"{rows}: {program()} show {quoted(experiment)} --errors")]
+        lines += ["", *call.hint(f"{rows}: {call.to_type('show', experiment, '--errors')}")]
     table = summary_table(summaries) if summaries else None
     return Answer(lines, table=table), any(summary.status == "running" for summary in summaries)
 
