@@ -872,7 +872,7 @@ def test_interval_and_p_stand_below_their_row_where_there_is_no_room(contest):
     p = f"p (Holm) {p_value(each.adjusted)}"
     assert "p (Holm)  verdict" in wide
     assert "not shown" not in wide
-    assert f"    95% CI -33.4 to -5.1 pp · {p}" in narrow
+    assert f"    95% CI -33 to -5 pp · {p}" in narrow
     assert max(map(display_width, narrow.splitlines())) <= 60
 
 

@@ -416,13 +416,6 @@ def test_a_row_without_a_column_is_told(storage):
     assert failed.outcome.message == "the row of 'old' has no column 'answer'"
 
 
-def test_a_store_of_a_plugin_need_not_know_digests(storage, monkeypatch):
-    """The rows are known by their keys then."""
-    monkeypatch.delattr("doteval.storage.contents.Contents.stored_of")
-
-    assert again(storage).scored == 12
-
-
 def test_answers_that_change_while_they_are_read_are_told(storage, monkeypatch):
     """As those of an experiment that is being run."""
     monkeypatch.setattr("doteval.storage.contents.Contents.stored_of", lambda *arguments: iter(()))
