@@ -23,11 +23,10 @@ PACKAGE = Path(doteval.__file__).parent
 ORDER = """
 errors text redaction quantities record usage keys plugins
 
-concurrency.evidence     # what attempts show; this room and the next eight are arithmetic alone
+concurrency.evidence     # what attempts show; this room and the next seven are arithmetic alone
 concurrency.gates        # fixed ones, and what each gate is asked
 concurrency.startup      # the beginning of a limit
-concurrency.probing      # resting at a level, and trying others
-concurrency.limit        # how many may be in flight
+concurrency.limit        # how many may be in flight: resting, and trying others
 concurrency.refusals     # congestion, or chance
 concurrency.learned_rate # how many may start in a second
 concurrency.outage       # nothing succeeds

@@ -233,7 +233,7 @@ class AdaptiveGate(Gate):
         self._next_start = -math.inf
         level = self._outage.recover(self.limit, self._settings.min_concurrency)
         if not self._outage.active:
-            self._limit.startup.restart(level)
+            self._limit.startup.begin(level)
         self._limit.move(now, level, "recovering" if self._outage.active else "recovered")
 
     def _note(self, now: float, reason: str) -> None:

@@ -109,7 +109,7 @@ class Scale:
         self._shared, self._windows = 0.0, WINDOWS
         self._deviations, self._weight = PRIOR_WEIGHT * PRIOR**2, PRIOR_WEIGHT
         self.spread = PRIOR
-        self.idle: float | None = None
+        self._idle: Evidence | None = None
 
     def learn(self, window: Evidence) -> None:
         """How much latencies spread around their level's mean: pooled, slowly forgotten."""
@@ -120,10 +120,17 @@ class Scale:
         self._weight *= keep
         self.spread = max(0.05, math.sqrt(self._deviations / self._weight))
 
+    @property
+    def idle(self) -> float | None:
+        return None if self._idle is None else self._least(self._idle)
+
+    def _least(self, seen: Evidence) -> float:
+        return seen.latency + 2.0 * self.spread / math.sqrt(seen.count)
+
     def see_idle(self, seen: Evidence) -> None:
         """The lowest latency seen, plus two standard errors: the least of many is a lucky one."""
-        least = seen.latency + 2.0 * self.spread / math.sqrt(seen.count)
-        self.idle = least if self.idle is None else min(self.idle, least)
+        if self._idle is None or self._least(seen) < self._least(self._idle):
+            self._idle = seen
 
     def compare(self, window: Evidence, before: Evidence) -> None:
         """
@@ -145,7 +152,10 @@ class Scale:
 
     def error(self, one: Evidence, other: Evidence) -> float:
         """Standard error of the difference of two rates."""
-        own = self.spread**2 * (1.0 / one.count + 1.0 / other.count)
+        both = Evidence()  # few attempts can look alike by chance: their whole spread counts
+        both.merge(one)
+        both.merge(other)
+        own = max(self.spread**2, both.variance) * (1.0 / one.count + 1.0 / other.count)
         shared = sum(self.shared / max(each.span, BRIEF) for each in (one, other))
         return math.sqrt(own + shared)
 
@@ -205,7 +215,6 @@ class Attempts:
     Attributes:
         count: begun so far; the next one's token.
         running: by token, in the order of their start.
-        peak: most in flight since somebody last set it back.
         mean: latency of recent successes, seconds.
         epoch: how often the limit moved.
     """
@@ -213,7 +222,6 @@ class Attempts:
     def __init__(self) -> None:
         self.count = 0
         self.running: dict[int, Attempt] = {}
-        self.peak = 0
         self.mean = 0.0
         self.epoch = 0
         self._area, self._area_at = 0.0, 0.0
@@ -225,7 +233,6 @@ class Attempts:
         token, in_flight = self.count, len(self.running) + 1
         self.count += 1
         self._integrate(now)
-        self.peak = max(self.peak, in_flight)
         self.running[token] = Attempt(token, now, in_flight, self._area, self.epoch)
         return token
 
@@ -247,18 +254,14 @@ class Attempts:
         latency = max(now - attempt.start, INSTANT)
         level = self._level(attempt, latency) if latency > INSTANT else attempt.in_flight
         self.mean += (latency - self.mean) * (0.05 if self.mean else 1.0)
+        fresh = attempt.epoch == self.epoch and attempt.start >= self._judged
+        if fresh and len(self._done) < KEPT:
+            self._done.append((attempt.start, level, latency))
         return latency, max(1.0, level)
-
-    def keep(self, attempt: Attempt, now: float, latency: float, level: float) -> None:
-        """Put one that succeeded among those that the next window is made of."""
-        late = now - latency < self._judged
-        if attempt.epoch == self.epoch and not late and len(self._done) < KEPT:
-            self._done.append((now - latency, level, latency))
 
     def new_epoch(self, now: float) -> None:
         """The limit moved: what began before says nothing about the new one."""
         self.epoch += 1
-        self.peak = 0
         self._done, self._judged = [], now
 
     def window(self, now: float, age: float, limit: int) -> Evidence | None:
