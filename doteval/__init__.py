@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .record import Failure, Record, Result, Score
     from .replay import replayable
     from .reporting.compare import Comparison, compare
+    from .reporting.judgement import gate
     from .reporting.summary import Summary
     from .runner import rescore, run, run_async
 
@@ -47,6 +48,7 @@ _HOMES = {
     "congested": "errors",
     "experiments": "reader",
     "foreach": "evaluation",
+    "gate": "reporting.judgement",
     "note": "concurrency.notes",
     "records": "reader",
     "replayable": "replay",
@@ -71,6 +73,7 @@ __all__ = [
     "congested",
     "experiments",
     "foreach",
+    "gate",
     "note",
     "records",
     "replayable",

@@ -6,22 +6,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .estimates import Estimate, Groups, Metric, Span
 from .means import estimate_bounded, estimate_mean
 from .statistics import intervals
-from .statistics.correction import corrected
-from .statistics.labels import (
-    Confusion,
-    Forecast,
-    auroc,
-    brier,
-    calibration_error,
-    krippendorff_alpha,
-    log_loss,
-)
+
+if TYPE_CHECKING:
+    from .statistics.labels import Confusion
+
+# `statistics.labels` and `correction` are loaded by the scores that need them, which few have.
 
 _SHARE = re.compile(r"share\((.*)\)", re.DOTALL)
 _BESIDE = re.compile(r"krippendorff_alpha\((.+)\)", re.DOTALL)
@@ -30,6 +25,8 @@ LESS_IS_BETTER = ("brier", "log_loss", "ece")
 
 def _of_labels(name: str, figure: Callable[[Confusion], float | None]) -> Metric:
     def compute(pairs: list[Any]) -> float | None:
+        from .statistics.labels import Confusion
+
         return figure(Confusion.of(pairs))
 
     return Metric(name, compute, sees="pairs")
@@ -37,19 +34,22 @@ def _of_labels(name: str, figure: Callable[[Confusion], float | None]) -> Metric
 
 def _of_forecasts(
     name: str,
-    figure: Callable[[list[Forecast]], float | None],
     probable: bool = True,
     estimate: Callable[..., Estimate] | None = None,
+    figure: str = "",
 ) -> Metric:
     """
     Of numbers and whether it happened.
 
     Args:
+        figure: its name in `statistics.labels`; "" where that is the metric's.
         probable: whether they have to be probabilities; else only their order counts.
         estimate: of the mean of what each row comes to, where the figure is one.
     """
 
     def compute(pairs: list[Any]) -> float | None:
+        from .statistics import labels
+
         for value, happened in pairs:
             if happened not in (0, 1):
                 raise UsageError(
@@ -57,7 +57,8 @@ def _of_forecasts(
                 )
             if probable and not 0 <= value <= 1:
                 raise UsageError(f"{name} needs probabilities from 0 to 1, not {value!r:.40}")
-        return figure(pairs)
+        found: float | None = getattr(labels, figure or name)(pairs)
+        return found
 
     def of_rows(rows: Any, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
         assert estimate is not None
@@ -105,8 +106,10 @@ def alpha_beside(name: str) -> Metric | None:
 
 
 def _alpha(units: list[Any]) -> float | None:
-    labels = any(isinstance(value, (str, bool)) for unit in units for value in unit)
-    return krippendorff_alpha(units, "nominal" if labels else "interval")
+    from .statistics.labels import krippendorff_alpha
+
+    named = any(isinstance(value, (str, bool)) for unit in units for value in unit)
+    return krippendorff_alpha(units, "nominal" if named else "interval")
 
 
 # As in scikit-learn; `statistics.labels` says what each is where a label is missing.
@@ -116,6 +119,8 @@ def _alpha(units: list[Any]) -> float | None:
 
 
 def _corrected(rows: Any, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
+    from .statistics.correction import corrected
+
     judged, human = _judged(rows)
     known = [(y, f) for y, f in zip(human, judged, strict=True) if y is not None]
     others = [f for y, f in zip(human, judged, strict=True) if y is None]
@@ -197,9 +202,9 @@ LABELS = (
     _of_labels("kappa", lambda of: of.kappa),
 )
 FORECASTS = (
-    _of_forecasts("auroc", auroc, probable=False),
-    _of_forecasts("brier", brier, estimate=_of_squares),
-    _of_forecasts("log_loss", log_loss, estimate=_of_logarithms),
-    _of_forecasts("ece", calibration_error),
+    _of_forecasts("auroc", probable=False),
+    _of_forecasts("brier", estimate=_of_squares),
+    _of_forecasts("log_loss", estimate=_of_logarithms),
+    _of_forecasts("ece", figure="calibration_error"),
 )
 alpha = Metric("krippendorff_alpha", _alpha, sees="units")

@@ -14,7 +14,7 @@ from typing import Any, Union
 
 from .errors import PluginError, UsageError
 from .plugins import Registry
-from .statistics import intervals, resampling
+from .statistics import intervals
 
 Rows = Sequence[Sequence[float]]
 Groups = Union[Sequence[Hashable], None]
@@ -245,6 +245,8 @@ class Metric:
         self, rows: Rows, groups: Groups, confidence: float, seed: int, span: Span = None
     ) -> Estimate:
         """As `estimate`, for rows with values, with the interval from resampling them."""
+        from .statistics import resampling  # here, as most metrics need none
+
         values = reduced(rows)
         value, n = self._figure(values), len(values)
         if value is None:

@@ -5,13 +5,14 @@ An evaluation: a function, its dataset, its columns and its policy; and one atte
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from .concurrency import executors
 from .concurrency.pace import RateLimit, as_rate_limit
-from .concurrency.reading import is_of_another_loop
+from .concurrency.reading import beneath, is_of_another_loop, speaker
 from .concurrency.retry import Retry, Wrapper, as_policy
 from .concurrency.strategies import Strategy, as_strategy
 from .datasets import Source, open_dataset
@@ -704,6 +705,9 @@ _ANOTHER_LOOP = (
 )
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,16}\b")  # of an object: it differs in each row
+
+
 def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     """
     An exception as it is stored: its type, message and traceback, without local variables and
@@ -714,8 +718,7 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     """
     import traceback
 
-    if hasattr(error, "last_attempt"):  # tenacity gives up with the address of a Future
-        error = error.__cause__ or error
+    error = speaker(error)
     try:
         lines = "".join(traceback.format_exception(type(error), error, _theirs(error)))
     except KeyboardInterrupt:
@@ -723,6 +726,10 @@ def failure_of(error: BaseException, secrets: tuple[str, ...]) -> Failure:
     except BaseException as problem:  # its str or repr raised, somewhere in the chain
         lines = f"(the traceback can not be shown: {type(problem).__name__})\n"
     said = safe_without(secrets, error, _LONGEST_MESSAGE, newlines=True)
+    for other in beneath(error):
+        more = safe_without(secrets, other, _LONGEST_MESSAGE, newlines=True)
+        said += f" ({type(other).__name__}: {more})" if more not in said else ""
+    said = _ADDRESS.sub("", said)
     kept = error.result if isinstance(error, RowError) else None
     return Failure(
         type(error).__name__,

@@ -25,8 +25,6 @@ from .estimates import (
     span_name,
 )
 from .statistics import intervals
-from .statistics.clusters import clustered
-from .statistics.sequential import anytime
 from .statistics.shares import bounded, exact
 
 _MOST_BOUNDED = 20_000  # rows; above, Student's interval of shares is as good and takes no time
@@ -34,6 +32,8 @@ _MOST_SHAPED = 1_000  # rows that are read to know whether the mean of so many i
 
 
 def estimate_mean(rows: Rows, groups: Groups, confidence: float, seed: int, span: Span) -> Estimate:
+    from .statistics.clusters import clustered  # here, as sums over the rows do without
+
     values = reduced(rows)
     n, mean = len(values), _mean_of(rows)
     outside = ""
@@ -118,6 +118,8 @@ def estimate_bounded(
     values: Sequence[float], groups: Groups, confidence: float, span: tuple[float, float]
 ) -> Estimate:
     """The mean of values, one a row, from a known range."""
+    from .statistics.clusters import clustered
+
     n, mean = len(values), intervals.mean_of(values)
     whole = all(value in span for value in values)
     method = ("clopper-pearson" if whole and groups is None else "gaffke") + clustered_by(groups)
@@ -150,6 +152,8 @@ def at_any_time(
     Raises:
         UsageError: the metric can not work on such values.
     """
+    from .statistics.sequential import anytime
+
     found = metric.estimate(rows, groups, confidence=confidence, span=span)
     rows = [row for row in rows if len(row)]
     once = replace(found, stderr=None, low=None, high=None, shaky="")

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 from .errors import DamageError
 from .record import Record
+from .reporting.experiments import Experiment
 from .reporting.summary import summarise
-from .reporting.views import Experiment, one_of
+from .reporting.views import one_of
 from .storage import Address, Store, opened
 
 

@@ -119,8 +119,8 @@ class Shelf:
     def __init__(
         self, mode: str, store: Any, look: Callable[..., Future[Any]], experiment: str | None
     ) -> None:
-        if not hasattr(store, "known_call"):
-            raise UsageError(f"calls={mode!r}: a {type(store).__name__} keeps no calls")
+        if not store.keeps_calls:
+            raise UsageError(f"calls={mode!r}: {store} keeps no calls")
         if experiment is not None:
             store.evaluations(experiment)  # it must exist
         self._store, self._look, self._experiment = store, look, experiment

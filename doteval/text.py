@@ -319,23 +319,28 @@ def count(n: float | None) -> str:
     return NOTHING if n is None or not _is_finite(n) else f"{n:,.0f}"
 
 
-def percent(fraction: float | None) -> str:
+def percent(fraction: float | None, digits: int = 1) -> str:
     """
     A fraction in percent: "84.2%". Only all is "100%" and only nothing "0%": what would round to
-    them is ">99.9%" or "<0.1%". None, NaN and infinities give "-".
+    them has a digit behind the point, or is ">99.9%" or "<0.1%". None, NaN and infinities give "-".
+
+    Args:
+        digits: behind the point, at least 0.
     """
     if fraction is None or not _is_finite(fraction):
         return NOTHING
-    size = abs(fraction)
+    size, sign = abs(fraction), "-" if fraction < 0 else ""
     if size in (0, 1):
-        text = "100%" if size else "0%"
-    elif size < 0.0005:
-        return "<0.1%" if fraction > 0 else ">-0.1%"
-    elif 0.9995 <= size < 1:
-        return ">99.9%" if fraction > 0 else "<-99.9%"
-    else:
-        text = f"{100 * size:,.1f}%"
-    return text if fraction >= 0 else f"-{text}"
+        return f"{sign}{100 * size:.0f}%"
+    shown = f"{100 * size:,.{digits}f}"
+    if size > 1 or float(shown) not in (0, 100):
+        return f"{sign}{shown}%"
+    if digits < 1:
+        return percent(fraction, 1)
+    least = 10.0**-digits
+    if size < 0.5:
+        return f"{'>-' if sign else '<'}{least:.{digits}f}%"
+    return f"{'<-' if sign else '>'}{100 - least:.{digits}f}%"
 
 
 def ago(then: float | None, now: float) -> str:

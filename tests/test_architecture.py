@@ -95,10 +95,11 @@ storage.destination      # an evaluation in a store, and what comes to it
 storage.transfer         # facts into a store: what import and merge are
 storage.contents         # the experiments of a store: read, renamed, deleted, handed on
 storage.sqlite           # needs all of the above
+storage.lines            # facts as JSON, and back
+storage.backend          # what a plugin writes, and the store that is made of it
 storage.pruning          # deletes what no longer counts
 storage.merging          # several stores into one
-storage.memory           # the store without a file
-storage.stores           # the protocol, and which store an address means
+storage.stores           # which store an address means
 storage.salvage          # what can be read of a damaged file, as facts for a new one
 storage.doctor           # what is the matter with a file, and making it anew
 storage.exchange         # facts to lines and back
@@ -122,9 +123,10 @@ budget                   # what a run may use up
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
 
-views.json               # plain data as JSON; this room and the next three stand below no data
+views.json               # plain data as JSON; this room and the next four stand below no data
 views.terminal           # widths, colours, lines that flow
 views.figures            # values, intervals, changes, as people read them
+views.media              # values as text, bytes as what they are
 views.table              # columns and rows, for a terminal, Markdown, CSV and a notebook
 
 reporting.progress
@@ -135,6 +137,7 @@ reporting.scores         # figures of the scores
 reporting.summary        # records to numbers
 reporting.pairs          # rows that two experiments share, and what differs
 reporting.views          # numbers to lines
+reporting.experiments    # as they are listed
 reporting.overview       # several evaluations as one table, a matrix, a trend
 reporting.details        # records to lines, in the words of the views
 reporting.slices         # records to numbers by the values of columns
@@ -145,6 +148,7 @@ reporting.compared       # a comparison to lines, and to Markdown
 reporting.grammar        # a text to a gate, or a caret under the mistake
 reporting.evidence       # what gates are judged by
 reporting.gate           # gates and what is stored to verdicts
+reporting.judgement      # gates asked of an experiment, as lines and tables
 reporting.documents      # an experiment for other programs
 reporting                # the face
 reader                   # what is stored, read from Python

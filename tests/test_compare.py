@@ -841,7 +841,7 @@ def test_a_comparison_fits_eighty_columns(contest):
 
     assert max(map(display_width, lines)) <= 80
     assert lines[0] == "a → b · regression · a loss of 0.01 is accepted"
-    assert any("accuracy" in line and "84.0%" in line and "64.0%" in line for line in lines)
+    assert any("accuracy" in line and "84%" in line and "64%" in line for line in lines)
     assert "row 30 · exact True to False" in told(comparison)
     assert "    a: a says True" in told(comparison)
 
@@ -940,7 +940,7 @@ def test_markdown_is_a_table_with_examples_to_unfold(contest):
     lines = said.splitlines()
 
     assert lines[0] == "### ❌ `a` → `b`: regression"
-    assert "| `eval_x` | `exact` | `accuracy` | 84.0% | 64.0% | **-20.0 pp** |" in said
+    assert "| `eval_x` | `exact` | `accuracy` | 84% | 64% | **-20 pp** |" in said
     assert "| 50 | 12 | 2 | **regression** |" in said
     assert "<details><summary>Examples: eval_x · exact</summary>" in lines
     assert "  - `a` `a says True`" in lines

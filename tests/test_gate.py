@@ -241,27 +241,27 @@ def verdict(text: str, *found: Summary, **evidence: Any) -> Verdict:
 @pytest.mark.parametrize(
     ("text", "outcome", "message"),
     [
-        ("exact.accuracy >= 0.8", "pass", "0.8265 >= 0.8"),
-        ("exact >= 82.7%", "fail", "0.8265 is not >= 0.827"),
-        ("exact < 0.9", "pass", "0.8265 < 0.9"),
-        ("exact >= 0.82653", "pass", "0.826531 >= 0.82653"),
-        ("x.max == 2", "pass", "2.0 == 2.0"),
-        ("x.max > 2", "fail", "2.0 is not > 2.0"),
-        ("errors <= 2", "pass", "2 <= 2.0"),
-        ("errors <= 2%", "pass", "0.02 <= 0.02"),
-        ("errors < 2%", "fail", "0.02 is not < 0.02"),
-        ("missing == 0", "pass", "0 == 0.0"),
-        ("missing == 0%", "pass", "0.0 == 0.0"),
-        ("coverage >= 98%", "pass", "0.98 >= 0.98"),
-        ("scored > 1000", "fail", "98 is not > 1000.0"),
-        ("stale == 0", "pass", "0 == 0.0"),
-        ("duration < 10", "fail", "12.5 is not < 10.0"),
+        ("exact.accuracy >= 0.8", "pass", "82.7% >= 80%"),
+        ("exact >= 82.7%", "fail", "82.65% is not >= 82.7%"),
+        ("exact < 0.9", "pass", "82.7% < 90%"),
+        ("exact >= 0.82653", "pass", "82.7% >= 82.653%"),
+        ("x.max == 2", "pass", "2 == 2"),
+        ("x.max > 2", "fail", "2 is not > 2"),
+        ("errors <= 2", "pass", "2 <= 2"),
+        ("errors <= 2%", "pass", "2.0% <= 2%"),
+        ("errors < 2%", "fail", "2.0% is not < 2%"),
+        ("missing == 0", "pass", "0 == 0"),
+        ("missing == 0%", "pass", "0% == 0%"),
+        ("coverage >= 98%", "pass", "98.0% >= 98%"),
+        ("scored > 1000", "fail", "98 is not > 1,000"),
+        ("stale == 0", "pass", "0 == 0"),
+        ("duration < 10", "fail", "12.5 is not < 10"),
         ("latency.p95 <= 0.5", "pass", "0.5 <= 0.5"),
-        ("latency.mean < 1", "pass", "0.2 < 1.0"),
+        ("latency.mean < 1", "pass", "0.2 < 1"),
     ],
 )
 def test_a_figure_is_compared_in_full_precision(text, outcome, message):
-    """What reads as 0.83 may not be it; it is told with the digits that decide, four or more."""
+    """What reads as 82.7% may not be it; it is told with the digits that decide."""
     judged = verdict(text)
 
     assert (judged.outcome, judged.message) == (outcome, message)
@@ -306,7 +306,7 @@ def test_a_figure_and_a_score_of_one_name_are_told_apart_by_quotes():
     both = summary(scores={"cost": {"mean": Estimate(3.0, 9)}})
 
     assert verdict("cost < 5", both).message.endswith("put it in quotes: 'cost'")
-    assert verdict("'cost' < 5", both).message == "3.0 < 5.0"
+    assert verdict("'cost' < 5", both).message == "3 < 5"
 
 
 def test_an_unknown_end_of_the_dataset_fails():
@@ -370,9 +370,9 @@ def test_a_gate_that_failures_could_change_says_so():
     )
 
     assert passed.outcome == "pass"
-    assert passed.note == "2 rows failed; were they wrong, it would be 0.81"
+    assert passed.note == "2 rows failed; were they wrong, it would be 81.0%"
     assert sure.note == ""
-    assert high.note == "2 rows failed; were they right, it would be 0.83"
+    assert high.note == "2 rows failed; were they right, it would be 83.0%"
 
 
 def test_a_gate_that_passes_while_rows_are_missing_says_so():
@@ -402,15 +402,15 @@ def test_the_interval_is_asked_for_at_the_confidence_of_the_gate():
 @pytest.mark.parametrize(
     ("text", "outcome", "end"),
     [
-        ("exact >= 0.7 @ 95%", "pass", "all of it is >= 0.7"),
-        ("exact >= 0.9 @ 95%", "fail", "none of it is >= 0.9"),
-        ("exact <= 0.9 @ 95%", "pass", "all of it is <= 0.9"),
-        ("exact <= 0.7 @ 95%", "fail", "none of it is <= 0.7"),
+        ("exact >= 0.7 @ 95%", "pass", "all of it is >= 70%"),
+        ("exact >= 0.9 @ 95%", "fail", "none of it is >= 90%"),
+        ("exact <= 0.9 @ 95%", "pass", "all of it is <= 90%"),
+        ("exact <= 0.7 @ 95%", "fail", "none of it is <= 70%"),
         ("exact >= 0.8 @ 95%", "undecided", "if the figure stays"),
         ("x.mean >= 0.9 @ 95%", "undecided", "if the figure stays"),
-        ("x.max >= 1 @ 95%", "undecided", "2.0, and no interval: an extreme"),
-        ("errors <= 10% @ 95%", "pass", "all of it is <= 0.1"),
-        ("missing <= 10% @ 95%", "pass", "all of it is <= 0.1"),
+        ("x.max >= 1 @ 95%", "undecided", "2, and no interval: an extreme"),
+        ("errors <= 10% @ 95%", "pass", "all of it is <= 10%"),
+        ("missing <= 10% @ 95%", "pass", "all of it is <= 10%"),
     ],
 )
 def test_the_whole_interval_must_clear_the_threshold(text, outcome, end):
@@ -427,13 +427,13 @@ def test_the_whole_interval_must_clear_the_threshold(text, outcome, end):
         (0.3000001, "x.max > 0.3", "0.3000001 > 0.3"),
         (0.79999, "x.max >= 0.8", "0.79999 is not >= 0.8"),
         (0.5, "x.max > 0.30000000000000004", "0.5 > 0.30000000000000004"),
-        (1733333333.4567, "x.max > 1", "1733333333.0 > 1.0"),
-        (2e15 / 3, "x.max > 1", "666666666666667.0 > 1.0"),
-        (1e300, "x.max > 1", "1e+300 > 1.0"),
+        (1733333333.4567, "x.max > 1", "1.733e+09 > 1"),
+        (2e15 / 3, "x.max > 1", "6.667e+14 > 1"),
+        (1e300, "x.max > 1", "1e+300 > 1"),
     ],
 )
 def test_a_figure_has_the_digits_that_its_verdict_needs(tmp_path, capsys, value, gate, told):
-    """Four, or those before the point; more only where a rounded one would stand elsewhere."""
+    """As everywhere, and more only where a rounded one would stand elsewhere."""
     store = str(tmp_path / "results.db")
     record(store, "now", {"x": [value]}, metrics=("max",))
     main(["gate", "now", gate, "--storage", store])
@@ -451,9 +451,9 @@ def test_equal_numbers_clear_no_interval_gate(tmp_path, capsys, rows):
 
     assert main(["gate", "now", *gates, "--storage", store]) == 3
     out = " ".join(capsys.readouterr().out.split())
-    assert "undecided f1.mean >= 0.999 @ 99.9% 1.0, and no interval: all values are the same" in out
-    assert "0.0, and no interval: all differences are the same" in out
-    assert "pass f1.mean >= 0.9 1.0 >= 0.9" in out
+    assert "undecided f1.mean >= 0.999 @ 99.9% 1, and no interval: all values are the same" in out
+    assert "+0, and no interval: all differences are the same" in out
+    assert "pass f1.mean >= 0.9 1 >= 0.9" in out
 
 
 def test_repeats_are_no_rows_when_errors_have_an_interval():
@@ -508,7 +508,7 @@ def test_failures_leave_an_interval_open():
     judged = verdict("exact >= 0.95 @ 95%", found)
 
     assert judged.outcome == "undecided"
-    assert judged.note == "10 rows failed; were they wrong, it would be 0.9"
+    assert judged.note == "10 rows failed; were they wrong, it would be 90.0%"
     assert verdict("exact >= 0.8 @ 95%", found).outcome == "pass"
     assert verdict("exact >= 0.95", found).outcome == "pass"
 
@@ -530,7 +530,7 @@ def test_a_gate_may_be_looked_at_any_time(storage):
     assert [each.outcome for each in found] == [
         "pass", "pass", "undecided", "pass", "undecided", "pass", "undecided",
     ]  # fmt: skip
-    assert found[2].message.endswith("0.82 lies within; go on and look again")
+    assert found[2].message.endswith("82% lies within; go on and look again")
     assert found[2].low < found[1].low
 
 
@@ -579,7 +579,7 @@ def test_the_last_digits_of_a_sum_decide_nothing(value, text, outcome):
 
 def test_a_share_that_is_meant_in_percent_is_hinted_at():
     """Nothing from 0 to 1 is ever 80."""
-    assert verdict("exact >= 80").message.endswith("is not >= 80.0; 80% perhaps?")
+    assert verdict("exact >= 80").message.endswith("is not >= 8,000%; 80% perhaps?")
 
 
 def test_failures_are_compared_with_a_baseline_as_shares():
@@ -649,7 +649,7 @@ def test_a_score_is_compared_with_its_baseline_on_the_rows_of_both():
 
     assert judged.outcome == "pass"
     assert judged.message == (
-        "0.82 here, 0.83 in main, on 98 rows of both; the difference is -0.01 >= -0.01"
+        "82.0% here, 83.0% in main, on 98 rows of both; the difference is -1.0 pp >= -1 pp"
     )
     assert worse.outcome == "fail"
 
@@ -669,7 +669,7 @@ def test_failures_that_could_change_a_difference_are_noted():
     gate = "exact.accuracy >= baseline(main) - 2%"
 
     assert verdict(gate, change=change(bounds=(-0.03, -0.01))).note == (
-        "2 rows failed; were they wrong, the difference would be -0.03"
+        "2 rows failed; were they wrong, the difference would be -3.0 pp"
     )
     assert verdict(gate, change=change(bounds=(-0.015, -0.01))).note == ""
 
@@ -690,7 +690,7 @@ def test_counts_are_compared_with_those_of_the_baseline():
 
     assert verdict("errors <= baseline(main) + 1", other=before).outcome == "pass"
     assert verdict("errors <= baseline(main)", other=before).outcome == "fail"
-    assert verdict("errors <= baseline(main) + 1%", other=before).message == "0.02 <= 0.02"
+    assert verdict("errors <= baseline(main) + 1%", other=before).message == "2.0% <= 2%"
     assert verdict("latency.p50 <= baseline(main)", other=before).outcome == "pass"
 
 
@@ -817,7 +817,7 @@ def test_verdicts_are_told_with_their_figures(typed):
     _, out, err = typed("candidate", "exact >= 0.8", "exact >= 0.7 @ 95%")
 
     assert err == ""
-    assert out.splitlines()[:2] == ["pass      exact >= 0.8", "          0.8 >= 0.8"]
+    assert out.splitlines()[:2] == ["pass      exact >= 0.8", "          80% >= 80%"]
     assert out.splitlines()[2] == "undecided exact >= 0.7 @ 95%"
 
 
@@ -965,9 +965,9 @@ def test_gates_are_judged_each_by_its_evaluation(session):
     )
 
     result.assert_outcomes(passed=1, deselected=1)
-    result.stdout.fnmatch_lines(["*gate eval_x.accuracy >= 0.8: 0.8 >= 0.8*"])
+    result.stdout.fnmatch_lines(["*gate eval_x.accuracy >= 0.8: 80% >= 80%*"])
     both.assert_outcomes(passed=1, failed=1)
-    both.stdout.fnmatch_lines(["*gate eval_y: eval_y.accuracy >= 0.5: 0.4 is not >= 0.5*"])
+    both.stdout.fnmatch_lines(["*gate eval_y: eval_y.accuracy >= 0.5: 40% is not >= 50%*"])
 
 
 def test_what_is_undecided_has_not_passed(session):
@@ -975,7 +975,7 @@ def test_what_is_undecided_has_not_passed(session):
     result = session("--eval-gate=eval_x >= 0.7 @ 95%", "-k", "eval_x")
 
     result.assert_outcomes(failed=1, deselected=1)
-    result.stdout.fnmatch_lines(["*undecided: gate eval_x >= 0.7 @ 95%: 0.8, 95% interval*"])
+    result.stdout.fnmatch_lines(["*undecided: gate eval_x >= 0.7 @ 95%: 80%, 95% interval*"])
 
 
 def test_a_resume_with_nothing_to_do_is_judged_by_what_is_stored(session):
@@ -999,9 +999,9 @@ def test_rows_that_failed_and_a_gate_are_both_told(session, pytester):
     loose = session("--eval-gate", "eval_x >= 0.9", "--eval-max-errors=2")
 
     strict.assert_outcomes(failed=1)
-    strict.stdout.fnmatch_lines(["*2 of 10 rows failed*", "*gate errors == 0: 2 is not == 0.0*"])
+    strict.stdout.fnmatch_lines(["*2 of 10 rows failed*", "*gate errors == 0: 2 is not == 0*"])
     loose.assert_outcomes(passed=1)
-    loose.stdout.fnmatch_lines(["*2 rows failed; were they wrong, it would be 0.8*"])
+    loose.stdout.fnmatch_lines(["*2 rows failed; were they wrong, it would be 80.0%*"])
 
 
 def test_gates_can_stand_in_the_configuration(session):
@@ -1102,9 +1102,9 @@ def test_a_combined_gate_tells_its_parts(tmp_path):
         (found,) = judge([gate], Stored(store, "new"))
 
     assert found.message == (
-        "eval_x: x >= 0.6: pass, 0.6667 >= 0.6; errors <= 30%: pass, 0.25 <= 0.3"
+        "eval_x: x >= 0.6: pass, 67% >= 60%; errors <= 30%: pass, 25.0% <= 30%"
     )
-    assert found.note == "1 rows failed; were they wrong, it would be 0.5"
+    assert found.note == "1 rows failed; were they wrong, it would be 50.0%"
     assert gate.concerns("eval_x") and not gate.concerns("eval_y")
 
 
@@ -1139,8 +1139,8 @@ def test_a_part_of_a_baseline_is_compared_row_by_row(tmp_path):
         mean, median = judge(map(parse, texts), Stored(store, "new"))
 
     assert mean.value == pytest.approx((8 + 1.5) / 11 * 0.1)
-    assert "the difference to 0.9 of that is 0.08636 >= 0.05" in mean.message
-    assert mean.note == "2 rows failed; were they wrong, the difference would be 0.04167"
+    assert "the difference to 0.9 of that is +0.09 >= +0.05" in mean.message
+    assert mean.note == "2 rows failed; were they wrong, the difference would be +0.04167"
     assert median.value == pytest.approx(0.1)
 
 

@@ -903,7 +903,7 @@ def test_a_gate_hears_of_every_attempt():
     told = []
 
     class Listening:
-        limit = 2
+        counts, limit = True, 2
 
         def room(self, in_flight):
             return self.limit - in_flight

@@ -8,9 +8,9 @@ import pytest
 
 from doteval.cli import main
 from doteval.record import Score
+from doteval.reporting.experiments import Experiment
 from doteval.reporting.overview import matrices, overview_lines, trends
 from doteval.reporting.summary import summarise
-from doteval.reporting.views import Experiment
 from doteval.storage import open_store
 from doteval.views.terminal import Terminal
 from tests.stocked import recorded, right, stock, wrong
@@ -39,7 +39,7 @@ def test_what_stands_in_brackets_is_a_line_of_a_matrix(store):
     assert table.text(Terminal()).splitlines() == [
         "exact  eval_mail  eval_chat",
         "─────  ─────────  ─────────",
-        "a          75.0%      50.0%",
+        "a            75%        50%",
         "b           100%       100%",
     ]
 
@@ -119,7 +119,7 @@ def test_list_shows_trends(store, doteval):
     shown = doteval("list", "--trend").splitlines()
     told = json.loads(doteval("list", "--trend", "--json"))["trends"]
 
-    assert shown[2].split()[:6] == ["eval_mail[a]", "exact", "3", "▃▅█", "25.0%", "100%"]
+    assert shown[2].split()[:6] == ["eval_mail[a]", "exact", "3", "▃▅█", "25%", "100%"]
     assert shown[2].endswith("week 2")
     assert [each["value"] for each in told[0]["points"]] == [0.25, 0.5, 1.0]
 

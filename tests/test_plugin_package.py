@@ -73,7 +73,7 @@ def test_plugins_of_every_kind_are_found_by_their_names(installed):
     shown = doteval(installed, "show", "e", "--json", "--storage", "folder://s")
 
     assert ran.returncode == 0, ran.stderr
-    assert (installed / "s" / "store.db").exists()
+    assert len(list((installed / "s").glob("*.jsonl"))) == 2
     first, _ = json.loads(shown.stdout)["evaluations"]
     assert first["scores"]["moons"]["geometric"]["value"] == pytest.approx(2**0.5)
     assert first["scores"]["rhymes"]["accuracy"]["value"] == 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
 import re
 import struct
@@ -19,6 +20,7 @@ from doteval import foreach, run
 from doteval.reporting.progress import (
     Heartbeat,
     Live,
+    Mean,
     Snapshot,
     Trouble,
     heartbeat,
@@ -44,7 +46,7 @@ RUNNING = Snapshot(
     oldest=2.5,
     elapsed=30.0,
     idle=0.2,
-    scores={"exact_match": 0.8423},
+    scores={"exact_match": "84.2%"},
     path=(2, 4, 8),
 )
 STARTED = replace(
@@ -139,7 +141,7 @@ class TestLine:
         """Bar, rows, rate, ETA, errors, running score and attempts in flight."""
         assert line(RUNNING, Terminal()) == (
             "eval_math ━╸──────────────   123/1,000 ·   2 errors ·  4.1 rows/s ·     ETA 3:33 · "
-            "8/8 in flight · exact_match 0.842 · 2 → 4 → 8"
+            "8/8 in flight · exact_match 84.2% · 2 → 4 → 8"
         )
 
     @pytest.mark.parametrize(
@@ -148,9 +150,9 @@ class TestLine:
             (
                 120,
                 "eval_math ━╸──────────────   123/1,000 ·   2 errors ·  4.1 rows/s ·     ETA 3:33 "
-                "· 8/8 in flight · exact_match 0.842",
+                "· 8/8 in flight · exact_match 84.2%",
             ),
-            (80, "eval_math   123/1,000 ·   2 err ·   4.1/s ·     ETA 3:33 · exact_match 0.842"),
+            (80, "eval_math   123/1,000 ·   2 err ·   4.1/s ·     ETA 3:33 · exact_match 84.2%"),
             (60, "eval_math   123/1,000 ·   2 err ·   4.1/s ·     ETA 3:33"),
             (40, "123/1,000 · 2 err · ETA 3:33"),
             (20, "123/1,000 · 2 err"),
@@ -172,7 +174,7 @@ class TestLine:
             RUNNING,
             STALLED,
             REFUSED,
-            replace(RUNNING, done=999, waiting=12, elapsed=12.0, scores={"exact_match": 0.5}),
+            replace(RUNNING, done=999, waiting=12, elapsed=12.0, scores={"exact_match": "50%"}),
             replace(RUNNING, done=1000, in_flight=8),
         ]
         shown = [line(each, Terminal(width=width)) for each in moments]
@@ -197,8 +199,8 @@ class TestLine:
             HUNG,
             replace(RUNNING, total=None, path=(), waiting=12, skipped=500),
             replace(RUNNING, done=12_345_678, total=99_999_999, failed=1_000_000),
-            replace(RUNNING, evaluation="日本語" * 20, scores={"日\x1b[2J" * 9: 1e9, "b": 2.0}),
-            replace(RUNNING, scores={"nan": float("nan")}, elapsed=1e9, path=tuple(range(99))),
+            replace(RUNNING, evaluation="日本語" * 20, scores={"日\x1b[2J" * 9: "1e+09", "b": "2"}),
+            replace(RUNNING, scores={"nan": "NaN"}, elapsed=1e9, path=tuple(range(99))),
             replace(RUNNING, done=0, total=0),
         ]
 
@@ -215,7 +217,7 @@ class TestLine:
 
         assert shown == (
             "eval_math [#-------------]   123/1,000 |   2 errors |  4.1 rows/s |     ETA 3:33 | "
-            "8/8 in flight | exact_match 0.842 | 2 -> 4 -> 8"
+            "8/8 in flight | exact_match 84.2% | 2 -> 4 -> 8"
         )
 
     def test_colours_are_few(self):
@@ -225,7 +227,7 @@ class TestLine:
         assert shown.startswith(f"\x1b[1meval_math\x1b[0m \x1b[36m{'━' * 8}\x1b[0m\x1b[2m─")
         assert "\x1b[31m  2 errors\x1b[0m" in shown
         assert "\x1b[2m8/8 in flight\x1b[0m" in shown
-        assert " · exact_match 0.842 · \x1b[2m2 → 4 → 8" in shown
+        assert " · exact_match 84.2% · \x1b[2m2 → 4 → 8" in shown
 
     def test_the_start_promises_nothing(self):
         """Before the first row there is no rate, no ETA and no score."""
@@ -239,7 +241,7 @@ class TestLine:
 
         assert shown == (
             "eval_math 123 rows ·   2 errors ·  4.1 rows/s · 0:30 elapsed · 8/8 in flight · "
-            "exact_match 0.842"
+            "exact_match 84.2%"
         )
 
     def test_the_end_has_no_eta(self):
@@ -333,7 +335,7 @@ class TestLine:
     def test_a_limit_that_was_only_noted_is_no_step(self):
         """Notes that moved nothing are no part of the way."""
         assert line(replace(RUNNING, path=(8, 12, 12)), Terminal()).endswith(" · 8 → 12")
-        assert line(replace(RUNNING, path=(8, 8)), Terminal()).endswith(" · exact_match 0.842")
+        assert line(replace(RUNNING, path=(8, 8)), Terminal()).endswith(" · exact_match 84.2%")
 
     def test_a_long_path_shows_its_end(self):
         """The recent limits say more than the first."""
@@ -355,7 +357,7 @@ class TestHeartbeat:
         """Plain ASCII, units in words."""
         assert heartbeat(replace(RUNNING, skipped=500, waiting=3)) == (
             "eval_math: 123/1,000 rows (12.3%) + 500 stored before, 2 errors, 4.1 rows/s, "
-            "ETA 3 min 34 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 3 waiting, "
+            "ETA 3 min 34 s, exact_match 84.2%, 8/8 in flight (2 -> 4 -> 8), 3 waiting, "
             "30.0 s elapsed"
         )
 
@@ -369,7 +371,7 @@ class TestHeartbeat:
         """With the age of the oldest row in flight, if there is one."""
         assert heartbeat(replace(STALLED, failed=1)) == (
             "eval_math: 123/1,000 rows (12.3%), 1 error, nothing finished for 1 min 05 s, "
-            "oldest row 2 min 10 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 30.0 s elapsed"
+            "oldest row 2 min 10 s, exact_match 84.2%, 8/8 in flight (2 -> 4 -> 8), 30.0 s elapsed"
         )
         assert "oldest" not in heartbeat(replace(STALLED, oldest=None))
 
@@ -377,7 +379,7 @@ class TestHeartbeat:
         """The last error with its message, the next attempt, and the row that hangs."""
         assert heartbeat(REFUSED) == (
             "eval_math: 123/1,000 rows (12.3%), 2 errors, nothing finished for 12.0 s, "
-            "oldest row 2.50 s, exact_match 0.842, 8/8 in flight (2 -> 4 -> 8), 15 waiting, "
+            "oldest row 2.50 s, exact_match 84.2%, 8/8 in flight (2 -> 4 -> 8), 15 waiting, "
             "next attempt in 8.40 s, last error RateLimitError (429): Rate limit reached "
             "(71 times), 30.0 s elapsed"
         )
@@ -401,7 +403,7 @@ class TestHeartbeat:
 
     def test_hostile_names_are_harmless(self):
         """A log is read in a terminal as well."""
-        shown = heartbeat(replace(RUNNING, evaluation="\x1b[2J\n", scores={"\x1b[2J\n": 1.0}))
+        shown = heartbeat(replace(RUNNING, evaluation="\x1b[2J\n", scores={"\x1b[2J\n": "1"}))
 
         assert shown.isprintable()
 
@@ -863,3 +865,24 @@ def test_a_run_that_waits_for_nothing_tells_the_store_nothing(monkeypatch, tmp_p
     (only,) = store.runs("e", store.evaluations("e")[0])
     store.close()
     assert only.error is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "shown"),
+    [
+        ("accuracy", [1, 1, 1, 0] * 2, "75%"),
+        ("accuracy", [1, 1, 1, 0] * 100, "75.0%"),
+        ("accuracy", [1, 1], "100%"),
+        ("mean", [0.5, 0.25], "0.38"),
+        ("mean", [0.5, 0.5], "0.5"),
+        ("", [math.inf], "inf"),
+        ("", [-(10**400), 1], "-inf"),
+        ("", [math.nan], "NaN"),
+    ],
+)
+def test_a_mean_has_the_digits_that_so_many_rows_support(metric, values, shown):
+    """As everywhere; of the interval a rough idea is enough to tell how many there are."""
+    mean = Mean(metric)
+    mean.add(values)
+
+    assert str(mean) == shown

@@ -742,7 +742,7 @@ def test_wrong_answers_fail_nothing(project: Project) -> None:
     result = project.run("--experiment", "x")
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*accuracy  66.7%*"])
+    result.stdout.fnmatch_lines(["*accuracy  67%*"])
 
 
 def test_failed_rows_fail_the_item(project: Project) -> None:
@@ -1245,7 +1245,7 @@ async def eval_adaptive(a):
             "",
             "eval_adaptive * complete",
             "  rows      30 of 30 scored * 100% answered",
-            "  scores    eval_adaptive  accuracy  50.0%  95% CI 31.3*68.7%  n = 30",
+            "  scores    eval_adaptive  accuracy  50%  95% CI 31*69%  n = 30",
             "  time      * rows/s * latency p50 *, p95 *",
             "  strategy  Adaptive(initial_concurrency=2,*",
             "  limit     2 * 4*",
@@ -1552,7 +1552,7 @@ def test_an_evaluation_that_has_not_reported_is_looked_up(project: Project) -> N
     assert lines[2:5] == [
         "eval_sums · complete",
         "  rows      3 of 3 scored · 100% answered",
-        "  scores    eval_sums  accuracy  66.7%  95% CI 9.4–99.2%  n = 3",
+        "  scores    eval_sums  accuracy  67%  95% CI 9–99%  n = 3",
     ]
     assert lines[-3] == "eval_never · interrupted"
     assert lines[-1].endswith("pytest -k sums --experiment x")
@@ -1628,7 +1628,7 @@ def test_the_section_of_many_evaluations_is_one_table(pytester):
         for task in ("mail", "chat")
         for model in ("small", "big")
     ]
-    assert ["small", "50.0%", "100%"] in [line.split() for line in shown]
+    assert ["small", "50%", "100%"] in [line.split() for line in shown]
     at = shown.index("eval_chat[big]")
     assert shown[at + 1].split() == ["errors", "1", "ValueError"]
     assert not any(" · complete" in line for line in shown)

@@ -22,9 +22,18 @@ from types import SimpleNamespace
 import pytest
 
 from doteval.concurrency.evidence import Outcome
-from doteval.concurrency.reading import ACCOUNT, LONGEST_RETRY_AFTER, SETTINGS, Reading, read
+from doteval.concurrency.reading import (
+    ACCOUNT,
+    LONGEST_RETRY_AFTER,
+    MACHINE,
+    SETTINGS,
+    Reading,
+    read,
+    speaker,
+)
 from doteval.concurrency.retry import Retry, as_policy
 from doteval.errors import Congested, RowError, StoreError
+from doteval.evaluation import failure_of
 
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 NOTHING = Reading(Outcome.IGNORED, None)
@@ -38,6 +47,13 @@ class Says(Exception):
         super().__init__("said")
         for name, value in attributes.items():
             setattr(self, name, value)
+
+
+def said(text, **attributes):
+    """One that holds what the endpoint answered in its own text only."""
+    error = Says(**attributes)
+    error.args = (text,)
+    return error
 
 
 def response(status_code=None, headers=None, body=None):
@@ -291,6 +307,18 @@ def test_a_grpc_code_is_read_by_its_name(code, expected):
         Says(status_code=429, body={"error": {"code": 1113}}),
         Says(status_code=429, body={"error": {"message": "Insufficient balance, top up first"}}),
         Says(status_code=403, code="AccountOverdueError"),
+        Says(status_code=403, code="AllocationQuota.FreeTierOnly"),
+        Says(status_code=429, error={"code": "insufficient_quota"}),
+        Says(status_code=429, body={"error": {"code": "1310", "message": "exhausted"}}),
+        Says(status_code=400, body={"error": {"message": "Your credit balance is too low to ..."}}),
+        Says(status_code=429, body={"error": "you have reached your weekly usage limit"}),
+        said('Provider - {"error": {"code": "insufficient_quota"}}. Handle it.', status_code=429),
+        said("Suspended: the monthly spending limit was reached", status_code=412),
+        Says(
+            response={
+                "Error": {"Code": "ThrottlingException", "Message": "Too many tokens per day"}
+            }
+        ),
         raised(named("LMBillingError", type("LMRateLimitError", (Exception,), {}))),
         raised(named("LMBillingError"), Says(status_code=429)),
         raised(named("OutOfCreditsError"), Says(status_code=429)),
@@ -393,6 +421,15 @@ def test_a_body_without_a_code_changes_nothing(body):
     error = Says(response=SimpleNamespace(status_code=429, headers={}, _content=body))
 
     assert read(error, NOW) == Reading(CONGESTION, None)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"error": {"code": 500}}', "your credit balance is too low", "Request too large"]
+)
+def test_words_without_a_status_say_nothing(text):
+    """What a model has answered may look like anything, and stands in the errors of parsers."""
+    assert read(ValueError(text), NOW) == NOTHING
+    assert read(said(text, status_code=200), NOW) == NOTHING
 
 
 def test_a_body_that_has_not_been_read_is_not_read_now():
@@ -586,6 +623,13 @@ def test_chains_without_end_end():
     assert read(error, NOW) == NOTHING
 
 
+def test_files_that_ran_out_are_told_from_a_500_of_a_wrapper():
+    """LiteLLM calls it an InternalServerError that no connection could be made."""
+    error = raised(Says(status_code=500), OSError(errno.EMFILE, "Too many open files"))
+
+    assert read(error, NOW).blocks == MACHINE
+
+
 class BaseExceptionGroup310(Exception):
     """As the backport for 3.10 makes its groups: a class of that name, with `exceptions`."""
 
@@ -669,6 +713,38 @@ def test_large_and_endless_groups_end():
     assert outcome(many) is CONGESTION
     assert read(endless, NOW) == NOTHING
     assert read(BaseExceptionGroup310("", []), NOW) == NOTHING
+    endless.exceptions = (endless,)
+    assert speaker(endless) is endless
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_is_told_by_its_members(group):
+    """Of one alone, as a TaskGroup raises it, nothing else is worth telling."""
+    wrong, late = ValueError("no number"), TimeoutError("late")
+
+    alone = failure_of(group("unhandled errors", [group("in a group", [wrong])]), ())
+    both = failure_of(group("unhandled errors", [wrong, late, late, wrong]), ())
+
+    assert (alone.type, alone.message) == ("ValueError", "no number")
+    assert both.type == group.__name__
+    assert both.message.endswith(" (ValueError: no number) (TimeoutError: late)")
+
+
+def test_a_lost_connection_is_told_with_its_cause():
+    """Most clients say no more than "Connection error."."""
+    ours = named("APIConnectionError")
+    bare = raised(ours, raised(named("ConnectError"), ConnectionRefusedError(111, "refused")))
+
+    assert failure_of(bare, ()).message == "said (ConnectionRefusedError: [Errno 111] refused)"
+    assert failure_of(ConnectionError("refused"), ()).message == "refused"
+    assert failure_of(raised(ValueError("no answer"), KeyError("x")), ()).message == "no answer"
+
+
+def test_no_address_of_an_object_is_told():
+    """It is another one in each row, so that equal errors would look different."""
+    error = ValueError("<ssl.SSLContext object at 0x7fbe3afdc0e0> refused, at 0x1 or 0xffff")
+
+    assert failure_of(error, ()).message == "<ssl.SSLContext object> refused, at 0x1 or 0xffff"
 
 
 # ------------------------------------------------------------------------ retry-after

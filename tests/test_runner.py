@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -16,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from doteval import ForEach, Result, Score, __version__, foreach, run, run_async, runner
+from doteval import ForEach, Result, Score, __version__, foreach, records, run, run_async, runner
 from doteval.concurrency import Adaptive, Batch, RateLimit, Retry, Sequential, SlidingWindow
 from doteval.errors import Busy, DatasetError, NotFound, StoreError, UsageError
 from doteval.record import STALE, SUPERSEDED, Failure
 from doteval.running import Options, sink
-from doteval.running.environment import checkout_of
+from doteval.running.environment import Checkout
 from doteval.running.rows import Rows
 from doteval.storage import Named, locate, open_store, stores
 from doteval.storage.sqlite import SqliteStore
@@ -962,7 +963,7 @@ def test_what_another_library_gives_up_with_gives_way_to_its_cause():
     """tenacity gives up with a RetryError whose text is the address of a Future."""
 
     class RetryError(Exception):
-        last_attempt = None
+        last_attempt = "a Future"
 
     class Impatient:
         def wraps(self, function):
@@ -1370,6 +1371,12 @@ class Outer:
         return True
 
 
+def checkout_of(folder):
+    checkout = Checkout(folder)
+    checkout.wait(60.0)
+    return checkout.told()
+
+
 def test_a_commit_is_read_from_files(tmp_path):
     git = tmp_path / "repo" / ".git"
     git.mkdir(parents=True)
@@ -1618,3 +1625,26 @@ def test_nothing_of_a_run_is_alive_when_it_has_ended(store):
         run(eval_n, "e", store, progress=False, keep_going=True)
 
         assert not {*threading.enumerate()} - before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_row_that_changes_and_fails_and_changes_back_has_one_record_that_counts(store, seed):
+    """Whatever its content was before, and what became of it: the schema would refuse a second."""
+    chance = random.Random(seed)
+
+    for _ in range(8):
+        rows = [(n, chance.choice("abc")) for n in range(6) if chance.random() < 0.8]
+        failing = {n for n, _ in rows if chance.random() < 0.4}
+
+        @foreach("id,q", rows)
+        def eval_x(id, q, failing=failing):
+            if id in failing:
+                raise ValueError(q)
+            return True
+
+        summary = quiet(eval_x, "e")
+
+        live = [(record.row["id"], record.row["q"]) for record in records("e")]
+        assert len(live) == len(dict(live))
+        if summary.status != "stopped":
+            assert sorted(live) == rows

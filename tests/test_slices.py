@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import dataclass
 from math import comb
 
 import pytest
 
-from doteval import ForEach, datasets, foreach, records, run
+from doteval import ForEach, datasets, foreach, gate, records, run
 from doteval.cli import main
 from doteval.errors import NotFound, UsageError
 from doteval.evaluators import classify
 from doteval.record import Score
+from doteval.reporting.gate import AtHand, judge
+from doteval.reporting.grammar import GateError, parse
+from doteval.reporting.judgement import judgement_table
 from doteval.reporting.slices import slice_lines, slices
+from doteval.running.options import as_until
 from doteval.storage import open_store
 from doteval.views.terminal import Terminal
 from tests.stocked import EVALUATION, recorded, right, stock, wrong
@@ -251,7 +256,7 @@ def test_show_by_a_column_has_the_lowest_slice_first(show):
         "  exact accuracy",
         "  difficulty  rows  failed  value      95% CI  beside the others",
         "  ──────────  ────  ──────  ─────  ──────────  ─────────────────",
-        "  hard          40       0  25.0%  11.4–43.4%  lower, p < 0.001",
+        "  hard          40       0    25%      11–43%  lower, p < 0.001",
         "  easy          80       1  90.0%  79.9–96.1%  higher, p < 0.001",
         "  both intervals hold together",
     ]
@@ -270,7 +275,7 @@ def test_show_by_a_column_answers_in_every_form(show):
         "beside the others"
     )
     assert csv[1].startswith("eval_x,hard,40,0,exact,0.25,")
-    assert markdown[2].startswith("| `eval_x` | `hard` | 40 | 0 | `exact` | 25.0% |")
+    assert markdown[2].startswith("| `eval_x` | `hard` | 40 | 0 | `exact` | 25% |")
 
 
 def test_show_wrong_has_the_wrong_records_alone(show):
@@ -324,6 +329,227 @@ def test_where_no_answer_is_wrong_a_sentence_says_so(show):
 )  # fmt: skip
 def test_what_does_not_go_together_is_refused(show, options, said):
     assert said in show(*options, code=2).err
+
+
+# --- gates --------------------------------------------------------------------------------------
+
+
+def judged(store, *gates, experiment="base"):
+    return gate(experiment, *gates, storage=store)
+
+
+def test_a_gate_by_a_column_must_hold_in_each_slice(store):
+    """Easy rows do not make up for hard ones; and the metric alone names its score."""
+    stock(store, "base", hard_and_easy())
+
+    found = judged(store, "exact >= 60%", "accuracy by difficulty >= 60%")
+
+    whole, sliced = found.verdicts
+    assert (whole.outcome, sliced.outcome, found.passed) == ("pass", "fail", False)
+    assert [(each.by["difficulty"], each.outcome, each.value) for each in sliced.slices] == [
+        ("hard", "fail", 0.25),
+        ("easy", "pass", 0.9),
+    ]
+    assert "1 of 2 slices holds; difficulty=hard: fail, 25% is not >= 60%" in sliced.told
+    assert sliced.to_dict()["slices"][0]["by"] == {"difficulty": "hard"}
+
+
+def test_the_intervals_of_a_gate_hold_for_all_slices_together(store):
+    """They are those of `show --by`: of 97.5 % where there are two."""
+    stock(store, "base", hard_and_easy())
+
+    (found,) = judged(store, "exact by difficulty >= 80% @ 95%").verdicts
+
+    for part, each in zip(
+        found.slices, slices(store, "base", EVALUATION, ["difficulty"]), strict=True
+    ):
+        estimate = each.scores["exact"]["accuracy"].estimate
+        assert (part.low, part.high) == (estimate.low, estimate.high)
+    assert [each.outcome for each in found.slices] == ["fail", "undecided"]
+    assert "97.5% interval" in found.slices[0].message
+
+
+def test_a_slice_of_few_rows_passes_no_gate(store):
+    """It can not be told, whatever its figure; also of errors, and where all of it failed."""
+    few = [right(at, **row(at, topic="rare")) for at in range(9)]
+    many = [right(at, **row(at, topic="common")) for at in range(9, 60)]
+    broken = [recorded(at, **row(at, topic="broken")) for at in range(60, 63)]
+    stock(store, "base", [*few, *many, *broken])
+
+    rows, errors = judged(store, "exact by topic >= 50%", "errors by topic <= 99%").verdicts
+
+    told = {each.by["topic"]: (each.outcome, each.message) for each in rows.slices}
+    assert told["common"][0] == "pass"
+    assert told["rare"] == ("undecided", "9 rows, too few to tell: 100%")
+    assert told["broken"][1].startswith("0 rows, too few to tell")
+    assert [each.outcome for each in errors.slices] == ["undecided", "pass", "undecided"]
+    assert (rows.outcome, errors.outcome) == ("undecided", "undecided")
+
+
+def test_a_slice_whose_rows_never_have_the_score_is_not_asked(store):
+    other = Score("other", True, ("accuracy",))
+    rows = [right(at, **row(at, kind="a")) for at in range(12)]
+    stock(
+        store, "base", [*rows, *(recorded(at, other, **row(at, kind="b")) for at in range(12, 30))]
+    )
+
+    (found,) = judged(store, "exact by kind >= 50%").verdicts
+
+    assert (found.outcome, [each.by["kind"] for each in found.slices]) == ("pass", ["a"])
+
+
+def test_a_slice_is_held_against_the_same_rows_of_a_baseline(store):
+    stock(store, "base", hard_and_easy())
+    stock(store, "new", hard_and_easy(hard_wrong=20))
+
+    (found,) = judged(
+        store, "exact by difficulty >= baseline(base) + 20% @ 90%", experiment="new"
+    ).verdicts
+
+    assert [(each.value, each.n, each.outcome) for each in found.slices] == [
+        (0.25, 40, "undecided"),
+        (0.0, 80, "fail"),
+    ]
+
+
+def test_slices_know_clusters_labels_of_people_and_any_look(tmp_path):
+    """As the whole does: their rows are those that people have labelled, and groups are theirs."""
+    path, said = str(tmp_path / "r.db"), tmp_path / "people.csv"
+
+    @ForEach(cluster="doc")("n,doc,kind", [(n, n // 2, "ab"[n % 2]) for n in range(40)])
+    def eval_polite(n, doc, kind):
+        return Score("polite", n % 4 > 0, ("accuracy",))
+
+    run(eval_polite, "base", storage=path, progress=False)
+    said.write_text("n,polite\n" + "".join(f"{n},{n % 4 > 0}\n" for n in range(40)))
+
+    people, ever = gate(
+        "base",
+        "polite.agreement by kind >= 0.99",
+        "polite by kind >= 10% @ 95% anytime",
+        storage=path,
+        labels=said,
+    ).verdicts
+
+    assert [(each.outcome, each.value) for each in people.slices] == [("pass", 1.0)] * 2
+    assert all("no interval" in each.message or "any look" in each.message for each in ever.slices)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("missing by topic == 0", "missing is not known by slices; scores and errors are"),
+        ("each(exact) by topic >= 1", "leave `by` out"),
+        ("exact by >= 1", "expected the name of a column"),
+        ("exact by a, >= 1", "expected the name of a column"),
+    ],
+)
+def test_a_gate_by_columns_that_makes_no_sense_is_refused(text, said):
+    with pytest.raises(GateError, match=re.escape(said)):
+        parse(text)
+
+
+def test_the_repeats_of_a_row_are_one_row_of_its_slice(store):
+    records = [kind(at, repeat=n, **row(at, topic="x")) for at in range(12)
+               for n, kind in enumerate((right, wrong))]  # fmt: skip
+    stock(store, "base", records)
+
+    (found,) = judged(store, "exact by topic == 0.5").verdicts
+
+    assert [(each.outcome, each.n) for each in found.slices] == [("pass", 12)]
+
+
+def test_columns_of_a_gate_may_stand_in_quotes():
+    assert parse("exact by 'the level', lang >= 1").by == ("the level", "lang")
+    assert parse("by by by >= 1").by == ("by",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("exact by topic >= 0", "no row has 'topic'; the rows have 'question', 'difficulty'"),
+        ("nothing by difficulty >= 0", "there is no score 'nothing'"),
+    ],
+)
+def test_a_gate_on_slices_that_there_are_not_fails(store, text, said):
+    stock(store, "base", hard_and_easy())
+
+    (found,) = judged(store, text).verdicts
+
+    assert found.outcome == "fail"
+    assert said in found.message
+
+
+def test_gates_by_slices_need_a_store_that_is_still_there(tmp_path):
+    @foreach("n", range(20))
+    def eval_n(n):
+        return True
+
+    summary = run(eval_n, storage="memory://", progress=False)
+
+    (found,) = judge([parse("eval_n by n >= 1")], AtHand(summary))
+    assert "memory:// store is gone" in found.message
+
+
+def test_a_run_does_not_end_for_slices():
+    with pytest.raises(UsageError, match="ask for the slices with a gate"):
+        as_until("exact by difficulty >= 80% @ 95%")
+
+
+def test_gates_are_needed_and_one_evaluation_can_be_asked(store):
+    stock(store, "base", hard_and_easy())
+
+    with pytest.raises(UsageError, match="no gates"):
+        judged(store)
+    with pytest.raises(NotFound):
+        gate("base", "errors <= 1", evaluation="eval_y", storage=store)
+
+
+def test_gate_prints_a_line_for_each_slice_in_every_form(store, tmp_path, capsys):
+    stock(store, "base", hard_and_easy())
+    text = "exact by difficulty >= 60%"
+
+    def typed(*options):
+        assert (
+            main(["--storage", str(tmp_path / "results.db"), "gate", "base", text, *options]) == 1
+        )
+        return capsys.readouterr().out
+
+    lines = [
+        f"fail      {text}",
+        "          1 of 2 slices holds",
+        "          fail      difficulty=hard: 25% is not >= 60%",
+        "          pass      difficulty=easy: 90.0% >= 60%",
+    ]
+    assert typed().splitlines() == lines == str(judged(store, text)).splitlines()
+    assert judged(store, text)._repr_html_().startswith("<pre>fail      exact by")
+    assert json.loads(typed("--json"))["gates"][0]["slices"][1]["value"] == 0.9
+    assert typed("--csv").splitlines()[0] == "outcome,gate,evaluation,slice,why"
+    assert "| `difficulty=hard` | `25% is not >= 60%` |" in typed("--markdown")
+    assert "slice" not in judgement_table(judged(store, "exact >= 1").verdicts).text(Terminal())
+
+
+def test_pytest_tells_the_slices_that_do_not_hold(pytester, monkeypatch):
+    """In the failure of the item, which a JUnit file has too."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(
+        eval_file="""
+        from doteval import foreach
+
+        @foreach("n,level", [(n, "hard" if n < 20 else "easy") for n in range(60)])
+        def eval_x(n, level):
+            return n > 10
+        """
+    )
+    (pytester.path / ".doteval").mkdir()
+
+    result = pytester.runpytest_inprocess(
+        "-p", "doteval.pytest_plugin", "--eval-gate", "eval_x by level >= 80%", "--junitxml=j.xml"
+    )
+
+    said = "1 of 2 slices holds; level=hard: fail, 45% is not >= 80%"
+    result.stdout.fnmatch_lines([f"*{said}"])
+    assert said in (pytester.path / "j.xml").read_text().replace("&gt;", ">")
 
 
 # --- tags ---------------------------------------------------------------------------------------

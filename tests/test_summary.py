@@ -409,7 +409,7 @@ def test_a_notebook_shows_counts_and_scores(storage):
     shown = summary._repr_html_()
 
     assert "eval_x</b> · e · complete · 3 of 4 scored · 1 failed</div>" in shown
-    assert "<td>exact</td><td>accuracy</td><td>66.7%</td><td>9.4–99.2%</td><td>3</td>" in shown
+    assert "<td>exact</td><td>accuracy</td><td>67%</td><td>9–99%</td><td>3</td>" in shown
 
 
 def test_a_notebook_shows_what_is_unknown_as_unknown(storage):

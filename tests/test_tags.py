@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 
@@ -11,7 +12,7 @@ import pytest
 from doteval import experiments, foreach, run
 from doteval.cli import main
 from doteval.errors import UsageError
-from doteval.running.environment import checkout_of
+from doteval.running.environment import Checkout
 
 
 @foreach("text", ["a", "b"])
@@ -131,6 +132,13 @@ def test_what_is_no_tag_and_no_note_is_refused(given, said):
 # --- the checkout ----------------------------------------------------------------------------
 
 
+def checkout_of(folder, patience=60.0):
+    """What is known of it once git has looked."""
+    checkout = Checkout(folder)
+    checkout.wait(patience)
+    return checkout.told()
+
+
 def git(folder, *words):
     """Run git there."""
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
@@ -165,3 +173,15 @@ def test_a_checkout_is_clean_until_a_file_changes(tmp_path, monkeypatch, capsys)
     assert f"commit    {clean['commit'][:12]} · and changes" in capsys.readouterr().out
     monkeypatch.setenv("PATH", "")
     assert checkout_of(tmp_path)["clean"] is None
+
+
+def test_nobody_waits_for_a_git_that_takes_long(tmp_path, monkeypatch):
+    """As in a repository of millions of files: whether it is clean is not known then."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("b" * 40)
+    slow = tmp_path / "git"
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    assert checkout_of(tmp_path, 0.01) == {"commit": "b" * 40, "branch": None, "clean": None}

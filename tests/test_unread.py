@@ -96,7 +96,7 @@ def test_a_figure_that_they_blur_says_so(storage, tmp_path, capsys):
         assert main([*command, "--storage", storage]) == 0
         told = capsys.readouterr().out
         assert "choice_match (20.0% unread)" in told
-        assert "choice_match` | **60.0%**" in told or "choice_match | **60.0%**" in told
+        assert "choice_match` | **60%**" in told or "choice_match | **60%**" in told
 
     assert main(["list", "--storage", storage]) == 0
     assert "unread" not in capsys.readouterr().out

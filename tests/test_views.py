@@ -19,14 +19,9 @@ from doteval.reporting.details import (
     record_lines,
     wrapped,
 )
+from doteval.reporting.experiments import Experiment, experiment_table
 from doteval.reporting.summary import Summary
-from doteval.reporting.views import (
-    Experiment,
-    experiment_table,
-    short_name,
-    short_names,
-    summary_lines,
-)
+from doteval.reporting.views import short_name, short_names, summary_lines
 from doteval.views.figures import ADAPTIVE, figure, interval, limit_path, score_figure, size
 from doteval.views.terminal import Piece, Terminal, flow
 
@@ -60,7 +55,7 @@ def test_a_block_of_an_evaluation():
     assert summary_lines(summary(), WIDE) == [
         "eval_x · complete",
         "  rows      4 of 4 scored · 100% answered",
-        "  scores    exact  accuracy  75.0%  95% CI 30.0–95.0%  n = 4",
+        "  scores    exact  accuracy  75%  95% CI 30–95%  n = 4",
         "  time      2.00 s · 2.0 rows/s · latency p50 350 ms, p95 0.50 s",
         "  strategy  Sequential()",
     ]
@@ -85,8 +80,8 @@ def test_a_block_tells_of_everything_unusual():
         "tests/eval_x.py::eval_x · stalled",
         "  rows      4 of 10 scored · 3 failed · 3 missing · 2 stale · 57.1% answered"
         " · 2 repeats · 1 cluster",
-        "  scores    exact  accuracy  75.0%  90% CI 30.0–95.0%  n = 4",
-        "  bounds    exact accuracy · 25.0–87.5% · failures all wrong, or all right",
+        "  scores    exact  accuracy  75%  90% CI 30–95%  n = 4",
+        "  bounds    exact accuracy · 25–88% · failures all wrong, or all right",
         "  time      2.00 s · 3.5 rows/s · latency p50 350 ms, p95 0.50 s · waiting 4.00 s"
         " · 9 attempts",
         "  tokens    1,200 in · 0 out · cost 0.125",
@@ -149,9 +144,9 @@ def test_scores_stand_in_columns():
     lines = summary_lines(summary(scores=scores), WIDE)[2:5]
 
     assert lines == [
-        "  scores    exact  accuracy  75.0%  95% CI 30.0–95.0%     n = 4",
-        "                   mean       0.75  no interval: one row  n = 1",
-        "            bleu   mean          -  no data               n = 0",
+        "  scores    exact  accuracy   75%  95% CI 30–95%         n = 4",
+        "                   mean      0.75  no interval: one row  n = 1",
+        "            bleu   mean         -  no data               n = 0",
     ]
 
 
@@ -160,8 +155,8 @@ def test_scores_give_up_their_columns_in_a_narrow_terminal():
     lines = summary_lines(summary(), Terminal(width=44))
 
     assert lines[2:4] == [
-        "  scores    exact · accuracy · 75.0%",
-        "            95% CI 30.0–95.0% · n = 4",
+        "  scores    exact · accuracy · 75%",
+        "            95% CI 30–95% · n = 4",
     ]
     assert max(map(len, lines)) <= 44
 
@@ -184,16 +179,21 @@ def test_colours_change_nothing_but_colours():
         (1.7e9 + 0.98, 3e9, "1.7e+09"),
         (1.7e9 + 0.98, None, "1.7e+09"),
         (12345.678, 0.02, "12,345.678"),
-        (12345.678, 40.0, "12,345.7"),
-        (0.84213, 0.1, "0.8421"),
-        (-0.84213579, 1e-6, "-0.8421358"),
+        (12345.678, 40.0, "12,346"),
+        (0.84213, 0.1, "0.842"),
+        (-0.84213579, 1e-6, "-0.84213579"),
         (float("inf"), 1.0, "inf"),
         (1.5, float("nan"), "1.5"),
         (12.0, 1e-9, "12"),
+        (3.0, 1.0, "3.00"),
+        (-0.001, 0.2, "0.00"),
+        (1.2345e-5, 2e-7, "1.234e-05"),
+        (0.0, 2e-7, "0"),
+        (0.5, 5e-324, "0.5"),
     ],
 )
 def test_the_digits_of_a_figure_follow_its_interval(value, width, shown):
-    """Where four digits would make one number of both ends, there are more."""
+    """Two of half the interval count; without one there are four."""
     assert figure(value, width) == shown
 
 
@@ -278,9 +278,9 @@ def test_intervals():
     share = Estimate(0.5, 9, 0.1, 0.2, 1.0)
     number = Estimate(0.5, 9, 0.1, -0.5, -0.25)
 
-    assert interval("accuracy", share) == "20.0–100%"
-    assert interval("accuracy", share, unicode=False) == "20.0 to 100%"
-    assert interval("mean", number) == "-0.5 to -0.25"
+    assert interval("accuracy", share) == "20–100%"
+    assert interval("accuracy", share, unicode=False) == "20 to 100%"
+    assert interval("mean", number) == "-0.50 to -0.25"
     assert interval("mean", Estimate(0.5, 1)) == ""
 
 

@@ -10,11 +10,11 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
 from ..views.json import json_pieces
-from ..views.terminal import Terminal, is_terminal, terminal
+from ..views.terminal import Terminal, is_terminal, sentence_lines, terminal
 from .output import STDOUT, write
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ FORMS = {
 TABLE = tuple(FORMS)  # of who answers with a table
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """
     What a command has to say, in each form that it can be asked for.
 
@@ -62,8 +61,7 @@ class Answer:
     markdown: Iterable[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """
     A command as the parser and the help know it.
 
@@ -129,7 +127,7 @@ LABELS = option(
 YES = option("--yes", "-y", action="store_true", help="do not ask; needed where nobody can answer")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)  # a frozen one takes a millisecond to make
 class Call:
     """
     One use of a command.
@@ -169,12 +167,7 @@ class Call:
 
     def hint(self, sentence: str) -> list[str]:
         """What may help next, where a person is reading."""
-        if self.terminal.width is None:
-            return []
-        from ..views.terminal import Piece, flow
-
-        words = [Piece(word, "dim") for word in self.terminal.shown(sentence).split(" ")]
-        return flow(words, self.terminal, between=" ")
+        return [] if self.terminal.width is None else sentence_lines(sentence, self.terminal, "dim")
 
     def complain(self, sentence: str) -> None:
         """Print one line to stderr, where errors go."""

@@ -32,7 +32,7 @@ def run(call: Call) -> Answer:
         Column("rows", drop=3),
     ]
     table = Table(columns, list(map(_row, told)))
-    lines = [table.text(call.terminal)]
+    lines = table.lines(call.terminal)
     if not told:
         lines = ["no dataset is registered; a file or any iterable is a dataset too"]
     return Answer(lines, code, told, table)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DamageError
+from ..views.figures import plural
 from .call import FAILED, YES, Answer, Call, command, option
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ def run(call: Call) -> Answer:
 
 def held(store: Store, experiment: str) -> str:
     """ "2 evaluations, 46 records"."""
-    from ..views.figures import plural
-
     try:
         evaluations = store.evaluations(experiment)
         tallies = [store.tally(experiment, name) for name in evaluations]

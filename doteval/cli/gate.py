@@ -21,14 +21,11 @@ from .call import (
     Call,
     command,
     option,
-    people_in,
     program,
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from ..reporting.gate import GateError, Verdict
-    from ..storage import Store
-    from ..views.table import Table
+    from ..reporting.gate import GateError
 
 
 @command(
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
     'doteval gate candidate "exact_match >= 0.8 @ 95%"      # the interval must clear it\n'
     'doteval gate candidate "exact_match >= baseline(main) - 1%"\n'
     'doteval gate candidate "eval_sums: missing == 0"       # of one evaluation only\n'
+    'doteval gate candidate "exact_match by difficulty >= 70%"     # in each slice\n'
     "doteval gate candidate      # the gates under [tool.doteval] of pyproject.toml",
     option("experiment", metavar="NAME", help="name of the experiment"),
     option(
@@ -57,7 +55,8 @@ if TYPE_CHECKING:
 )
 def run(call: Call) -> Answer:
     """Do the gates hold? 0: all do, 1: one does not, 3: one can not be decided."""
-    from ..reporting.gate import FAIL, PASS, UNDECIDED, GateError, Stored, judge, outcome_of, parse
+    from ..reporting.gate import FAIL, PASS, UNDECIDED, GateError, parse
+    from ..reporting.judgement import gate, judgement_lines, judgement_table
 
     options = call.options
     try:
@@ -65,21 +64,17 @@ def run(call: Call) -> Answer:
     except GateError as error:
         point(call, error)
         return Answer(code=USAGE)
-    store = call.store()
-    names = _names(store, options.experiment, options.evaluation)
-    people = people_in(call)
-    evidence = Stored(store, options.experiment, names, people)
-    verdicts = judge(gates, evidence, partial=options.partial)
-    if people is not None:
-        people.check()
-    outcome = outcome_of(verdicts)
-    data = {
-        "experiment": options.experiment,
-        "outcome": outcome,
-        "gates": [each.to_dict() for each in verdicts],
-    }
-    code = {PASS: OK, FAIL: FAILED, UNDECIDED: INCONCLUSIVE}[outcome]
-    return Answer(verdict_lines(call, verdicts), code, data, _table(verdicts))
+    found = gate(
+        options.experiment,
+        *gates,
+        evaluation=options.evaluation,
+        storage=call.store(),
+        labels=options.labels,
+        partial=options.partial,
+    )
+    code = {PASS: OK, FAIL: FAILED, UNDECIDED: INCONCLUSIVE}[found.outcome]
+    lines, table = judgement_lines(found, call.terminal), judgement_table(found.verdicts)
+    return Answer(lines, code, found.to_dict(), table)
 
 
 def _gates(given: Sequence[str]) -> Sequence[str]:
@@ -93,13 +88,6 @@ def _gates(given: Sequence[str]) -> Sequence[str]:
     return found
 
 
-def _names(store: Store, experiment: str, wanted: str | None) -> list[str]:
-    from ..reporting.views import one_of
-
-    names = store.evaluations(experiment)
-    return names if wanted is None else [one_of(names, wanted, experiment)]
-
-
 def point(call: Call, error: GateError) -> None:
     """The mistake, and a caret under it."""
     from ..text import display_width
@@ -107,49 +95,6 @@ def point(call: Call, error: GateError) -> None:
     call.complain(error.problem)
     before = display_width(call.terminal.shown(error.text[: error.at]))
     call.err.write(f"  {call.terminal.shown(error.text)}\n  {' ' * before}^\n")
-
-
-def _table(verdicts: Sequence[Verdict]) -> Table:
-    from ..views.table import Column, Table
-
-    columns = (
-        Column("outcome"),
-        Column("gate", foreign=True),
-        Column("evaluation", foreign=True),
-        Column("why", foreign=True),
-    )
-    rows = [
-        (
-            each.outcome,
-            each.gate.text,
-            each.evaluation,
-            " ".join(filter(None, (each.message, each.note))),
-        )
-        for each in verdicts
-    ]
-    return Table(columns, rows)
-
-
-def verdict_lines(call: Call, verdicts: Sequence[Verdict]) -> list[str]:
-    """A block for each verdict: the gate, and the figures below it."""
-    from ..reporting.gate import FAIL, PASS, UNDECIDED
-    from ..reporting.views import short_name
-    from ..views.terminal import Piece, flow
-
-    styles = {PASS: "good", FAIL: "bad", UNDECIDED: "warn"}
-    terminal = call.terminal
-    several = len({each.evaluation for each in verdicts}) > 1
-    lines = []
-    for each in verdicts:
-        head = [Piece(f"{each.outcome:<9}", styles[each.outcome])]
-        head.append(Piece(terminal.shown(each.gate.text), "strong"))
-        if several and each.evaluation:
-            head.append(Piece(terminal.shown(short_name(each.evaluation)), "dim"))
-        lines += flow(head, terminal, "", 10, " ")
-        for said in filter(None, (each.message, each.note)):
-            words = [Piece(word) for word in terminal.shown(said).split()]
-            lines += flow(words, terminal, " " * 10, 10, " ")
-    return lines
 
 
 def from_project(folder: Any) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ..errors import NotFound, UsageError
+from ..views.figures import plural
 from .call import Answer, Call, command, option, program, quoted
 from .output import STDOUT
 
@@ -30,7 +31,6 @@ def run(call: Call) -> Answer:
     """An experiment from another store or tool."""
     from ..storage import open_store
     from ..storage.exchange import import_lines
-    from ..views.figures import plural
 
     options = call.options
     with _opened(options.file) as lines:

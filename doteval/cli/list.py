@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound
+from ..views.terminal import sentence_lines
 from .call import STORE, TABLE, Answer, Call, NoStore, command, option, program, quoted
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
-    from ..reporting.views import Experiment
+    from ..reporting.experiments import Experiment
 
 
 @command(
@@ -48,16 +48,15 @@ def run(call: Call) -> Answer:
     for each in answer.data.get("experiments", ()):
         if "damaged" in each:
             call.complain(f"experiment {each['experiment']!r}: {each['damaged']}")
-            answer = replace(answer, code=STORE)
+            answer = answer._replace(code=STORE)
     return answer
 
 
 def _listed(call: Call) -> tuple[Answer, bool]:
     """The answer, and whether something in it is running."""
     from ..reader import experiments as read
+    from ..reporting.experiments import experiment_table
     from ..reporting.summary import of_versions
-    from ..reporting.views import experiment_table
-    from ..views.terminal import Piece, flow
 
     try:
         experiments = read(call.store())
@@ -73,13 +72,12 @@ def _listed(call: Call) -> tuple[Answer, bool]:
     if call.options.trend and experiments:
         return _trend(call, experiments), False
     table = experiment_table(experiments, time.time(), call.terminal.unicode)
-    lines = [table.text(call.terminal)]
+    lines = table.lines(call.terminal)
     for each in experiments:
         mixed = max((len(summary.versions) for summary in each.summaries), default=0)
         if mixed:
             said = f"{each.name!r} {of_versions(mixed)}: {program()} show {quoted(each.name)}"
-            words = [Piece(word, "warn") for word in call.terminal.shown(said).split()]
-            lines += flow(words, call.terminal, between=" ")
+            lines += sentence_lines(said, call.terminal, "warn")
     if not experiments:
         lines = [
             "There are no experiments here yet. To make one:",
@@ -97,7 +95,7 @@ def _trend(call: Call, experiments: list[Experiment]) -> Answer:
 
     found = trends(experiments)
     table = trend_table(found, call.terminal.unicode)
-    lines = [table.text(call.terminal)]
+    lines = table.lines(call.terminal)
     if not found:
         lines = ["No evaluation has scores in two experiments yet."]
     return Answer(lines, data={"trends": [each.to_dict() for each in found]}, table=table)

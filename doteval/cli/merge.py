@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..text import count
+from ..views.figures import plural
+from ..views.terminal import Piece, flow, labelled, words
 from .call import Answer, Call, command, option
 
 if TYPE_CHECKING:
@@ -54,8 +57,6 @@ def run(call: Call) -> Answer:
 
 
 def _merged(call: Call, out: str, found: Sequence[Merged]) -> Iterator[str]:
-    from ..views.figures import plural
-
     terminal = call.terminal
     if not found:
         yield "there is nothing to merge: the stores have no experiments"
@@ -73,9 +74,6 @@ def _merged(call: Call, out: str, found: Sequence[Merged]) -> Iterator[str]:
 
 def _evaluation(call: Call, merged: Merged) -> Iterator[str]:
     from ..reporting.views import short_name
-    from ..text import count
-    from ..views.figures import plural
-    from ..views.terminal import Piece, flow
 
     terminal = call.terminal
     held = plural(merged.live, "record")
@@ -94,15 +92,11 @@ def _evaluation(call: Call, merged: Merged) -> Iterator[str]:
             pieces.append(Piece(said))
     yield from flow(pieces, terminal)
     for label, sentence in _remarks(merged):
-        words = [Piece(word) for word in terminal.shown(sentence).split()]
-        first = f"  {terminal.paint(label, 'warn')}{' ' * (12 - len(label))}"
-        yield from flow(words, terminal, first, 14, " ")
+        yield from labelled(label, [words(sentence, terminal)], terminal, " ", "warn", 12)
 
 
 def _remarks(merged: Merged) -> Iterator[tuple[str, str]]:
     """What is not as it should be."""
-    from ..views.figures import plural
-
     if merged.absent:
         yield "missing", f"{_shards(merged.absent)}: no run of it is in these stores"
     for part, status in merged.unfinished:

@@ -128,27 +128,29 @@ def _parsers_of(command: Command, before: argparse.Namespace) -> tuple[_Parser, 
 
     What stood before the command is the default of what may stand behind.
     """
-    whole, own = parsers = tuple(
-        _Parser(
-            prog=f"{program()} {command.name}",
-            description=f"{command.help[0].upper()}{command.help[1:]}.",
-            epilog=_examples(command.examples),
-            formatter_class=_Help,
-            allow_abbrev=False,
+    own = _Parser(prog=f"{program()} {command.name}", formatter_class=_Help, allow_abbrev=False)
+    for names, settings in command.options:
+        if names[0].startswith("-"):
+            own.add_argument(*names, **settings)
+    own.set_defaults(form=None)
+    group = own.add_mutually_exclusive_group() if command.forms else own
+    for form in command.forms:
+        group.add_argument(
+            f"--{form}", dest="form", action="store_const", const=form, help=FORMS[form]
         )
-        for _ in range(2)
+    _add_common(own, before.storage, before.color)
+    whole = _Parser(
+        prog=own.prog,
+        description=f"{command.help[0].upper()}{command.help[1:]}.",
+        epilog=_examples(command.examples),
+        formatter_class=_Help,
+        parents=[own],
+        add_help=False,
+        allow_abbrev=False,
     )
     for names, settings in command.options:
-        for parser in parsers if names[0].startswith("-") else (whole,):
-            parser.add_argument(*names, **settings)
-    for parser in parsers:
-        parser.set_defaults(form=None)
-        group = parser.add_mutually_exclusive_group() if command.forms else parser
-        for form in command.forms:
-            group.add_argument(
-                f"--{form}", dest="form", action="store_const", const=form, help=FORMS[form]
-            )
-        _add_common(parser, before.storage, before.color)
+        if not names[0].startswith("-"):
+            whole.add_argument(*names, **settings)
     own.format_help = whole.format_help  # type: ignore[method-assign]
     return whole, own
 

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..text import count, duration, when
+from ..views.figures import figure, plural, strategy_parts
+from ..views.terminal import Piece, flow, labelled, words
 from .call import FAILED, OK, Answer, Call
 
 if TYPE_CHECKING:
@@ -16,9 +19,7 @@ if TYPE_CHECKING:
     from ..running import Options
     from ..running.plan import Plan
     from ..storage import Named, Place
-    from ..views.terminal import Piece
 
-_LABEL = 10  # columns of "malformed" and what parts it from its value
 _SHOWN = 10  # positions of malformed rows that are printed; JSON has more
 
 
@@ -68,9 +69,6 @@ def _head(call: Call, place: Place, plans: Sequence[Plan]) -> str:
 
 def _lines(call: Call, plan: Plan) -> Iterator[str]:
     from ..reporting.views import short_name
-    from ..text import count
-    from ..views.figures import plural
-    from ..views.terminal import Piece, flow
 
     terminal = call.terminal
     to_run = f"{count(plan.to_run)} to run"
@@ -86,25 +84,14 @@ def _lines(call: Call, plan: Plan) -> Iterator[str]:
         ("strategy", _strategy(call, plan.strategy), " "),
         ("estimate", _estimate(plan), None),
         ("going by", _basis(call, plan), " "),
-        ("budget", _budget(plan), " "),
-        ("problem", _words(call, plan.problem or ""), " "),
-        *(("note", _words(call, note), " ") for note in plan.notes),
+        ("budget", _budget(call, plan), " "),
+        ("problem", words(plan.problem or "", call.terminal), " "),
+        *(("note", words(note, call.terminal), " ") for note in plan.notes),
     ):
-        if pieces:
-            first = f"  {terminal.paint(label, 'dim')}{' ' * (_LABEL - len(label))}"
-            yield from flow(pieces, terminal, first, 2 + _LABEL, between)
-
-
-def _words(call: Call, sentence: str) -> list[Piece]:
-    """A sentence, breakable at its blanks."""
-    from ..views.terminal import Piece
-
-    return [Piece(word) for word in call.terminal.shown(sentence).split()]
+        yield from labelled(label, [pieces], terminal, between)
 
 
 def _rows(plan: Plan) -> list[Piece]:
-    from ..text import count
-    from ..views.terminal import Piece
 
     pieces = [Piece(count(plan.rows))]
     if plan.repeats > 1:
@@ -125,20 +112,15 @@ def _malformed(call: Call, plan: Plan) -> list[Piece]:
         return []
     listed = ", ".join(map(str, plan.positions[:_SHOWN]))
     more = f", {call.terminal.mark}" if plan.malformed > _SHOWN else ""
-    return _words(call, f"at {listed}{more} (from 0); {plan.example}")
+    return words(f"at {listed}{more} (from 0); {plan.example}", call.terminal)
 
 
 def _strategy(call: Call, strategy: Mapping[str, Any]) -> list[Piece]:
-    from ..views.figures import strategy_parts
-    from ..views.terminal import Piece
 
     return [Piece(call.terminal.shown(part)) for part in strategy_parts(strategy)]
 
 
 def _estimate(plan: Plan) -> list[Piece]:
-    from ..text import count, duration
-    from ..views.figures import figure
-    from ..views.terminal import Piece
 
     if not plan.to_run:
         return []
@@ -155,27 +137,23 @@ def _estimate(plan: Plan) -> list[Piece]:
 
 def _basis(call: Call, plan: Plan) -> list[Piece]:
     """What the estimate rests on, and in which way that ran otherwise."""
-    from ..text import duration, when
-    from ..views.figures import plural
 
     basis = plan.basis
     if basis is None or not plan.to_run:
         return []
     said = f"{plural(basis.records, 'record')} in {duration(basis.duration)}, experiment "
     said += f"{basis.experiment!r}, {when(basis.started, time.time())}"
-    words = _words(call, said)
+    told = words(said, call.terminal)
     if not basis.same_strategy:
-        words += _words(call, "with another strategy:") + _strategy(call, basis.strategy)
+        told += words("with another strategy:", call.terminal) + _strategy(call, basis.strategy)
     if not basis.same_source:
-        words += _words(call, "(the function has changed since)")
-    return words
+        told += words("(the function has changed since)", call.terminal)
+    return told
 
 
-def _budget(plan: Plan) -> list[Piece]:
-    from ..text import count
-    from ..views.terminal import Piece
+def _budget(call: Call, plan: Plan) -> list[Piece]:
 
     if plan.budgeted is None:
         return []
     left = f"ends it after about {count(plan.budgeted)} of {count(plan.to_run)}"
-    return [Piece(word, "warn") for word in left.split()]
+    return words(left, call.terminal, "warn")

@@ -35,10 +35,8 @@ def run(call: Call) -> Answer:
         )
         for each in found
     ]
-    data = [
-        {"kind": each.kind, "name": each.name, "from": each.distribution, "error": each.error}
-        for each in found
-    ]
+    names = ("name", "kind", "from", "error")
+    data = [dict(zip(names, each, strict=True)) for each in found]
     code = FAILED if any(each.error for each in found) else OK
     table = Table(columns, rows)
-    return Answer([table.text(call.terminal)], code, data, table)
+    return Answer(table.lines(call.terminal), code, data, table)

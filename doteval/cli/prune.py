@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..errors import Busy, UsageError
 from ..quantities import parse_age
+from ..text import count
+from ..views.figures import plural, size
+from ..views.terminal import Piece, flow
 from .call import FAILED, YES, Answer, Call, NoStore, command, option, typed
 
 if TYPE_CHECKING:
@@ -84,7 +87,8 @@ def run(call: Call) -> Answer:
     if not doomed and not options.vacuum:
         return _answer(call, pruning, found, "deleted")
     if not call.confirmed(_question(doomed, options.vacuum)):
-        return replace(_answer(call, pruning, found), lines=["nothing was deleted"], code=FAILED)
+        answer = _answer(call, pruning, found)
+        return answer._replace(lines=["nothing was deleted"], code=FAILED)
     gone = {each.experiment: pruning.delete(each.experiment) for each in doomed}
     if options.vacuum:
         pruning.vacuum()
@@ -93,8 +97,6 @@ def run(call: Call) -> Answer:
 
 
 def _question(doomed: Sequence[Pruned], vacuum: bool) -> str:
-    from ..views.figures import plural
-
     asked = []
     if doomed:
         records = sum(each.records for each in doomed)
@@ -121,10 +123,6 @@ def _answer(
 
 
 def _pruned(call: Call, found: Sequence[Pruned], held: int, free: int, did: str) -> Iterator[str]:
-    from ..text import count
-    from ..views.figures import plural, size
-    from ..views.terminal import Piece, flow
-
     terminal = call.terminal
     told = False
     for each in found:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DatasetError, DotevalError, ExecutorError, NotFound, UsageError
 from ..quantities import Allowance, Axis, Param, Shard, parse_rows, tag, words
 from ..record import FINAL, Failure, Record, failure_hint, new_name
-from ..text import one_line, similar
+from ..text import similar
+from ..views.media import brief
 from .call import (
     FAILED,
     INCONCLUSIVE,
@@ -520,7 +521,7 @@ class Round:
     def _first_failure(self) -> str:
         first = self._first
         assert first is not None and isinstance(first.outcome, Failure)
-        said = one_line(first.outcome.message, 200)
+        said = brief(first.outcome.message, 200)
         hint = failure_hint(first.outcome.type, first.outcome.message)
         return (
             f"first: row {first.position}, {first.outcome.type}{': ' if said else ''}{said}{hint}"

@@ -180,9 +180,10 @@ def _selected(store: Store, experiment: str, wanted: str | None) -> dict[str, st
 
 def _blocks(call: Call) -> tuple[Answer, bool]:
     """A block for each evaluation, or a table of many; and whether one is running."""
+    from ..reporting.experiments import Experiment, experiment_lines
     from ..reporting.overview import MANY, overview_lines, summary_table
     from ..reporting.summary import summarise
-    from ..reporting.views import Experiment, experiment_lines, summary_lines
+    from ..reporting.views import summary_lines
     from ..text import count
 
     experiment, terminal, store = call.options.experiment, call.terminal, call.store()

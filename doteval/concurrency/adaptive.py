@@ -35,6 +35,8 @@ class AdaptiveGate(Gate):
         refusals: what is known about refusals at random.
     """
 
+    counts = True
+
     def __init__(self, **parameters: float) -> None:
         self._settings = Settings(**parameters)  # type: ignore[arg-type]
         self._attempts = Attempts()

@@ -13,11 +13,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
 
-from .executors import Elsewhere, Threads, off_loop
+from .executors import Elsewhere, Threads, on_loop
 from .notes import ATTEMPT, Noted
 from .row import Ending, Row
 
@@ -61,21 +61,22 @@ class Attempts:
         """Start an attempt; whether it has already run, to its end or as far as it could."""
         row.error = row.reading = None
         row.noted = Noted() if row.noted is None else row.noted.next()
-        if self._threads is None and not row.inline:
-            self._call(row)
-            return True
-        self._launch(row, self._attempt(row, row.attempts), self._make_task)
-        return self.eager
-
-    def _launch(self, row: Row, attempt: Any, make_task: Callable[..., asyncio.Task[None]]) -> None:
+        make_task, begun = self._make_task, None
         self.running[row] = None
-        task = make_task(attempt)
+        is_called = self._threads is None and not row.inline
+        if is_called:
+            context, begun = self._call(row)
+            if begun is None:
+                return True
+            make_task = partial(context.run, make_task)
+        task = make_task(self._attempt(row, row.attempts, begun))
         if row not in self.running:  # it ended within the making of its task
-            return
+            return True
         self.running[row] = task
         if self._timeout is not None:
             row.timer = self._loop.call_later(self._timeout, self._expire, row)
         self._launched.append((row, task))
+        return is_called or self.eager
 
     def check_soon(self) -> None:
         """Look in the next turn whether what was started has begun."""
@@ -91,27 +92,31 @@ class Attempts:
 
     # An attempt has two places that catch whatever a function raises.
 
-    def _call(self, row: Row) -> None:
+    def _call(self, row: Row) -> tuple[Context, Awaitable[Any] | None]:
         """
         An attempt of a plain function on this thread. It has ended when the call returns, so it
         needs no task: with one, three turns of the event loop cost more than all the rest.
+
+        Returns:
+            the context that it ran in, and the awaitable that it has returned, if any.
         """
         context = copy_context()  # as a task would have: what the function sets stays its own
         context.run(ATTEMPT.set, row.noted)
         value, error = None, None
         self.calling = True
         try:
-            value = context.run(off_loop, partial(row.call, **row.named))
+            value = context.run(row.call, **row.named)
         except BaseException as raised:
             error = raised
         finally:
             self.calling = False
+        left = asyncio._get_running_loop()
+        if left is not None and not left.is_running():  # the next call is not to find it
+            asyncio._set_running_loop(None)
         if error is None and hasattr(value, "__await__"):
-            attempt = self._attempt(row, row.attempts, value)
-            self._launch(row, attempt, partial(context.run, self._make_task))
-            return
-        self.running[row] = None
+            return context, value
         self._end(row, row.attempts, value, error)
+        return context, None
 
     async def _attempt(self, row: Row, number: int, begun: Awaitable[Any] | None = None) -> None:
         """
@@ -209,13 +214,15 @@ def _calls_of(
     The loop's `time` and `create_task`; of asyncio's own loops the calls that these make. And
     whether a task begins within the latter, as Python can from 3.12 on.
     """
-    kind, base = type(loop), asyncio.BaseEventLoop
+    seen, base = partial(on_loop, loop), asyncio.BaseEventLoop
+    kind = type(loop)
     now: Callable[[], float] = time.monotonic if kind.time is base.time else loop.time
     if kind.create_task is not base.create_task or loop.get_task_factory() is not None:
-        return now, loop.create_task, False
+        return now, partial(seen, loop.create_task), False
     eager = sys.version_info >= (3, 12)
     options: dict[str, Any] = {"eager_start": True} if eager else {}
-    return now, partial(asyncio.Task, loop=loop, **options), eager
+    make = partial(asyncio.Task, loop=loop, **options)
+    return now, partial(seen, make) if eager else make, eager
 
 
 def _forget(task: asyncio.Task[Any]) -> None:

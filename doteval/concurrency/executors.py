@@ -39,6 +39,16 @@ def off_loop(function: Callable[[], Value]) -> Value:
         asyncio._set_running_loop(loop)
 
 
+def on_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., Value], *given: Any) -> Value:
+    """Call what has to see the event loop from where `off_loop` hides it."""
+    hidden = asyncio._get_running_loop()
+    asyncio._set_running_loop(loop)
+    try:
+        return function(*given)
+    finally:
+        asyncio._set_running_loop(hidden)
+
+
 class _Left(local):
     loop: asyncio.AbstractEventLoop | None = None
 

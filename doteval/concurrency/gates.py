@@ -11,7 +11,14 @@ from .evidence import Outcome
 
 
 class Gate:
-    """One attempt at a time; what follows is what a gate may know better. Times are seconds."""
+    """
+    One attempt at a time; what follows is what a gate may know better. Times are seconds.
+
+    Attributes:
+        counts: whether it wants to hear of each start and of each success.
+    """
+
+    counts = False
 
     @property
     def limit(self) -> int:
@@ -70,6 +77,7 @@ class Window(Gate):
 class Batches(Window):
     """A gate that opens for a whole group, and again when all of the group have ended."""
 
+    counts = True
     _left = 0
 
     def room(self, in_flight: int) -> int:

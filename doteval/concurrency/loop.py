@@ -27,7 +27,7 @@ from .evidence import Outcome
 from .executors import Elsewhere, Threads, off_loop
 from .reading import MACHINE, Reading, read
 from .row import Ending, Row
-from .schedule import FETCH, Schedule
+from .schedule import Schedule
 
 _TURN = 64  # rows started before other callbacks of the loop get their turn
 _SHARE = 0.002  # seconds of starting after which they get it in any case
@@ -78,11 +78,6 @@ class Loop:
         self._attempts = attempts = Attempts(threads, timeout, grace, self._ended)
         self._now = attempts.now
         self._next = off_loop(partial(iter, source)).__next__
-        self._fill_now = self._fill_up
-        if threads is None or attempts.eager:  # code of theirs runs in between, and sees the loop
-            self._next = partial(off_loop, self._next)
-        else:  # hiding the loop costs 1 µs: once for all rows that start together
-            self._fill_now = partial(off_loop, self._fill_up)
         self.schedule = schedule
         self._finish = finish
         self._on_failed = on_failed
@@ -202,7 +197,7 @@ class Loop:
         self._coming = False
         if self._closing or self.error is not None:
             return
-        self._fill_now()
+        off_loop(self._fill_up)  # for all that start together: to hide the loop takes 1 µs
         self._attempts.check_soon()
 
     def _fill_up(self) -> None:
@@ -211,9 +206,15 @@ class Loop:
             self.blocked += began - self._asked
         self._asked = math.inf
         now = began
+        new = 0  # rows of the source that may start before the schedule is asked again
         while turn and now - began <= _SHARE:
-            step = self.schedule.fill(now)
-            if step is FETCH:
+            step: Row | int | float = new
+            if not new or self.schedule.exhausted:
+                step = self.schedule.fill(now)
+            if isinstance(step, float):
+                return self._come_back(step)
+            if isinstance(step, int):
+                new = step - 1
                 try:
                     row = self._fetch()
                 except NotYet:
@@ -222,8 +223,6 @@ class Loop:
                 if now - before > _SLOW_STEP and self._on_slow is not None:
                     self._on_slow(now - before)
                     self._on_slow = None
-            elif isinstance(step, float):
-                return self._come_back(step)
             else:
                 row = step
             if row is not None:

@@ -33,147 +33,117 @@ that recovers earlier, or a header that is wrong, costs one refused call an hour
 """
 
 _LATEST = 366 * 86_400.0  # seconds; whoever asks for more time than a year means no time at all
-_FULL = 600  # stands for "this machine has no file or socket left", which no endpoint says
-_LOST = 599  # stands for "no answer came": the number that some proxies and Tornado use for it
 _NO_MONEY = 402  # stands for "until somebody pays", whatever the status line says
 _TOO_LARGE = 413  # stands for "this one call exceeds the whole limit": waiting makes no room for it
+_LOST = 599  # stands for "no answer came": the number that some proxies and Tornado use for it
+# What no endpoint says: this machine has no file or socket left; a proxy or an address was set
+# wrong; the next attempt meets it again.
+_FULL, _MISSET, _WRONG = _LOCAL = 600, 601, 602
+_TOLD = 3  # members of a group whose words are told
 _LINKS = 100  # exceptions looked at in one reading, against cycles and groups without end
 _HEADERS = 500  # headers looked at
 _LONGEST_TEXT = 64  # characters; no header value or code that we know is longer
-_LONGEST_BODY = 65_536  # bytes of an answer that are looked through for an error code
+_LONGEST_BODY = 65_536  # characters or bytes that are looked through for an error code
 
-_WORDS = {
-    # What services answer with 429 although no waiting heals it.
-    "insufficientquota": _NO_MONEY,  # OpenAI and the many that imitate its API
-    "billingnotactive": _NO_MONEY,
-    "billinghardlimitreached": _NO_MONEY,
-    "exceededcurrentquotaerror": _NO_MONEY,  # Moonshot
-    "contractspendlimitreached": _NO_MONEY,  # Anthropic
-    "enforcedspendlimitreached": _NO_MONEY,
-    "insufficientbalance": _NO_MONEY,
-    "1113": _NO_MONEY,  # Zhipu, see _NUMBERS
-    "arrearage": _NO_MONEY,  # Alibaba
-    "accountoverdueerror": _NO_MONEY,  # Volcengine
-    # Nobody that the service knows.
-    "unauthenticated": 401,
-    "unauthorized": 401,
-    "authenticationerror": 401,
-    "invalidapikey": 401,
-    # Too many calls, also where the status line says 400 (AWS), 403 (Google) or, in the middle
-    # of a stream, 200.
-    "ratelimitexceeded": 429,
-    "userratelimitexceeded": 429,
-    "ratelimiterror": 429,
-    "ratelimited": 429,
-    "toomanyrequests": 429,
-    "resourceexhausted": 429,
-    "throttling": 429,
-    "throttlingexception": 429,
-    "throttledexception": 429,
-    "requestthrottled": 429,
-    "requestthrottledexception": 429,
-    "toomanyrequestsexception": 429,
-    "requestlimitexceeded": 429,
-    "bandwidthlimitexceeded": 429,
-    "provisionedthroughputexceededexception": 429,
-    "priorrequestnotcomplete": 429,
-    "ec2throttledexception": 429,
-    "slowdown": 429,
-    "overloaded": 529,
-    "overloadederror": 529,
-    # The endpoint's own trouble.
-    "apierror": 500,
-    "servererror": 500,
-    "internal": 500,
-    "internalerror": 500,
-    "internalfailure": 500,
-    "internalservererror": 500,
-    "internalserverexception": 500,
-    "dataloss": 500,
-    "unavailable": 503,
-    "serviceunavailable": 503,
-    "serviceunavailableexception": 503,
-    "deadlineexceeded": 504,
-    "timeouterror": 504,
-    "requesttimeout": 504,
-    "requesttimeoutexception": 504,
-    "modeltimeoutexception": 504,
+
+def _by_word(table: dict[int, str]) -> dict[str, int]:
+    return {word: status for status, words in table.items() for word in words.split()}
+
+
+_CODES = _by_word(
+    {
+        # What services answer with 429 although no waiting heals it. OpenAI and the many that
+        # imitate it; Anthropic; Moonshot; Alibaba; Volcengine; and Zhipu's numbers.
+        _NO_MONEY: """
+            insufficientquota billingnotactive billinghardlimitreached insufficientbalance
+            contractspendlimitreached enforcedspendlimitreached
+            exceededcurrentquotaerror arrearage allocationquotafreetieronly accountoverdueerror
+            1110 1111 1112 1113 1121 1304 1309 1310
+        """,
+        401: "unauthenticated unauthorized authenticationerror invalidapikey",
+        # Too many calls, also where the status line says 400 (AWS), 403 (Google) or, in the middle
+        # of a stream, 200.
+        429: """
+            ratelimitexceeded userratelimitexceeded ratelimiterror ratelimited toomanyrequests
+            resourceexhausted throttling throttlingexception throttledexception requestthrottled
+            requestthrottledexception toomanyrequestsexception requestlimitexceeded
+            bandwidthlimitexceeded provisionedthroughputexceededexception priorrequestnotcomplete
+            ec2throttledexception slowdown
+        """,
+        529: "overloaded overloadederror",
+        # The endpoint's own trouble.
+        500: """
+            apierror servererror internal internalerror internalfailure internalservererror
+            internalserverexception dataloss
+        """,
+        503: "unavailable serviceunavailable serviceunavailableexception",
+        504: """
+            deadlineexceeded timeouterror requesttimeout requesttimeoutexception
+            modeltimeoutexception
+        """,
+    }
+)
+"""The error codes of services, in small letters and without punctuation."""
+
+_NAMES = _by_word(
+    {
+        # Builtin, asyncio, ssl and http.client; requests and urllib3; httpx and httpcore; aiohttp;
+        # OpenAI, Anthropic and their relatives; botocore; Azure; websockets; anyio.
+        _LOST: """
+            ConnectionError TimeoutError gaierror IncompleteReadError SSLError IncompleteRead
+            BadStatusLine Timeout ChunkedEncodingError NewConnectionError ProxyError
+            TimeoutException TransportError NetworkError ProtocolError
+            ClientConnectionError ClientPayloadError APIConnectionError HTTPClientError
+            ServiceRequestError ServiceResponseError ConnectionClosedError
+            EndOfStream BrokenResourceError ClosedResourceError
+        """,
+        401: "AuthenticationError Unauthenticated UnauthorizedError InvalidAPIKeyError",
+        # Reported as lost connections too: a certificate nobody trusts, an address without
+        # http://, a key with a line break in it.
+        _WRONG: """
+            SSLCertVerificationError CertificateError UnsupportedProtocol LocalProtocolError
+            InvalidURL
+        """,
+    }
+)
+"""What classes are called, where no status stands beside the name."""
+
+_ERRNOS = {
+    getattr(errno, name): status
+    for name, status in _by_word(
+        {
+            _LOST: """
+                ECONNABORTED ECONNREFUSED ECONNRESET EHOSTDOWN EHOSTUNREACH ENETDOWN ENETRESET
+                ENETUNREACH ENOTCONN EPIPE ESHUTDOWN ETIMEDOUT
+            """,
+            # It passes as soon as some calls have ended: so many at a time are too many.
+            _FULL: "EADDRNOTAVAIL EMFILE ENFILE ENOBUFS",
+        }
+    ).items()
+    if hasattr(errno, name)
 }
 
-_NUMBERS = {1113: _NO_MONEY}  # codes that are no statuses; Zhipu: the account is in arrears
-
-_LOST_NAMES = frozenset(
-    {
-        "ConnectionError",  # builtin, requests, botocore, redis
-        "TimeoutError",  # builtin, asyncio, concurrent.futures, urllib3
-        "Timeout",  # requests
-        "TimeoutException",  # httpx, httpcore
-        "TransportError",  # httpx, google.auth
-        "NetworkError",  # httpcore
-        "ProtocolError",  # httpcore, urllib3
-        "ProxyError",
-        "NewConnectionError",
-        "SSLError",  # ssl, requests, urllib3
-        "gaierror",  # a name that could not be resolved: as a rule the network is down
-        "APIConnectionError",  # openai, anthropic and their relatives
-        "ClientConnectionError",  # aiohttp
-        "ClientPayloadError",
-        "ConnectionClosedError",  # websockets
-        "HTTPClientError",  # botocore
-        "ServiceRequestError",  # azure
-        "ServiceResponseError",
-        "ChunkedEncodingError",  # requests: the answer broke off
-        "IncompleteRead",  # http.client, urllib3
-        "IncompleteReadError",  # asyncio
-        "BadStatusLine",
-        "EndOfStream",  # anyio
-        "BrokenResourceError",
-        "ClosedResourceError",
-    }
+# Names of classes that speak of money, such as dspy's LMBillingError.
+_BILLING = re.compile(r"billing|payment|outofcredit|insufficient(balance|credit|fund|quota)", re.I)
+_EMPTY = re.compile(  # in what an answer says: what only money, or another day, fills again
+    r"insufficient (balance|credit|fund)|credit balance is too low|used all available credits"
+    r"|free-models-per-day|daily free allocation|too many (tokens|requests) per day"
+    r"|calls ?(/|per) ?month"
+    r"|(daily|weekly|monthly) (\w+ )?limit|spend(ing)? limit",
+    re.IGNORECASE,
 )
-
-# Clients report these as lost connections too, yet the next attempt meets them again: a
-# certificate nobody trusts, an address without http://, a key with a line break in it.
-_HOPELESS_NAMES = frozenset(
-    {
-        "SSLCertVerificationError",
-        "CertificateError",
-        "UnsupportedProtocol",
-        "LocalProtocolError",
-        "InvalidURL",
-    }
-)
+# OpenAI and Groq have no code for it: "Request too large for gpt-4o ... Requested 45000".
+_LARGE = re.compile("request too large", re.IGNORECASE)
 _NO_TLS = re.compile(  # the other side speaks no TLS, or none of ours; clients pass on the text
     r"\[SSL: (WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|UNSUPPORTED_PROTOCOL"
     r"|TLSV1_ALERT_PROTOCOL_VERSION)\]"
 )
 # What a proxy answers: httpx's ProxyError, the OSError of http.client.
 _REFUSED = re.compile(r"(Tunnel connection failed: )?4(?!08|29)\d\d\b")
+_GAVE_UP = re.compile(r"too many (\d{3}) error responses")  # urllib3, after retries of its own
 
-# Names of classes that speak of money, such as dspy's LMBillingError.
-_BILLING = re.compile(r"billing|payment|outofcredit|insufficient(balance|credit|fund|quota)", re.I)
-
-_UNKNOWN_NAMES = frozenset(  # of classes, where no status stands beside it
-    {"AuthenticationError", "Unauthenticated", "UnauthorizedError", "InvalidAPIKeyError"}
-)
-
-_GROUP_NAMES = frozenset({"BaseExceptionGroup"})  # a builtin only from 3.11 on
-
-_LOST_ERRNOS = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH"),
-        *("ENETDOWN", "ENETRESET", "ENETUNREACH", "ENOTCONN", "EPIPE", "ESHUTDOWN", "ETIMEDOUT"),
-    )
-    if hasattr(errno, name)
-)
-# This machine has run out of files or sockets, which passes as soon as some calls have ended: so
-# many at a time are too many, whatever the endpoint could bear.
-_FULL_ERRNOS = frozenset(
-    getattr(errno, name)
-    for name in ("EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS")
-    if hasattr(errno, name)
-)
+_STATUSES = ("status_code", "status")
+_GROUP = "BaseExceptionGroup"  # a builtin only from 3.11 on
 
 _MISTAKES = (
     ArithmeticError,
@@ -186,15 +156,6 @@ _MISTAKES = (
     SyntaxError,
     TypeError,
 )
-
-_STATUSES = ("status_code", "status")
-_LARGE = "request too large"
-_EMPTY = re.compile(  # in an answer's message: what only money, or another day, fills again
-    r"insufficient (balance|credit|fund)|free-models-per-day|daily free allocation"
-    r"|calls ?(/|per) ?month",
-    re.IGNORECASE,
-)
-_GAVE_UP = re.compile(r"too many (\d{3}) error responses")  # urllib3, after retries of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,19 +224,17 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
     if any(_of_another_loop(link, _CLOSED) for link in chain):
         return Reading(Outcome.IGNORED, None, again=True)  # a dead connection of a pool: one less
     for place, link in enumerate(chain):
-        members = _members(link)
+        members = members_of(link)
         if members:
             return _together(members, now, budget)
         status = _status(link)
         if status is None:
             continue
         rest = chain[place:]
-        if status == _LOST and any(_status(other) == _FULL for other in rest):
-            return _judged(_FULL, None)
         # Some wrappers call it a 500 of the endpoint that none was reached.
-        if status in (_LOST, 500) and any(map(_hopeless, rest)):
-            blocks = SETTINGS if any(map(_misset, rest)) else ""
-            return Reading(Outcome.IGNORED, None, blocks=blocks)
+        if status in (_LOST, 500):
+            here = {_local(other) for other in rest}
+            status = next((each for each in _LOCAL if each in here), status)
         # A wrapper that lost the headers still holds the answer as its cause.
         hints = (_hint(other, now) for other in rest if _status(other) == status)
         return _judged(status, next((hint for hint in hints if hint is not None), None))
@@ -285,14 +244,14 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
 _SAYS_NOTHING = Reading(Outcome.IGNORED, None)
 
 
-_BLOCKING = {401: ACCOUNT, _NO_MONEY: ACCOUNT, 407: SETTINGS, _FULL: MACHINE}
+_BLOCKING = {401: ACCOUNT, _NO_MONEY: ACCOUNT, 407: SETTINGS, _MISSET: SETTINGS, _FULL: MACHINE}
 
 
 def _judged(status: int, asked: float | None) -> Reading:
     outcome = Outcome.IGNORED
     if status in (429, 529, _FULL) or (status == 503 and asked is not None):
         outcome = Outcome.CONGESTION
-    elif status == 408 or status >= 500:
+    elif status == 408 or 500 <= status <= _LOST:
         outcome = Outcome.TROUBLE
     cut = None if asked is None or outcome is Outcome.IGNORED else min(asked, LONGEST_RETRY_AFTER)
     asked = None if cut is None else asked
@@ -314,6 +273,32 @@ def _of_another_loop(link: Exception, said: re.Pattern[str]) -> bool:
     return type(link) is RuntimeError and said.search(str(_first(link.args))) is not None
 
 
+def speaker(error: BaseException) -> BaseException:
+    """
+    The exception that tells what happened: the cause, where a library that retries gives up with
+    an error of its own; the only member of a group; else the error itself.
+    """
+    for _ in range(_LINKS):
+        alone = members_of(error)
+        if _get(error, "last_attempt") is not None:  # tenacity's text is the address of a Future
+            alone = (_get(error, "__cause__"),)
+        if len(alone) != 1 or not isinstance(alone[0], BaseException):
+            break
+        error = alone[0]
+    return error
+
+
+def beneath(error: BaseException) -> list[BaseException]:
+    """
+    What an error only points to: the members of a group, as far as they can be told; or what a
+    connection was lost by, of which most clients say no more than "Connection error."
+    """
+    chain = list(_chain(error, iter(range(_LINKS))))
+    if any(_LOST in _kinds(link) for link in chain):
+        return [*chain[-1:]]
+    return [*members_of(error)[:_TOLD]]
+
+
 # ----------------------------------------------------------------- from link to link
 
 
@@ -333,9 +318,9 @@ def _chain(error: BaseException, budget: Iterator[int]) -> Iterator[Exception]:
         link = cause
 
 
-def _members(link: Exception) -> tuple[BaseException, ...]:
+def members_of(error: BaseException) -> tuple[BaseException, ...]:
     """The members of an exception group, () for anything else."""
-    members = _get(link, "exceptions") if _names(link) & _GROUP_NAMES else None
+    members = _get(error, "exceptions") if _GROUP in _names(error) else None
     if not isinstance(members, (tuple, list)):
         return ()
     return tuple(member for member in members if isinstance(member, BaseException))
@@ -358,22 +343,23 @@ def _together(members: Iterable[BaseException], now: float, budget: Iterator[int
     return _SAYS_NOTHING
 
 
-def _hopeless(link: Exception) -> bool:
-    """Whether a lost connection goes back to something that the next attempt meets again."""
-    cause = _get(link, "__cause__")
-    if _names(link) & _HOPELESS_NAMES or isinstance(cause, (*_MISTAKES, UnicodeError)):
-        return True
-    return _misset(link)
-
-
-def _misset(link: Exception) -> bool:
-    """Whether it goes back to an address or a proxy that was set wrong, and no row can change."""
+def _local(link: Exception) -> int | None:
+    """Why no endpoint was reached, where that lies on this side: one of `_LOCAL`."""
     names = _names(link)
-    for argument in _get(link, "args") or ():
-        said = argument[:_LONGEST_BODY] if isinstance(argument, str) else ""
+    for said in _texts(link):
         if _NO_TLS.search(said) or (names & {"ProxyError", "OSError"} and _REFUSED.match(said)):
-            return True
-    return False
+            return _MISSET
+    if isinstance(_get(link, "__cause__"), (*_MISTAKES, UnicodeError)):
+        return _WRONG
+    return next((each for each in (_WRONG, _FULL) if each in _kinds(link)), None)
+
+
+def _kinds(link: Exception) -> set[int]:
+    """What the names of its classes stand for, and its errno."""
+    kinds = {_NAMES[name] for name in _names(link) if name in _NAMES}
+    if isinstance(link, OSError) and (number := _get(link, "errno")) in _ERRNOS:
+        kinds.add(_ERRNOS[number])
+    return kinds
 
 
 # ------------------------------------------------------------------ what a link says
@@ -383,7 +369,6 @@ def _status(link: Exception) -> int | None:
     """The HTTP status that stands for what this exception says by itself; None: nothing."""
     if isinstance(link, Congested):
         return 429
-    names = _names(link)
     if _BILLING.search(type(link).__name__):
         return _NO_MONEY
     said = [status for status in map(_meaning, _statements(link)) if status is not None]
@@ -393,16 +378,12 @@ def _status(link: Exception) -> int | None:
     for status in said:
         if status >= 400:
             return status
-    if names & _LOST_NAMES:
-        return _LOST
-    if names & _UNKNOWN_NAMES:
-        return 401
-    if isinstance(link, OSError) and _get(link, "errno") in _LOST_ERRNOS:
-        return _LOST
-    if isinstance(link, OSError) and _get(link, "errno") in _FULL_ERRNOS:
-        return _FULL
-    if "ResponseError" in names:
-        gave_up = _GAVE_UP.search(_text(_first(_get(link, "args"))))
+    kinds = _kinds(link)
+    for status in (_LOST, 401, _FULL):
+        if status in kinds:
+            return status
+    if "ResponseError" in _names(link):
+        gave_up = _GAVE_UP.search("".join(_texts(link)))
         return int(gave_up[1]) if gave_up else None
     return None
 
@@ -411,50 +392,48 @@ def _statements(link: Exception) -> Iterator[Any]:
     """Everything in which an exception may carry a status or an error code, statuses first."""
     response = _get(link, "response")
     statuses = [_get(thing, name) for thing in (link, response) for name in _STATUSES]
-    yield from statuses
     # aiohttp has a status and, as a property that warns, the same as `code`.
     computed = isinstance(getattr(type(link), "code", None), property)
     if not (computed and any(map(_meaning, statuses))):
         code = _get(link, "code")
-        yield _call(code) if callable(code) else code  # gRPC: code() is a method
-    yield _item(_item(response, "ResponseMetadata"), "HTTPStatusCode")  # botocore
-    yield _item(_item(response, "Error"), "Code")
+        statuses.append(_call(code) if callable(code) else code)  # gRPC: code() is a method
+    statuses.append(_item(_item(response, "ResponseMetadata"), "HTTPStatusCode"))  # botocore
+    yield from statuses
     yield _get(link, "type")
     yield _get(link, "error_code")
-    for error in _errors(link):
-        for name in ("code", "type", "status"):
+    # Words that resemble a code or a body tell only beside an error's status: models say them too.
+    is_error = any((_meaning(each) or 0) >= 400 for each in statuses)
+    texts = [*_texts(link)] if is_error else []
+    for error in (*_errors(link), *(_error_in(_parsed(text)) for text in texts)):
+        for name in ("code", "Code", "type", "status"):
             yield _item(error, name)
         yield _item(_item(error, "details"), "error_code")
-        yield _TOO_LARGE if _is_too_large(_item(error, "message")) else None
-        yield _NO_MONEY if _is_used_up(error) else None
+        messages = (error, *(_item(error, name) for name in ("message", "Message")))
+        texts += [each[:_LONGEST_BODY] for each in messages if isinstance(each, str)]
+        yield _NO_MONEY if _is_of_a_day(error) else None
+    for text in texts:
+        yield _NO_MONEY if _EMPTY.search(text) else _TOO_LARGE if _LARGE.match(text) else None
 
 
 def _errors(link: Exception) -> Iterator[Any]:
     """The error objects in the answer's body, as far as the client has them at hand."""
-    notes = _get(link, "__notes__")
+    response, notes = _get(link, "response"), _get(link, "__notes__")
     for body in (
-        _get(link, "body"),
-        _get(link, "details"),
-        _content(_get(link, "response")),
+        *(_get(link, name) for name in ("body", "details", "error")),
+        _content(response),
+        response if isinstance(response, dict) else None,  # botocore
         *(notes[:_LINKS] if isinstance(notes, list) else ()),
     ):
-        if isinstance(body, (str, bytes)):
-            body = _parsed(body)
-        body = _first(body) if isinstance(body, list) else body
-        inner = _item(body, "error")
-        yield body if inner is None else inner
+        yield _error_in(_parsed(body) if isinstance(body, (str, bytes)) else body)
 
 
-def _is_too_large(message: Any) -> bool:
-    """OpenAI and Groq have no code for it: "Request too large for gpt-4o ... Requested 45000"."""
-    return isinstance(message, str) and message[:_LONGEST_TEXT].lower().startswith(_LARGE)
+def _error_in(body: Any) -> Any:
+    body = _first(body) if isinstance(body, list) else body
+    return next((each for each in (_item(body, "error"), _item(body, "Error")) if each), body)
 
 
-def _is_used_up(error: Any) -> bool:
-    """Whether it is about a quota that no patience outlasts: of a day, a month, or an account."""
-    message = _item(error, "message")
-    if isinstance(message, str) and _EMPTY.search(message[:_LONGEST_BODY]):
-        return True
+def _is_of_a_day(error: Any) -> bool:
+    """Whether Google says that it is about a quota of a whole day."""
     for detail in _details(error, "QuotaFailure"):
         violations = _item(detail, "violations")
         for violation in violations if isinstance(violations, list) else ():
@@ -482,10 +461,12 @@ def _content(response: Any) -> Any:
 
 
 def _parsed(body: str | bytes) -> Any:
+    """The first JSON object of a text; clients put the answer behind words of their own."""
     if len(body) > _LONGEST_BODY:
         return None
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     try:
-        return json.loads(body)
+        return json.JSONDecoder().raw_decode(text, text.index("{"))[0]
     except (ValueError, RecursionError):
         return None  # a page in HTML, or half a body: it has no code to offer
 
@@ -493,11 +474,11 @@ def _parsed(body: str | bytes) -> Any:
 def _meaning(value: Any) -> int | None:
     """The status that a number, a text or an enum's member stands for; None: not known."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return int(value) if 100 <= value <= 599 else _NUMBERS.get(value)
+        return int(value) if 100 <= value <= 599 else _CODES.get(str(value))
     text = _text(value) or _text(_get(value, "name"))
     if re.fullmatch(r"[1-5][0-9][0-9]", text):
         return int(text)
-    return _WORDS.get(re.sub(r"[^a-z0-9]", "", text.lower()))
+    return _CODES.get(re.sub(r"[^a-z0-9]", "", text.lower()))
 
 
 # ----------------------------------------------------------------------- retry-after
@@ -621,9 +602,13 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
 
 
-def _names(link: Exception) -> set[str]:
+def _texts(link: Exception) -> Iterator[str]:
+    """What was said when it was made."""
+    for argument in _get(link, "args") or ():
+        if isinstance(argument, str):
+            yield argument[:_LONGEST_BODY]
+
+
+def _names(link: BaseException) -> set[str]:
     """The names of the exception's class and of all its parents."""
     return {kind.__name__ for kind in type(link).__mro__}
-
-
-# -------------------------------------------------------------------------- the policy

@@ -18,8 +18,6 @@ import itertools
 import math
 import os
 from collections.abc import Callable
-from enum import Enum
-from typing import Final
 
 from .evidence import Outcome
 from .gates import Gate
@@ -30,16 +28,8 @@ from .row import Row
 
 _REFUSALS = 20  # times its attempts that a row may be refused while others are served
 _OUTAGE = 3  # rows that fail in a row, without a success of any, before it is the endpoint
+_order = itertools.count()  # of rows that are due at one moment
 _TRIED = 6  # rows that wait in an outage at least: it could also be a few bad rows in a row
-
-
-class Fetch(Enum):
-    """The next row of the source may start."""
-
-    FETCH = "fetch"
-
-
-FETCH: Final = Fetch.FETCH
 
 
 def _uniform() -> float:
@@ -138,10 +128,10 @@ class Schedule:
         paced = () if pace is None else (pace.ready_at,)
         waits = type(gate).ready_at is not Gate.ready_at  # nearly no gate does
         self._openings = (*(gate.ready_at,) * waits, *paced, *openings)
+        self._is_paced = waits or pace is not None  # a start moves the moment of the next
         self._random = random or _uniform
         self._hold = Hold()
         self._due: list[tuple[float, int, Row]] = []
-        self._order = itertools.count()  # of rows that are due at one moment
         self._stopped = False  # nothing gets another attempt
         self._last_success = now
         self._served = now  # when the latest of the attempts that succeeded began
@@ -167,16 +157,18 @@ class Schedule:
         """Whether nothing is left to be done or waited for."""
         return self.exhausted and not self.in_flight and not self._due
 
-    def fill(self, now: float) -> Row | Fetch | float:
+    def fill(self, now: float) -> Row | int | float:
         """
         What to start now: due rows before new ones.
 
         Returns:
-            a row that is due; or FETCH, where the next of the source may start; or the moment to
-            look again, `inf` where that is when an attempt has ended or an opening has opened.
+            a row that is due; or how many of the source may start before it is asked again; or, a
+            float, the moment to look again: `inf` where that is when an attempt has ended or an
+            opening has opened.
         """
         gate, due = self.gate, self._due
-        if gate.room(self.in_flight) <= 0:
+        room = gate.room(self.in_flight)
+        if room <= 0:
             return math.inf
         opens = self._hold.until
         for opening in self._openings:
@@ -193,7 +185,7 @@ class Schedule:
             return self.due_at
         if due and len(due) >= gate.limit and (len(due) >= _TRIED or not self._spell.is_outage):
             return self.due_at
-        return FETCH
+        return 1 if due or self._is_paced else room
 
     def start(self, row: Row, now: float) -> None:
         """An attempt at a row starts."""
@@ -203,7 +195,7 @@ class Schedule:
         row.concurrency = self.in_flight
         if self._pace is not None:
             self._pace.take(now)
-        row.token = self.gate.started(now)
+        row.token = self.gate.started(now) if self.gate.counts else 0
 
     def dropped(self, row: Row, now: float) -> None:
         """The attempt was ended by us, and says nothing."""
@@ -218,7 +210,8 @@ class Schedule:
             self._served = row.started
         if row.started >= self._spell.since:  # what began before says nothing of now
             self._spell = Spell()
-        self.gate.ended(row.token, ended, Outcome.SUCCESS)
+        if self.gate.counts:
+            self.gate.ended(row.token, ended, Outcome.SUCCESS)
         self.completed += 1
         self.ended_at = ended
 
@@ -238,7 +231,7 @@ class Schedule:
             return False
         if self._stopped:  # it has no outcome: a resume tries it again
             return True
-        heapq.heappush(self._due, (now + wait, next(self._order), row))
+        heapq.heappush(self._due, (now + wait, next(_order), row))
         return True
 
     def stop(self) -> list[Row]:

@@ -21,8 +21,9 @@ from ..reporting.summary import Summary
 from ..running import Execution
 from ..running import Options as Asked
 from ..storage import Named, Place, named, open_store
-from ..text import one_line, safe
+from ..text import safe
 from ..views.figures import plural
+from ..views.media import brief
 from .loop import SessionLoop
 from .options import Options
 from .terminal import Screen, command, stored
@@ -128,12 +129,12 @@ class Call:
             return None
         failed = []
         for each in self._judged(gates):
-            said = [f"gate {each.gate.text}: {each.message}", *[each.note] * bool(each.note)]
+            said = f"gate {each.gate.text}: {each.told}"
             if each.outcome == PASS:
-                execution.notes += said
+                execution.notes.append(said)
             else:
                 word = "" if each.outcome == "fail" else f"{each.outcome}: "
-                failed.append(f"{word}{'; '.join(said)}")
+                failed.append(f"{word}{said}")
         return "\n".join(failed)
 
     def _judged(self, gates: list[AnyGate]) -> list[Verdict]:
@@ -254,7 +255,7 @@ def _counts(errors: Mapping[str, int]) -> str:
 def _told(record: Record, error: BaseException | None, file: str) -> str:
     """What a failed row said, and the last line of the evaluation's file before that."""
     outcome: Any = record.outcome
-    said = f"row {record.position}: {safe(outcome.type, 80)}: {one_line(outcome.message, 300)}"
+    said = f"row {record.position}: {safe(outcome.type, 80)}: {brief(outcome.message, 300)}"
     if outcome.type == "Skipped":  # by pytest.skip()
         said += " (a row can not be skipped: leave it out of the dataset, or skip in a fixture)"
     hint = failure_hint(outcome.type, outcome.message)

@@ -23,7 +23,7 @@ from ..record import Record
 from ..statistics import distributions, tests
 from ..statistics.noise import Flips
 from ..storage import Address, Store, opened
-from ..views.terminal import printed
+from ..views.terminal import preformatted, printed
 from .figures import KEPT, UNTIL, recalled
 from .pairs import (
     BETTER,
@@ -175,10 +175,8 @@ class Comparison:
         return printed(self, "reporting.compared", "comparison_lines")
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the same, whose columns stand one below the other."""
-        from html import escape  # only here: what draws no notebook needs no markup
-
-        return f"<pre>{escape(str(self))}</pre>"
+        """What a notebook shows: the same."""
+        return preformatted(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval compare --json` prints."""

@@ -5,13 +5,13 @@ A comparison as lines for a terminal, and as Markdown for a pull request.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from html import escape
 from itertools import islice
 
 from .. import text
 from ..record import Record, Result
-from ..views.figures import change, change_span, p_value, plural, score_figure
+from ..views.figures import change, change_span, figure, p_value, plural, score_figure, width_of
+from ..views.media import as_text
 from ..views.table import Cell, Column, Table, code
 from ..views.terminal import Piece, Terminal, flow
 from .compare import Comparison, Contrast, Example, ScoreChange
@@ -71,10 +71,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     table = difference_table(comparison, [contrast])
     if table.rows:
         own = table.without("evaluation", "rows", "worse", "better")
-        inside = terminal
-        if terminal.width is not None:
-            inside = replace(terminal, width=max(terminal.width - 2, 1))
-        lines += [f"  {line}" for line in own.text(inside).splitlines()]
+        lines += own.lines(terminal, 2)
     for score in contrast.scores:
         lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:
@@ -128,7 +125,7 @@ def _difference(contrast: Contrast, score: ScoreChange, each: Difference) -> lis
         each.metric,
         _side(each, each.a),
         _side(each, each.b),
-        Cell(each.value, "strong", change(each.metric, each.value)),
+        Cell(each.value, "strong", change(each.metric, each.value, width_of(each.low, each.high))),
         Cell((each.low, each.high), shown=change_span(each.metric, each.low, each.high)),
         Cell(each.adjusted, shown=p_value(each.adjusted)),
         each.n,
@@ -179,9 +176,7 @@ def _rows(comparison: Comparison, contrast: Contrast) -> list[list[str]]:
 
 def _side(each: Difference, value: float | None) -> Cell:
     """The figure of A or of B, with the digits that tell them apart."""
-    width = abs(each.value or 0.0)
-    if each.low is not None and each.high is not None:
-        width = each.high - each.low
+    width = abs(each.value or 0.0) if (found := width_of(each.low, each.high)) is None else found
     return Cell(value, shown=score_figure(each.metric, value, width))
 
 
@@ -193,7 +188,7 @@ def _notes(score: ScoreChange, confidence: float, terminal: Terminal) -> Iterato
     ]
     for each in score.differences:
         if each.detectable is not None:
-            seen = change(each.metric, each.detectable).removeprefix("+")
+            seen = change(each.metric, each.detectable, 2 * each.detectable).removeprefix("+")
             which = f"{each.metric} " if len(score.differences) > 1 else ""
             pieces.append(Piece(f"{which}could see a change of {seen}", "dim"))
     yield from flow(pieces, terminal, "  ", 2)
@@ -244,7 +239,7 @@ def _answer(record: Record | None) -> object:
 
 
 def _brief(value: object) -> str:
-    return text.safe(value, _LONGEST_TEXT)
+    return text.safe(as_text(value, limit=_LONGEST_TEXT + 1), _LONGEST_TEXT)
 
 
 def _values(score: ScoreChange, example: Example) -> str:
@@ -263,7 +258,7 @@ def _label(score: ScoreChange, record: Record | None) -> str:
 def _value(score: ScoreChange, value: float) -> str:
     if score.boolean and value in (0, 1):
         return str(bool(value))
-    return "NaN" if value != value else f"{value:.4g}"
+    return figure(value)
 
 
 # --- Markdown ---------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from .. import text
 from ..cassette import nearest
 from ..record import Call, Failure, Record, Result, Run, Score, Usage
 from ..views.figures import figure
+from ..views.media import as_text
 from ..views.table import Column, Table
 from ..views.terminal import Piece, Terminal, flow, sparkline
 from .views import LONGEST_NAME
@@ -71,7 +72,7 @@ def _fields(fields: Sequence[tuple[str, Any]], terminal: Terminal) -> Iterator[s
     fields = [each for each in fields if each[1] is not None]
     heads, indent = _heads(tuple([name for name, _ in fields]), terminal)
     for (name, value), head in zip(fields, heads, strict=True):
-        whole = as_text(value)
+        whole = as_text(value, unicode=terminal.unicode)
         if terminal.width is None and whole.isascii() and whole.isprintable():
             lines: Iterable[str] = (terminal.shown(whole),)  # most, where most are printed
         else:
@@ -128,16 +129,17 @@ def row_label(column: str) -> str:
 def failure_lines(record: Record, terminal: Terminal) -> Iterator[str]:
     """A failed record in brief: what went wrong, and with which row."""
     assert isinstance(record.outcome, Failure)
+    whole = partial(as_text, unicode=terminal.unicode)
     yield from _record_head(record, terminal)
-    for line in wrapped(terminal, record.outcome.message, 2):
+    for line in wrapped(terminal, whole(record.outcome.message), 2):
         yield f"  {terminal.paint(line, 'bad')}"
-    told = [", ".join(f"{name}={as_text(value)[:400]}" for name, value in record.row.items())]
+    told = [", ".join(f"{k}={whole(v, limit=400)}" for k, v in record.row.items())]
     result = record.outcome.result
     for name, value in (
         ("prompt", None if result is None else result.prompt),
         ("answer", None if result is None else result.model_response),
     ):
-        told += [] if value is None else [f"{name}: {as_text(value)}"]
+        told += [] if value is None else [f"{name}: {whole(value)}"]
     room = None if terminal.width is None else terminal.width - 2
     for each in told:
         yield f"  {terminal.paint(_preview(each, room, terminal), 'dim')}"
@@ -173,7 +175,7 @@ def _score(score: Score, terminal: Terminal) -> Piece:
         return Piece(f"{name} {terminal.shown(value, LONGEST_NAME)}{instead}", style)
     if isinstance(value, bool):
         return Piece(f"{name} {value}", style)
-    return Piece(f"{name} {'NaN' if value != value else figure(value)}")
+    return Piece(f"{name} {figure(value)}")
 
 
 @lru_cache(maxsize=64)  # all rows of an evaluation have the same
@@ -186,20 +188,6 @@ def _heads(names: tuple[str, ...], terminal: Terminal) -> tuple[list[str], int]:
         f"  {terminal.paint(name, 'dim')}{' ' * (widest - text.display_width(name))}  "
         for name in fitted
     ], widest + 4
-
-
-def as_text(value: object, indent: int | None = None) -> str:
-    """
-    A text as it is, anything else as JSON; what was stored is always JSON-like.
-
-    Args:
-        indent: blanks for each level of JSON over several lines; None: on one.
-    """
-    if isinstance(value, str):
-        return value
-    if type(value) is int:
-        return str(value)  # as JSON has it, without making an encoder
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 
 def _preview(value: str, width: int | None, terminal: Terminal) -> str:
@@ -295,8 +283,8 @@ def limit_lines(run: Run, terminal: Terminal) -> list[str]:
         Column("throughput", "right", drop=1),
         Column("reason", least=10),
     )
-    listed = Table(columns, rows).text(terminal.narrowed(2)).split("\n")
-    return [*_chart(changes, end, terminal), "", *(f"  {line}" for line in listed)]
+    listed = Table(columns, rows).lines(terminal, 2)
+    return [*_chart(changes, end, terminal), "", *listed]
 
 
 def _chart(changes: Sequence[Mapping[str, Any]], end: float, terminal: Terminal) -> list[str]:

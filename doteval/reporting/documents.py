@@ -23,8 +23,9 @@ from ..storage.encoding import load
 from ..views.figures import plural
 from ..views.json import json_pieces as pieces_of
 from ..views.json import together
+from ..views.media import as_text
 from ..views.table import code, csv_cell
-from .details import WRONG, as_text, record_dict, row_label, verdict
+from .details import WRONG, record_dict, row_label, verdict
 from .overview import summary_table
 from .people import Labels
 from .summary import Summary, summarise
@@ -191,9 +192,7 @@ def _told(
 
 
 def calls_of(store: Any, experiment: str, evaluation: str, record: Record) -> list[Call]:
-    """The calls that a store has kept of a record; [] also where it keeps none, as a plugin's."""
-    if not hasattr(store, "calls"):
-        return []
+    """The calls that a store has kept of a record; [] where it keeps none."""
     found = store.calls(experiment, evaluation, record.key)
     return [call for _, call in found if call.repeat == record.repeat]
 
@@ -286,7 +285,7 @@ def _context(record: Record) -> Iterator[str]:
         parts += [("prompt", result.prompt), ("answer", result.model_response)]
     for name, value in parts:
         if value is not None:
-            yield f"{name}: {as_text(value, 2)[:_LONGEST]}"
+            yield f"{name}: {as_text(value, 2, _LONGEST)}"
 
 
 def _attribute(value: str) -> str:

@@ -5,7 +5,7 @@ What gates are judged by: what is stored, or a summary where the store can not b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import NotFound, UsageError
 from ..record import LABELS
@@ -13,6 +13,7 @@ from ..storage import Store
 from .compare import evaluations_of
 from .pairs import Difference, Source, difference
 from .people import Labels
+from .slices import slice_summaries
 from .summary import Summary, summarise
 from .values import Rows, Values
 from .views import short_name
@@ -31,6 +32,18 @@ class Evidence(Protocol):
 
         Raises:
             NotFound: there is none.
+        """
+        ...
+
+    def parts(
+        self, whole: Summary, by: Sequence[str], anytime: bool
+    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
+        """
+        The slices of an evaluation by the values of columns: these values, a summary, and what
+        tells of the rows of the slice alone.
+
+        Args:
+            whole: the evaluation; its confidence is that of the intervals of all slices together.
         """
         ...
 
@@ -64,6 +77,7 @@ class Stored:
         experiment: the one to judge.
         only: full names of its evaluations to judge; None: all.
         people: what people said of some rows; None: nothing.
+        keys: the only rows whose difference from another experiment is asked; None: all.
     """
 
     def __init__(
@@ -72,8 +86,10 @@ class Stored:
         experiment: str,
         only: Sequence[str] | None = None,
         people: Labels | None = None,
+        keys: Sequence[bytes] | None = None,
     ) -> None:
         self._people = people
+        self._keys = keys
         self._store = store
         self._experiment = experiment
         self._names = store.evaluations(experiment) if only is None else only
@@ -94,6 +110,13 @@ class Stored:
                 for name in self._names
             ]
         return self._summaries[asked]
+
+    def parts(
+        self, whole: Summary, by: Sequence[str], anytime: bool
+    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
+        found = slice_summaries(self._store, whole, by, anytime, self._people)
+        of = self._store, self._experiment, self._names, self._people
+        return [(each.by, summary, Stored(*of, each.keys)) for each, summary in found]
 
     def rows(self, evaluation: str) -> Mapping[str, Rows]:
         of = self._experiment, evaluation
@@ -124,7 +147,9 @@ class Stored:
     ) -> Difference:
         here = Source(self._experiment, evaluation)
         before = self._source(experiment, evaluation)
-        return difference(self._store, before, here, score, metric, confidence, anytime, factor)
+        return difference(
+            self._store, before, here, score, metric, confidence, anytime, factor, self._keys
+        )
 
     def _source(self, experiment: str, evaluation: str) -> Source:
         """The same evaluation elsewhere, also where its file was moved."""
@@ -138,6 +163,7 @@ class Stored:
 
 
 _GONE = "is gone when gates are judged"
+_NO_ROWS = f"a memory:// store {_GONE}, with it the rows; name a file with --storage"
 
 
 class AtHand:
@@ -159,11 +185,16 @@ class AtHand:
             )
         return [self._summary]
 
+    def parts(
+        self, whole: Summary, by: Sequence[str], anytime: bool
+    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
+        raise UsageError(_NO_ROWS)
+
     def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
+        raise UsageError(_NO_ROWS)
 
     def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
-        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
+        raise UsageError(_NO_ROWS)
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")

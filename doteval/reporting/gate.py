@@ -10,7 +10,8 @@ NaN passes no gate, and neither does nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf, isfinite
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..statistics.intervals import mean_of
 from ..statistics.power import rows_for_mean, rows_for_share
 from ..statistics.sequential import anytime
 from ..statistics.shares import exact
-from ..views.figures import plural
+from ..views.figures import Show, bar, beside, change, plural, score_figure, width_of
 from .evidence import AtHand, Evidence, Stored
 from .figures import KEPT
 from .grammar import (
@@ -38,6 +39,7 @@ from .grammar import (
     parse,
 )
 from .noise import is_flaky
+from .slices import FEWEST, TOO_FEW, slice_name
 from .summary import Summary
 from .values import Rows
 from .views import short_name
@@ -77,6 +79,9 @@ class Verdict:
         message: the figures, with the digits that tell them from the threshold, or why there are
             none.
         note: what a reader should know although it is decided; "" for nothing.
+        by: the values of the columns, where this is of one slice of the evaluation.
+        slices: of a gate that each slice has to fulfil, what became of it in each; the figures are
+            theirs then, and their intervals hold together.
     """
 
     gate: AnyGate
@@ -90,11 +95,21 @@ class Verdict:
     needed: int | None = None
     message: str = ""
     note: str = ""
+    by: Mapping[str, Any] = field(default_factory=dict)
+    slices: tuple[Verdict, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The message with what the slices say that do not hold, and the note."""
+        parts = [each for each in self.slices if each.outcome != PASS]
+        said = [f"{slice_name(each.by)}: {each.outcome}, {each.told}" for each in parts]
+        return "; ".join(filter(None, (self.message, *said, self.note)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval gate --json` prints."""
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "gate": self.gate.text}
+        slices = [each.to_dict() for each in self.slices]
+        return {**plain, "gate": self.gate.text, "by": dict(self.by), "slices": slices}
 
 
 def judge(gates: Iterable[AnyGate], evidence: Evidence, *, partial: bool = False) -> list[Verdict]:
@@ -135,7 +150,8 @@ def _combined(gate: Combined, found: Sequence[Sequence[Verdict]]) -> list[Verdic
     for name in dict.fromkeys(named or [""]):
         about = [each for part in found for each in part if each.evaluation in (name, "")]
         outcomes = {each.outcome for each in about}
-        told = "; ".join(f"{each.gate.text}: {each.outcome}, {each.message}" for each in about)
+        bare = [replace(each, note="") for each in about]
+        told = "; ".join(f"{each.gate.text}: {each.outcome}, {each.told}" for each in bare)
         notes = "; ".join(dict.fromkeys(each.note for each in about if each.note))
         outcome = next(each for each in _WORST_OF[gate.word] if each in outcomes)
         verdicts.append(Verdict(gate, name, outcome, message=told, note=notes))
@@ -179,6 +195,9 @@ def _on_what_is_there(gate: Gate, verdict: Verdict, summary: Summary) -> Verdict
 
 def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
     try:
+        gate = _meant(gate, summary)
+        if gate.by:
+            return _by_slices(gate, summary, evidence)
         figure = None if gate.is_score else FIGURES.get(gate.subject)
         if figure is not None:
             return _by_figure(gate, figure, summary, evidence)
@@ -190,6 +209,16 @@ def _judged(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
         return _by_estimate(gate, gate.threshold, summary, metric, estimate)
     except (NotFound, PluginError, UsageError) as error:  # it fails its gate, and not the others
         return Verdict(gate, summary.evaluation, FAIL, message=str(error))
+
+
+def _meant(gate: Gate, summary: Summary) -> Gate:
+    """With its score, where a gate names a metric alone that one score has: "accuracy >= 80%"."""
+    if gate.is_score or gate.subject in FIGURES or gate.subject in summary.scores:
+        return gate
+    having = [score for score, of in summary.scores.items() if gate.subject in of]
+    if len(having) != 1:
+        return gate
+    return replace(gate, subject=having[0], metric=gate.subject, is_score=True)
 
 
 def _estimate(gate: Gate, summary: Summary) -> tuple[str, Estimate]:
@@ -233,14 +262,15 @@ def _by_estimate(
         if end is None:
             raise NotFound(f"{gate.subject}.{metric} has no {gate.end}: {estimate.method}")
         estimate = replace(estimate, value=end)
-    verdict = _decided(gate, summary, threshold, estimate)
+    show = partial(score_figure, metric)
+    verdict = _decided(gate, summary, threshold, estimate, show)
     if estimate.method.startswith(KEPT):
         verdict = replace(verdict, note=KEPT)
     if estimate.high is not None and estimate.high <= 1 < threshold < 100 and not gate.percent:
         hint = f"{verdict.message}; {threshold:g}% perhaps?"
         verdict = replace(verdict, message=hint)
     pair = summary.bounds.get(gate.subject, {}).get(metric)
-    return _if_failures_counted(gate, verdict, threshold, summary, pair, "it")
+    return _if_failures_counted(gate, verdict, threshold, summary, pair, "it", show)
 
 
 def _if_failures_counted(
@@ -250,6 +280,7 @@ def _if_failures_counted(
     summary: Summary,
     pair: Sequence[float] | None,
     what: str,
+    show: Show,
 ) -> Verdict:
     """
     What the failed rows could change about a gate that passes: with an interval it is undecided
@@ -264,7 +295,8 @@ def _if_failures_counted(
             low, high = exact(value * n, n, confidence or 0.95)
             ends = {"low": [low], "high": [high]}.get(gate.end, [value, low, high])
         if not all(gate.holds(end, threshold) for end in ends):
-            would = f"{what} would be {_plain(value, threshold)}"
+            width = width_of(verdict.low, verdict.high)
+            would = f"{what} would be {beside(show, value, threshold, width)}"
             note = f"{summary.failed:,} rows failed; were they {word}, {would}"
             outcome = PASS if confidence is None and not gate.end else UNDECIDED
             return replace(verdict, outcome=outcome, note=note)
@@ -287,15 +319,20 @@ def _by_difference(
     if found.n == 0:
         raise NotFound(f"no row has {gate.subject} both here and in {baseline.experiment!r}")
     estimate = Estimate(found.value, found.n, found.stderr, found.low, found.high, found.method)
-    verdict = _decided(gate, summary, baseline.offset, estimate)
+    show = partial(change, metric)
+    verdict = _decided(gate, summary, baseline.offset, estimate, show)
+    width = width_of(found.low, found.high)
+    here, there = (score_figure(metric, side, width) for side in (found.b, found.a))
     of = "" if baseline.factor == 1 else f" to {baseline.factor:g} of that"
     paired = (
-        f"{_plain(found.b)} here, {_plain(found.a)} in {baseline.experiment}, "
+        f"{here} here, {there} in {baseline.experiment}, "
         f"on {found.n:,} rows of both; the difference{of} is {verdict.message}"
     )
     verdict = replace(verdict, message=paired)
     pair = found.bounds
-    return _if_failures_counted(gate, verdict, baseline.offset, summary, pair, "the difference")
+    return _if_failures_counted(
+        gate, verdict, baseline.offset, summary, pair, "the difference", show
+    )
 
 
 def _by_rows(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
@@ -308,13 +345,44 @@ def _by_rows(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
     wrong = [value for value in values if not gate.holds(value, gate.threshold)]
     # Of those that do not hold one that is farthest off; NaN is, wherever it stands.
     worst = max(wrong or values, key=lambda value: _off(gate, value))
-    verdict = _decided(gate, summary, gate.threshold, Estimate(worst, len(values)))
+    show = partial(score_figure, "accuracy" if gate.percent else "")
+    verdict = _decided(gate, summary, gate.threshold, Estimate(worst, len(values)), show)
     said = f"{len(wrong):,} of {plural(len(values), 'row')} do not hold, the worst: "
     said = said if wrong else ""
     verdict = replace(verdict, message=f"{said}{verdict.message}")
     if summary.failed and not wrong:
         verdict = replace(verdict, note=f"{plural(summary.failed, 'record')} failed, with no value")
     return verdict
+
+
+def _by_slices(gate: Gate, summary: Summary, evidence: Evidence) -> Verdict:
+    """Each slice by itself; where intervals are asked for, they hold for all slices together."""
+    is_score = gate.is_score or gate.subject not in FIGURES
+    if is_score:
+        _estimate(gate, summary)  # what no row has fails, however few there are in a slice
+    found = []
+    for by, part, rows in evidence.parts(summary, gate.by, gate.anytime or bool(summary.until)):
+        having = part.scores.get(gate.subject, {}).values()
+        if is_score and not part.failed and not any(each.n for each in having):
+            continue  # nobody asks there for this score
+        confidence = gate.confidence and part.confidence
+        verdict = _judged(replace(gate, by=(), confidence=confidence), part, rows)
+        n = verdict.n or 0
+        if n < FEWEST:
+            title = "accuracy" if gate.percent else gate.metric or ""
+            figure = score_figure(title, verdict.value) if n else verdict.message
+            said = f"{plural(n, 'row')}, {TOO_FEW}: {figure}"
+            verdict = replace(verdict, outcome=UNDECIDED, message=said)
+        found.append(replace(verdict, gate=gate, by=by))
+    held = sum(each.outcome == PASS for each in found)
+    verb = "holds" if held == 1 else "hold"
+    return Verdict(
+        gate,
+        summary.evaluation,
+        outcome_of(found),
+        message=f"{held:,} of {plural(len(found), 'slice')} {verb}",
+        slices=tuple(found),
+    )
 
 
 def _off(gate: Gate, value: float) -> float:
@@ -328,11 +396,13 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
     if not summary.done:
         raise NotFound("no row has an outcome yet")
     value, n = _figure(gate, figure, summary, evidence)
+    as_share = gate.percent or figure.is_share
+    show = partial(score_figure, "accuracy" if as_share else "")
     if isinstance(gate.threshold, Baseline):
         other = evidence.baseline(gate.threshold.experiment, summary.evaluation)
         before, _ = _figure(gate, figure, other, evidence)
         threshold = before * gate.threshold.factor + gate.threshold.offset
-        return _decided(gate, summary, threshold, Estimate(value, n))
+        return _decided(gate, summary, threshold, Estimate(value, n), show)
     estimate = Estimate(value, n)
     if gate.confidence is not None:
         # Repeats of a row may well fail together, so only rows are taken for independent.
@@ -344,7 +414,7 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
         else:
             ends = exact(there, rows, gate.confidence)
             estimate = Estimate(value, round(rows), None, *ends, "clopper-pearson")
-    return _decided(gate, summary, gate.threshold, estimate)
+    return _decided(gate, summary, gate.threshold, estimate, show)
 
 
 _FLAKY = "flaky"
@@ -395,36 +465,35 @@ def _figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence) ->
     return (value, summary.done) if whole is None else (value / whole, round(whole))
 
 
-def _decided(gate: Gate, summary: Summary, threshold: float, estimate: Estimate) -> Verdict:
+def _decided(
+    gate: Gate, summary: Summary, threshold: float, estimate: Estimate, show: Show
+) -> Verdict:
     """A figure, or its interval, against a number."""
     value = estimate.value
     if value is None:
         raise NotFound(f"{gate.subject}: {estimate.method or 'no data'}")
-    found = Verdict(
-        gate,
-        summary.evaluation,
-        FAIL,
-        value,
-        threshold,
-        n=estimate.n,
-        message=_plain(value, threshold),
-    )
-    if gate.confidence is None or value != value:
+    shown = beside(show, value, threshold, width_of(estimate.low, estimate.high))
+    found = Verdict(gate, summary.evaluation, FAIL, value, threshold, n=estimate.n, message=shown)
+    if value != value:
+        return replace(found, message="NaN, which passes no gate")
+    if gate.confidence is None:
         holds = gate.holds(value, threshold)
-        return replace(
-            found,
-            outcome=PASS if holds else FAIL,
-            message=_compared(gate, value, threshold, holds),
-        )
+        sign = gate.sign if holds else f"is not {gate.sign}"
+        said = f"{shown} {sign} {bar(show, threshold)}"
+        return replace(found, outcome=PASS if holds else FAIL, message=said)
     if estimate.low is None or estimate.high is None:
         why = estimate.method.rpartition("no interval: ")[2]
-        said = f"{_plain(value, threshold)}, and no interval: {why}"
-        return replace(found, outcome=UNDECIDED, message=said)
-    return _by_interval(gate, found, estimate, gate.confidence, summary.groups)
+        return replace(found, outcome=UNDECIDED, message=f"{shown}, and no interval: {why}")
+    return _by_interval(gate, found, estimate, gate.confidence, summary.groups, show)
 
 
 def _by_interval(
-    gate: Gate, found: Verdict, estimate: Estimate, confidence: float, groups: int | None
+    gate: Gate,
+    found: Verdict,
+    estimate: Estimate,
+    confidence: float,
+    groups: int | None,
+    show: Show,
 ) -> Verdict:
     """Passes where all of the interval does, fails where none of it does."""
     threshold = found.threshold
@@ -432,13 +501,15 @@ def _by_interval(
     bounds = (estimate.low, estimate.high)
     ends = [gate.holds(end, threshold) for end in bounds]
     outcome = PASS if all(ends) else UNDECIDED if any(ends) else FAIL
-    value, low, high = (_plain(each, threshold) for each in (found.value, *bounds))
+    low, high = (beside(show, end, threshold, bounds[1] - bounds[0]) for end in bounds)
+    asked = bar(show, threshold)
     looks = "at any look" if estimate.method == ANYTIME else "for one look"
-    span = f"{value}, {_percent(confidence)} interval {low} to {high} {looks}, n = {estimate.n:,}"
+    sure = f"{100 * confidence:.6g}% interval"
+    span = f"{found.message}, {sure} {low} to {high} {looks}, n = {estimate.n:,}"
     told = {
-        PASS: f"{span}: all of it is {gate.sign} {_plain(threshold, threshold)}",
-        FAIL: f"{span}: none of it is {gate.sign} {_plain(threshold, threshold)}",
-        UNDECIDED: f"{span}: {_plain(threshold, threshold)} lies within",
+        PASS: f"{span}: all of it is {gate.sign} {asked}",
+        FAIL: f"{span}: none of it is {gate.sign} {asked}",
+        UNDECIDED: f"{span}: {asked} lies within",
     }[outcome]
     needed = None
     if outcome == UNDECIDED:
@@ -483,35 +554,3 @@ def _rows_needed(
         edge = threshold / value if value > threshold else (1 - threshold) / (1 - value)
         needed = max(needed or 0, rows_for_share(1.0, edge, confidence) or 0)
     return None if needed is None else max(round(needed * size), estimate.n + 1)
-
-
-def _compared(gate: Gate, value: float, threshold: float, holds: bool) -> str:
-    """ "0.81 >= 0.8", or "0.79 is not >= 0.8"."""
-    if value != value:
-        return "NaN, which passes no gate"
-    sign = gate.sign if holds else f"is not {gate.sign}"
-    return f"{_plain(value, threshold)} {sign} {_plain(threshold, threshold)}"
-
-
-def _plain(value: float | None, threshold: float | None = None) -> str:
-    """
-    A number of four digits, of more where it needs them to stand where it does: on this side of a
-    threshold, or on it. Digits before the point all stand.
-    """
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value is None or not isfinite(value) or abs(value) >= 1e15:
-        return repr(value)
-    for digits in range(max(4, len(f"{abs(value):.0f}")), 17):
-        short = float(f"{value:.{digits}g}")
-        if threshold is None or _side(short, threshold) == _side(value, threshold):
-            return repr(short)
-    return repr(value)
-
-
-def _side(value: float, threshold: float) -> int:
-    return (value > threshold) - (value < threshold)
-
-
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:.10g}%"

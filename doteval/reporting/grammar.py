@@ -2,7 +2,8 @@
 The language of gates: a sentence such as "exact_match.accuracy >= 0.8 @ 95%" to a Gate.
 
     gates     = all { "or" all },  all = gate { "and" gate },  gate may be "(" gates ")"
-    gate      = [ evaluation ":" ] subject comparison threshold [ "@" confidence [ "anytime" ] ]
+    gate      = [ evaluation ":" ] subject [ "by" column { "," column } ] comparison threshold
+                [ "@" confidence [ "anytime" ] ]
     subject   = score [ "." metric [ ".low" | ".high" ] ] | "each(" score ")"
               | a figure of the summary: "errors", "missing", ...
     threshold = number [ "%" ]
@@ -62,6 +63,7 @@ class Gate:
         anytime: whether that interval is one that may be looked at again and again.
         each: whether every row has to fulfil it, by the mean of its repeats.
         end: "low" or "high" where it is about that end of the 95 % interval; else "".
+        by: columns, where each slice of the rows by their values has to fulfil it.
     """
 
     text: str
@@ -76,6 +78,7 @@ class Gate:
     anytime: bool = False
     each: bool = False
     end: str = ""
+    by: tuple[str, ...] = ()
 
     def concerns(self, evaluation: str) -> bool:
         """Whether it is about an evaluation of this full name."""
@@ -207,6 +210,7 @@ def parse(text: str) -> AnyGate:
 _SIGNS = (">=", "<=", "==", ">", "<", "≥", "≤")  # those of two characters first
 _ASCII = {"≥": ">=", "≤": "<="}
 _ENDS_A_NAME = frozenset("<>=≥≤!'\"")
+_ENDS_A_COLUMN = _ENDS_A_NAME | {","}
 _EACH = "each("
 _INTERVAL = ("low", "high")
 _A = {"experiment": "an experiment", "score": "a score"}
@@ -273,6 +277,7 @@ class _Parser:
         each = self._text.startswith(_EACH, at)
         subject, metric, is_score = self._of_each() if each else self._subject()
         metric, end = _end_of(metric)
+        by = self._by()
         sign = self._sign()
         threshold, percent = self._threshold()
         before = self._blank()
@@ -290,6 +295,7 @@ class _Parser:
             anytime,
             each,
             end,
+            by,
         )
         self._check(gate, at, before)
         return gate
@@ -305,8 +311,12 @@ class _Parser:
             self._refuse(
                 f"the {gate.end} end of an interval is held against a number alone", subject
             )
+        if gate.by and gate.each:
+            self._refuse("each row is held against the number already; leave `by` out", subject)
         if figure is None:
             return
+        if gate.by and gate.subject != "errors":
+            self._refuse(f"{gate.subject} is not known by slices; scores and errors are", subject)
         if isinstance(gate.threshold, Baseline) and gate.confidence is not None:
             self._refuse(f"{gate.subject} has no interval against a baseline; leave it out", at)
         if gate.confidence is not None and not (figure.of and gate.percent):
@@ -377,6 +387,26 @@ class _Parser:
         """The score in "each(score)"."""
         self._at += len(_EACH)
         return self._named("score"), None, True
+
+    def _by(self) -> tuple[str, ...]:
+        """The columns after the word "by"; none where it does not stand there."""
+        if not self._takes("by"):
+            return ()
+        columns = [self._column()]
+        while self._blank() < len(self._text) and self._peek() == ",":
+            self._at += 1
+            columns.append(self._column())
+        return tuple(columns)
+
+    def _column(self) -> str:
+        start = self._blank()
+        if self._peek() in ("'", '"'):
+            return self._quoted()
+        while (char := self._peek()) and not char.isspace() and char not in _ENDS_A_COLUMN:
+            self._at += 1
+        if self._at == start:
+            self._refuse("expected the name of a column, as in `by difficulty`", start)
+        return self._text[start : self._at]
 
     def _sign(self) -> str:
         at = self._blank()

@@ -14,8 +14,10 @@ from typing import Any
 from ..errors import UsageError
 from ..metrics import Estimate
 from ..storage import Address, opened
+from ..views.figures import percentage
+from ..views.json import plain_fields
 from ..views.table import Column, Table
-from ..views.terminal import Terminal
+from ..views.terminal import Terminal, preformatted, printed
 from .compare import Comparison, compare, judged
 from .pairs import BETTER, REGRESSION
 from .summary import Summary, summarise
@@ -63,21 +65,17 @@ class League:
     comparisons: tuple[Comparison, ...]
     standings: tuple[Standing, ...]
 
+    def __str__(self) -> str:
+        """What `doteval compare A B C` prints."""
+        return printed(self, "reporting.league", "league_lines")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the same."""
+        return preformatted(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval compare A B C --json` prints."""
-        return {
-            "experiments": list(self.experiments),
-            "confidence": self.confidence,
-            "standings": [
-                {
-                    **{name: getattr(each, name) for name in each.__slots__},
-                    "estimate": each.estimate.to_dict(),
-                    "beats": list(each.beats),
-                }
-                for each in self.standings
-            ],
-            "comparisons": [each.to_dict() for each in self.comparisons],
-        }
+        return {**plain_fields(self), "standings": [*map(plain_fields, self.standings)]}
 
 
 def league(
@@ -171,7 +169,7 @@ def league_table(standings: Sequence[Standing], confidence: float, unicode: bool
         Column("rank"),
         Column("experiment", style="strong", least=8, foreign=True),
         Column("value", "right"),
-        Column(f"{100 * confidence:.10g}% CI", "right", drop=2),
+        Column(f"{percentage(confidence)} CI", "right", drop=2),
         Column("better than", least=8, drop=1, foreign=True),
     )
     rows = [
@@ -196,6 +194,6 @@ def league_lines(league: League, terminal: Terminal) -> list[str]:
     for what in metrics:
         own = [e for e in league.standings if (e.evaluation, e.score, e.metric) == what]
         table = league_table(own, league.confidence, terminal.unicode)
-        ranks = table.without("evaluation", "score", "metric").text(terminal)
-        lines += ["", terminal.paint(terminal.shown(" ".join(what)), "strong"), *ranks.split("\n")]
+        ranks = table.without("evaluation", "score", "metric").lines(terminal)
+        lines += ["", terminal.paint(terminal.shown(" ".join(what)), "strong"), *ranks]
     return lines[1:]

@@ -13,7 +13,8 @@ from .. import text
 from ..record import Record
 from ..statistics.noise import Noise, noise
 from ..storage import Store
-from ..views.figures import change, figure, plural
+from ..views.figures import change, figure, percentage, plural
+from ..views.media import as_text
 from ..views.table import Cell, Table
 from ..views.terminal import Piece, Terminal, flow
 from .values import Rows, Values
@@ -150,14 +151,14 @@ def plan_table(spread: Spread) -> Table:
             plan["rows"],
             plan["repeats"],
             plan["records"],
-            Cell(plan["half_width"], shown=f"±{change(spread.metric, plan['half_width'])[1:]}"),
+            Cell(half := plan["half_width"], shown=f"±{change(spread.metric, half, 2 * half)[1:]}"),
             Cell(
                 plan["cost"], shown=text.NOTHING if plan["cost"] is None else figure(plan["cost"])
             ),
         )
         for plan in spread.plans()
     ]
-    sure = f"{100 * spread.confidence:g}% CI"
+    sure = f"{percentage(spread.confidence)} CI"
     return Table(("rows", "repeats", "records", sure, "cost"), rows)
 
 
@@ -187,15 +188,14 @@ def spread_lines(spread: Spread, terminal: Terminal) -> Iterator[str]:
         flips = figure(round(parts.flips * spread.rows, 1))
         facts.append(Piece(f"between two runs of an unchanged model {flips} rows would flip"))
     yield from flow(facts, terminal, "  ", 2)
-    yield from (f"  {line}" for line in plan_table(spread).text(terminal).split("\n"))
+    yield from plan_table(spread).lines(terminal, 2)
     for position, row, values in spread.flaky[:_MOST_FLAKY]:
+        named = [f"{k}={as_text(v, limit=200)}" for k, v in row.items()]
         yield from flow(
             [
                 Piece(f"row {position}"),
                 Piece(_told(values, spread.metric), "warn"),
-                Piece(
-                    terminal.shown(text.safe(", ".join(f"{k}={v}" for k, v in row.items()), 200))
-                ),
+                Piece(terminal.shown(", ".join(named), 200)),
             ],
             terminal,
             "  ",

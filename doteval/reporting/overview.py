@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .. import text
 from ..metrics import Estimate
-from ..views.figures import limit_path, plural
+from ..views.figures import limit_path, percentage, plural
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Terminal, sparkline
+from .experiments import Experiment
 from .summary import Summary
 from .views import (
-    Experiment,
     estimate_cells,
     remark_lines,
     score_name,
@@ -41,9 +41,9 @@ def overview_lines(
         notes: of each evaluation, such as those of its run; () for none.
     """
     limits = any(each.limits for each in summaries)
-    lines = summary_table(summaries, limits=limits).text(terminal).split("\n")
+    lines = summary_table(summaries, limits=limits).lines(terminal)
     for table in matrices(summaries):
-        lines += ["", *table.text(terminal).split("\n")]
+        lines += ["", *table.lines(terminal)]
     names = short_names([each.evaluation for each in summaries])
     for at, summary in enumerate(summaries):
         remarks = remark_lines(summary, terminal, notes[at] if notes else ())
@@ -70,7 +70,7 @@ def summary_table(
         Column("failed", "right"),
         Column("score", foreign=True),
         Column("value", "right"),
-        Column(f"{100 * summaries[0].confidence:g}% CI", "right"),
+        Column(f"{percentage(summaries[0].confidence)} CI", "right"),
         Column("took", "right", drop=3),
         *([Column("limit", drop=4)] if limits else []),
     )
@@ -107,8 +107,8 @@ def _summary_rows(
     for score, metric, estimate in metrics[:most]:
         said = score_name(score, metric, estimate, share_unread(summary, score))
         value, span = estimate_cells(metric, estimate)
-        yield [*first, said, replace(value, style="strong"), span, *last]
-        first, last = ([replace(each, shown="") for each in cells] for cells in (first, last))
+        yield [*first, said, value._replace(style="strong"), span, *last]
+        first, last = ([each._replace(shown="") for each in cells] for cells in (first, last))
     if most is not None and len(metrics) > most:
         more = plural(len(metrics) - most, "more score")
         yield [*first, "", Cell(None, shown=more), "", *last]
@@ -236,7 +236,7 @@ def _trend_row(trend: Trend, unicode: bool) -> list[object]:
         len(trend.points),
         curve,
         estimate_cells(trend.metric, estimates[0])[0],
-        replace(value, style="strong"),
+        value._replace(style="strong"),
         sure,
         trend.points[-1][0],
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import fsum, isfinite, nan
@@ -28,7 +29,7 @@ from ..storage import Store
 from ..storage.tally import Tally
 from .scores import span_of
 from .summary import status_of
-from .values import Values
+from .values import Subset, Values
 
 # Verdicts on a difference, and on what is made of several.
 BETTER, NO_LOSS, NONE = "better", "no loss seen", "no regression"
@@ -147,17 +148,19 @@ def difference(
     confidence: float = 0.95,
     anytime: bool = False,
     factor: float = 1.0,
+    keys: Collection[bytes] | None = None,
 ) -> Difference:
     """
     One metric of one score, over the rows that both have; not judged.
 
     Args:
         factor: the difference is that of B to so much of A.
+        keys: the only rows that it is about; None: all.
 
     Raises:
         NotFound: an experiment, an evaluation or the metric is not there.
     """
-    before, after = Side(store, a), Side(store, b)
+    before, after = (Side(store, source).within(keys) for source in (a, b))
     boolean = all(
         side.tally.scores.get(score, {}).get("boolean", False) for side in (before, after)
     )
@@ -190,7 +193,7 @@ class Side:
         self.source = source
         self.tally: Tally = store.tally(*source)
         self.runs = store.runs(*source)
-        self.values = Values(store, *source, self.runs)
+        self.values: Values = Values(store, *source, self.runs)
         self.status = status_of(self.runs, self.tally, store.total_of(*source))
         self._store = store
 
@@ -198,8 +201,18 @@ class Side:
     def repeated(self) -> bool:
         return self.tally.repeats > 1
 
+    def within(self, keys: Collection[bytes] | None) -> Side:
+        """The same of these rows alone, without what runs have kept of all; None: of all."""
+        if keys is None:
+            return self
+        part = copy(self)
+        part.values, part.runs = Subset(self.values, keys), []
+        return part
+
     def once(self, score: str) -> Iterator[tuple[bytes, Any]]:
-        """(key, value) of rows that were asked once; NaN is None."""
+        """(key, value) of rows that were asked once; NaN may be None."""
+        if isinstance(self.values, Subset):
+            return ((key, row[0]) for key, row in self.values.of(score).items())
         return self._store.values(*self.source, score)
 
     def found(self, keys: Collection[bytes]) -> dict[bytes, Record]:

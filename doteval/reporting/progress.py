@@ -13,7 +13,7 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
@@ -21,12 +21,49 @@ from threading import RLock
 from typing import Any, NamedTuple, TextIO
 
 from .. import text
-from ..views.figures import limit_path, plural
+from ..statistics.intervals import as_float
+from ..views.figures import is_share, limit_path, plural, score_figure
 from ..views.terminal import Terminal, is_terminal, terminal
 
 _STALL = 60.0  # seconds without anything finishing, after which the line says so
+_MEAN = 5  # columns of a mean, so that what stands behind it stays: "87.5%"
 _SOON = 5.0  # the same where attempts fail, one after the other
 _IN_A_ROW = 3  # so many of them
+
+
+class Mean:
+    """
+    A score so far: how many there are, their sum and that of their squares.
+
+    Args:
+        metric: the first one of the score, which says whether it is a share.
+    """
+
+    __slots__ = ("_metric", "_n", "_squares", "_sum")
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._n, self._sum, self._squares = 0, 0.0, 0.0
+
+    def add(self, values: Sequence[float]) -> None:
+        """Some more."""
+        try:
+            floats = [*map(float, values)]  # nearly always, and one call less for each row
+        except OverflowError:
+            floats = [*map(as_float, values)]
+        self._n += len(floats)
+        self._sum += sum(floats)
+        self._squares += sum([value * value for value in floats])
+
+    def __str__(self) -> str:
+        """The mean, with the digits that so many rows support."""
+        mean = self._sum / self._n
+        # Two more rows of either kind, as Agresti & Coull (1998) have it: four rows that are all
+        # right are not sure. Of numbers the spread; it says how many digits there are, no more.
+        near = (self._sum + 2) / (self._n + 4)
+        spread = near * (1 - near) if is_share(self._metric) else self._squares / self._n - mean**2
+        width = 4 * math.sqrt(spread / self._n) if 0 < spread < math.inf else None
+        return score_figure(self._metric, mean, width)
 
 
 class Trouble(NamedTuple):
@@ -63,7 +100,7 @@ class Snapshot:
         oldest: seconds that the oldest attempt in flight has been running; None if there is none.
         elapsed: seconds since the run began.
         idle: seconds since a row last finished, or since the run began.
-        scores: the mean so far by score name.
+        scores: the mean so far by score name, as it is shown.
         path: the limits that Adaptive has gone through, such as (2, 4, 8); () otherwise.
         belief: what Adaptive takes the endpoint for, in words; "" otherwise.
         trouble: what the latest failed attempt said; None: none has failed.
@@ -84,7 +121,7 @@ class Snapshot:
     oldest: float | None
     elapsed: float
     idle: float
-    scores: Mapping[str, float]
+    scores: Mapping[str, str]
     path: tuple[int, ...] = ()
     belief: str = ""
     trouble: Trouble | None = None
@@ -164,11 +201,11 @@ def _fields(
         yield "rate", known.rjust(11 if long else 7)
         yield "time", _time(snapshot, rate).rjust(12)
     if not long and snapshot.scores:
-        yield "scores", _scores(snapshot.scores, terminal, 1)
+        yield "scores", _scores(snapshot.scores, terminal, 1, _MEAN)
     yield "flight", _flight(snapshot)
     behind = [("waiting", f"{snapshot.waiting:,} waiting")] if snapshot.waiting else []
     if long and snapshot.scores:  # which stay, so what comes and goes stands behind them
-        scores = ("scores", _scores(snapshot.scores, terminal, 3))
+        scores = ("scores", _scores(snapshot.scores, terminal, 3, _MEAN))
         behind.insert(len(behind) if is_stalled(snapshot) else 0, scores)
     yield from behind
     path = _path(snapshot, terminal.unicode)
@@ -285,11 +322,11 @@ def _why(snapshot: Snapshot, terminal: Terminal) -> str:
     return ", ".join(facts)
 
 
-def _scores(scores: Mapping[str, float], terminal: Terminal, most: int) -> str:
+def _scores(scores: Mapping[str, str], terminal: Terminal, most: int, wide: int = 0) -> str:
     """The first ones."""
     return ", ".join(
-        f"{terminal.shown(name, 20)} {f'{value:.3f}' if abs(value) < 1000 else f'{value:.4g}'}"
-        for name, value in islice(scores.items(), most)
+        f"{terminal.shown(name, 20)} {mean.rjust(wide)}"
+        for name, mean in islice(scores.items(), most)
     )
 
 

@@ -13,10 +13,9 @@ from .. import metrics
 from ..errors import NotFound, PluginError, UsageError
 from ..metrics import Estimate, Metric, Moments
 from ..record import LABELS, Run
-from ..statistics.labels import Confusion
 from ..storage.tally import Tally
 from .figures import KEPT, recalled
-from .values import Rows, Values
+from .values import Rows, Subset, Values
 
 Estimates = dict[str, dict[str, Estimate]]
 Bounds = dict[str, dict[str, Sequence[float]]]
@@ -62,6 +61,8 @@ def confusion_of(values: Values, tally: Tally) -> dict[str, dict[str, Any]]:
             rows = values.pairs(name).values()
             pairs = [pair for row in rows for pair in row if pair[1] is not None]
             if pairs:
+                from ..statistics.labels import Confusion  # here, as few scores are labels
+
                 of = Confusion.of(pairs)
                 found[name] = {"labels": list(of.labels), "table": of.table()}
     return found
@@ -155,7 +156,7 @@ class _Score:
         span = None if facts["nans"] else self._span_for(metric.name)
         if span is None:
             return None
-        if metric.name in _MEANS and not self._repeated:
+        if metric.name in _MEANS and not self._repeated and not isinstance(self._values, Subset):
             n, total = facts["n"] + self._failed, facts["total"]
             return (total + self._failed * span[0]) / n, (total + self._failed * span[1]) / n
         found = [self._value_if(metric, filling) for filling in span]
@@ -179,7 +180,7 @@ class _Score:
 
     def _moments(self) -> Moments | None:
         facts = self._facts
-        if facts["nans"]:
+        if facts["nans"] or isinstance(self._values, Subset):  # the sums are of all rows
             return None
         return Moments(
             facts["n"],

@@ -7,29 +7,32 @@ is called lower or higher than the others at a p-value that is corrected for how
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
 from .. import metrics, text
-from ..errors import NotFound, PluginError, UsageError
+from ..errors import NotFound, UsageError
 from ..metrics import Estimate
-from ..record import Record, Score
 from ..statistics.intervals import mean_of
 from ..statistics.tests import holm, unpaired
 from ..storage import Store
 from ..views.figures import p_value
+from ..views.media import as_text
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
-from .details import as_text
-from .scores import span_of
-from .values import cluster_of
+from .pairs import Source
+from .people import Labels
+from .scores import estimates_of
+from .summary import Summary
+from .values import Subset, Values
 from .views import LONGEST_NAME, estimate_cells, short_name
 
 LOWER, HIGHER, TOO_FEW = "lower", "higher", "too few to tell"
 
-_FEWEST = 10  # rows of a slice, and of the others, below which nothing is said of a difference
+FEWEST = 10  # rows of a slice, and of the others, below which nothing is said of a difference
 _MOST = 1_000  # slices; more are no slices but the rows themselves
 
 
@@ -101,109 +104,146 @@ def slices(
         UsageError: there are more than 1,000 slices.
         StoreError: the store can not be read.
     """
-    cluster = cluster_of(store.runs(experiment, evaluation))
-    found: dict[str, _Rows] = {}
-    named: dict[str, None] = {}
-    for record in store.records(experiment, evaluation):
-        named.update(dict.fromkeys(record.row))
-        values = [record.row.get(column) for column in by]
-        key = repr(values)
-        if key not in found:
-            found[key] = _Rows(dict(zip(by, values, strict=True)))
-            if len(found) > _MOST:
-                raise UsageError(
-                    f"by {', '.join(by)} there are more than {text.count(_MOST)} slices: choose "
-                    "columns with few different values"
-                )
-        found[key].add(record, cluster)
-    if missing := [column for column in by if named and column not in named]:
-        raise NotFound(f"no row has {missing[0]!r}; the rows have {', '.join(map(repr, named))}")
-    facts = store.tally(experiment, evaluation).scores
-    parts: list[dict[str, dict[str, Part]]] = [{} for _ in found]
-    for name in facts:
-        for metric, each in _parts(name, facts[name], list(found.values()), confidence).items():
-            for of, part in zip(parts, each, strict=True):
-                if part.estimate.value is not None:
-                    of.setdefault(name, {})[metric] = part
+    found = members(store, [Source(experiment, evaluation)], by)
+    values = Values(store, experiment, evaluation, store.runs(experiment, evaluation))
+    tally = store.tally(experiment, evaluation)
+    rows = [Subset(values, each.keys) for each in found]
+    asked = together(confidence, found)
+    estimates = [estimates_of(part, tally, asked, (), False)[0] for part in rows]
+    told: list[dict[str, dict[str, Part]]] = [{} for _ in found]
+    for name, facts in tally.scores.items():
+        titles = metrics.declared(facts["metrics"])[0]
+        has_mean = not {"accuracy", "mean"}.isdisjoint(titles)
+        apart = _apart(name, rows, confidence) if has_mean else []
+        for at, of in enumerate(told):
+            for title in titles:
+                estimate = estimates[at].get(name, {}).get(title)
+                if estimate is not None and estimate.value is not None:
+                    beside = apart[at] if title in ("accuracy", "mean") else (None, "")
+                    of.setdefault(name, {})[title] = Part(estimate, *beside)
     return [
-        Slice(rows.by, rows.scored, rows.failed, of)
-        for rows, of in zip(found.values(), parts, strict=True)
+        Slice(each.by, each.scored[0], each.failed[0], of)
+        for each, of in zip(found, told, strict=True)
     ]
 
 
 @dataclass(slots=True)
-class _Rows:
-    """What the records of a slice hold, by score and row."""
+class Members:
+    """
+    Which rows are of a slice.
+
+    Attributes:
+        by: the values that they share, by column.
+        keys: of the rows.
+        scored, failed: records with scores, and without, by the number of the source.
+    """
 
     by: Mapping[str, Any]
-    scored: int = 0
-    failed: int = 0
-    values: dict[str, dict[bytes, list[Any]]] = field(default_factory=dict)
-    pairs: dict[str, dict[bytes, list[Any]]] = field(default_factory=dict)
-    groups: dict[bytes, Hashable] = field(default_factory=dict)
-
-    def add(self, record: Record, cluster: str | None) -> None:
-        if record.failed:
-            self.failed += 1
-            return
-        self.scored += 1
-        if cluster is not None:
-            group = record.row.get(cluster)
-            self.groups[record.key] = record.key if group is None else repr(group)
-        for score in getattr(record.outcome, "scores", ()):
-            assert isinstance(score, Score)  # what is stored are no bare values
-            self.values.setdefault(score.name, {}).setdefault(record.key, []).append(score.number)
-            pair = score.value, score.expected
-            self.pairs.setdefault(score.name, {}).setdefault(record.key, []).append(pair)
-
-    def estimate(
-        self, name: str, metric: metrics.Metric, confidence: float, span: metrics.Span
-    ) -> Estimate:
-        rows = (self.values if metric.sees == "values" else self.pairs).get(name, {})
-        groups = [self.groups[key] for key in rows] if self.groups else None
-        return metric.estimate(list(rows.values()), groups, confidence=confidence, span=span)
-
-    def means(self, name: str) -> tuple[list[float], list[Hashable]]:
-        """One value for each row, and what it belongs to."""
-        rows = self.values.get(name, {})
-        return list(map(mean_of, rows.values())), [self.groups.get(key, key) for key in rows]
+    keys: list[bytes] = field(default_factory=list)
+    scored: Counter[int] = field(default_factory=Counter)
+    failed: Counter[int] = field(default_factory=Counter)
 
 
-def _parts(
-    name: str, facts: Mapping[str, Any], found: Sequence[_Rows], confidence: float
-) -> dict[str, list[Part]]:
-    """By metric, what each slice came to; metrics that can not be computed here are left out."""
-    told: dict[str, list[Part]] = {}
-    together = 1 - (1 - confidence) / len(found)
-    apart = _apart(name, found, confidence)
-    for title in metrics.declared(facts["metrics"])[0]:
-        try:
-            metric = metrics.find(title)
-            estimates = [each.estimate(name, metric, together, span_of(facts)) for each in found]
-        except (NotFound, PluginError, UsageError):  # `show` says why, and of all rows
-            continue
-        means = title in ("accuracy", "mean")
-        told[title] = [
-            Part(each, *(apart[at] if means else (None, ""))) for at, each in enumerate(estimates)
-        ]
+def members(store: Store, sources: Sequence[Source], by: Sequence[str]) -> list[Members]:
+    """
+    The rows of each slice, in the order in which the slices first appear.
+
+    Args:
+        sources: evaluations; a row that several have is of the slice that the first of them says.
+
+    Raises:
+        NotFound, UsageError, StoreError: as `slices`.
+    """
+    found: dict[str, Members] = {}
+    named: dict[str, None] = {}
+    of: dict[bytes, Members] = {}
+    for at, source in enumerate(sources):
+        for record in store.records(*source):
+            named.update(dict.fromkeys(record.row))
+            part = of.get(record.key)
+            if part is None:
+                values = [record.row.get(column) for column in by]
+                part = found.setdefault(repr(values), Members(dict(zip(by, values, strict=True))))
+                if len(found) > _MOST:
+                    raise UsageError(
+                        f"by {', '.join(by)} there are more than {text.count(_MOST)} slices: "
+                        "choose columns with few different values"
+                    )
+                of[record.key] = part
+                part.keys.append(record.key)
+            (part.failed if record.failed else part.scored)[at] += 1
+    if missing := [column for column in by if named and column not in named]:
+        raise NotFound(f"no row has {missing[0]!r}; the rows have {', '.join(map(repr, named))}")
+    return list(found.values())
+
+
+def together(confidence: float, found: Sequence[Members]) -> float:
+    """Of each interval, so that those of all slices hold together with this confidence."""
+    return 1 - (1 - confidence) / max(1, len(found))
+
+
+def slice_summaries(
+    store: Store, whole: Summary, by: Sequence[str], anytime: bool, people: Labels | None = None
+) -> list[tuple[Members, Summary]]:
+    """
+    Each slice of an evaluation as if it were one, with what tells an evaluation's rows.
+
+    Args:
+        whole: all of it; its confidence is that of all intervals together.
+
+    Raises:
+        NotFound, UsageError, StoreError: as `slices`.
+    """
+    source = Source(whole.experiment, whole.evaluation)
+    found = members(store, [source], by)
+    values = Values(store, *source, store.runs(*source), people)
+    tally, asked = store.tally(*source), together(whole.confidence, found)
+    if people is not None:
+        people.begin(tally.scores)
+    told = []
+    for each in found:
+        part = Subset(values, each.keys)
+        scores, bounds, unknown, _ = estimates_of(part, tally, asked, (), anytime)
+        scored, failed, groups = each.scored[0], each.failed[0], part.groups
+        of = replace(
+            whole,
+            total=scored + failed,
+            scored=scored,
+            failed=failed,
+            missing=0,
+            scores=scores,
+            bounds=bounds,
+            unknown=tuple(unknown),
+            groups=None if groups is None else len(set(groups.values())),
+            confidence=asked,
+        )
+        told.append((each, of))
     return told
 
 
-def _apart(name: str, found: Sequence[_Rows], confidence: float) -> list[tuple[float | None, str]]:
+def slice_name(by: Mapping[str, Any]) -> str:
+    """ "difficulty=hard, language=en"."""
+    return ", ".join(f"{name}={slice_value(value)}" for name, value in by.items())
+
+
+def _apart(name: str, found: Sequence[Subset], confidence: float) -> list[tuple[float | None, str]]:
     """Whether each slice is lower or higher than the rows of all others, with the p-value."""
     if len(found) == 1:
         return [(None, "")]
-    samples = [each.means(name) for each in found]
-    clustered = any(each.groups for each in found)
+    samples: list[tuple[list[float], list[Hashable]]] = []
+    clustered = found[0].groups is not None
+    for part in found:
+        rows, groups = part.of(name), part.groups or {}
+        samples.append((list(map(mean_of, rows.values())), [groups.get(key, key) for key in rows]))
     p_values: dict[int, float] = {}
     higher: dict[int, bool] = {}
     for at, (xs, of) in enumerate(samples):
         others = [each for other, each in enumerate(samples) if other != at]
         ys = [value for values, _ in others for value in values]
-        if min(len(xs), len(ys)) < _FEWEST or not all(map(isfinite, xs + ys)):
+        if min(len(xs), len(ys)) < FEWEST or not all(map(isfinite, xs + ys)):
             continue
-        groups = (of, [unit for _, units in others for unit in units]) if clustered else None
-        test = unpaired(xs, ys, groups, seed=at, resamples=max(1_999, 100 * len(found)))
+        units = (of, [unit for _, theirs in others for unit in theirs]) if clustered else None
+        test = unpaired(xs, ys, units, seed=at, resamples=max(1_999, 100 * len(found)))
         if test.p is not None:
             p_values[at], higher[at] = test.p, mean_of(xs) > mean_of(ys)
     if len(found) > 2:  # of two slices both tests are one
@@ -241,7 +281,7 @@ def slice_table(found: Mapping[str, Sequence[Slice]]) -> Table:
     rows = [
         [
             short_name(evaluation),
-            *map(_value, each.by.values()),
+            *map(slice_value, each.by.values()),
             each.scored,
             each.failed,
             name if metric in ("accuracy", "mean") else f"{name} {metric}",
@@ -273,7 +313,7 @@ def slice_lines(found: Sequence[Slice], terminal: Terminal, confidence: float = 
         lines += ["" for _ in lines[:1]]
         lines.append(f"  {terminal.shown(name, LONGEST_NAME)} {terminal.shown(metric)}")
         table = _table(parts, metric, confidence, terminal)
-        lines += [f"  {line}" for line in table.text(terminal.narrowed(2)).split("\n")]
+        lines += table.lines(terminal, 2)
     if not asked:
         lines.append("  no scores")
     elif len(found) > 1:
@@ -299,7 +339,7 @@ def _table(
     ]
     rows = [
         [
-            *map(_value, each.by.values()),
+            *map(slice_value, each.by.values()),
             part.estimate.n,
             *([each.failed] if failed else []),
             *estimate_cells(metric, part.estimate, terminal.unicode),
@@ -316,6 +356,6 @@ def _beside(part: Part) -> Cell:
     return Cell(part.verdict, style, f"{part.verdict}{tested}".replace("= <", "< "))
 
 
-def _value(value: object) -> object:
+def slice_value(value: object) -> object:
     """A value of a column as a cell."""
     return as_text(value) if isinstance(value, (str, list, dict)) else repr(value)

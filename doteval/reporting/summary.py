@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import metrics, text
@@ -17,6 +17,7 @@ from ..record import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
+from ..views.json import plain_fields
 from ..views.terminal import printed
 from .figures import UNTIL, kept
 from .people import Labels
@@ -172,56 +173,15 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, unrounded; what `doteval show --json` prints for an evaluation."""
+        told = plain_fields(self)
+        told["unknown_metrics"], told["kept_metrics"] = told.pop("unknown"), told.pop("kept")
         return {
-            "experiment": self.experiment,
-            "evaluation": self.evaluation,
-            "status": self.status,
-            "total": self.total,
-            "scored": self.scored,
-            "failed": self.failed,
-            "missing": self.missing,
-            "stale": self.stale,
+            **told,
             "unread": self.unread,
             "empty": self.empty,
-            "readings": {name: dict(each) for name, each in self.readings.items()},
             "success_rate": self.success,
-            "duration": self.duration,
             "rows_per_second": self.rate,
-            "latency": dict(self.latency),
-            "waited": self.waited,
-            "attempts": self.attempts,
-            "errors": dict(self.errors),
-            "usage": dict(self.usage),
-            "calls": dict(self.calls),
-            "rescored": dict(self.rescored),
-            "notes": list(self.notes),
-            "scores": {
-                name: {metric: estimate.to_dict() for metric, estimate in by_metric.items()}
-                for name, by_metric in self.scores.items()
-            },
-            "bounds": {
-                name: {metric: list(pair) for metric, pair in by_metric.items()}
-                for name, by_metric in self.bounds.items()
-            },
-            "until": None if self.until is None else dict(self.until),
-            "confusion": {name: dict(each) for name, each in self.confusion.items()},
             "coverage": self.coverage,
-            "repeats": self.repeats,
-            "groups": self.groups,
-            "confidence": self.confidence,
-            "unknown_metrics": list(self.unknown),
-            "kept_metrics": list(self.kept),
-            "strategy": dict(self.strategy),
-            "limits": list(self.limits),
-            "runs": self.runs,
-            "started": self.started,
-            "finished": self.finished,
-            "error": self.error,
-            "shards": dict(self.shards),
-            "versions": [dict(each) for each in self.versions],
-            "tags": dict(self.tags),
-            "note": self.note,
-            "checkout": dict(self.checkout),
         }
 
     def __str__(self) -> str:
@@ -303,17 +263,14 @@ def summarise(
     if people is not None:  # what is wrong with them is no metric's fault
         for name in tally.scores:
             values.pairs(name)
-    last = runs[-1] if runs else None
-    until = next(
-        (run.header[UNTIL] for run in reversed(_since_fresh(runs)) if UNTIL in run.header), None
-    )
+    said = _told_by(runs)
     # Who ends a run when it looks good has looked at every row.
-    looked = anytime or until is not None
+    looked = anytime or said["until"] is not None
     scores, bounds, unknown, recollected = estimates_of(values, tally, confidence, runs, looked)
     return Summary(
         experiment=experiment,
         evaluation=evaluation,
-        status=_status(last, missing),
+        status=_status(runs[-1] if runs else None, missing),
         total=total,
         scored=tally.scored,
         failed=tally.failed,
@@ -324,42 +281,48 @@ def summarise(
         waited=tally.waited,
         attempts=tally.attempts,
         errors=tally.errors,
-        usage={
-            "input_tokens": tally.input_tokens,
-            "output_tokens": tally.output_tokens,
-            "cost": tally.cost,
-        },
+        usage={name: getattr(tally, name) for name in ("input_tokens", "output_tokens", "cost")},
         scores=scores,
         bounds=bounds,
         unknown=tuple(unknown),
-        strategy=last.header.get("strategy", {}) if last else {},
-        limits=tuple(change["limit"] for change in at_work(runs).history) if runs else (),
-        runs=len(runs),
-        started=runs[0].started if runs else None,
-        finished=last.finished if last else None,
-        error=last.error if last else None,
         repeats=tally.repeats,
         groups=None if values.groups is None else len(set(values.groups.values())),
         confidence=confidence,
-        shards=shards_of(runs),
         kept=tuple(recollected),
         versions=versions_of(store, runs),
         confusion=confusion_of(values, tally),
-        calls=_calls(_since_fresh(runs)),
-        until=until,
-        rescored=last.header.get("rescored", {}) if last else {},
         readings={
-            name: {
-                "of": facts["trials"],
-                **{kind: facts.get(kind, 0) for kind in ("unread", "empty", "differing")},
-            }
+            name: {"of": facts["trials"], **{kind: facts.get(kind, 0) for kind in _WRONG}}
             for name, facts in tally.scores.items()
-            if any(facts.get(kind) for kind in ("unread", "empty", "differing"))
+            if any(facts.get(kind) for kind in _WRONG)
         },
-        tags={tag: said for run in runs for tag, said in (run.header.get("tags") or {}).items()},
-        note=next(filter(None, (run.header.get("note") for run in reversed(runs))), None),
-        checkout={name: last.header.get(name) for name in _CHECKOUT} if last else {},
+        **said,
     )
+
+
+def _told_by(runs: list[Run]) -> dict[str, Any]:
+    """What the headers of runs tell of their evaluation, by the fields of a Summary."""
+    if not runs:
+        return {"until": None}
+    last, counted = runs[-1], _since_fresh(runs)
+    headers = [run.header for run in reversed(runs)]
+    return {
+        "strategy": last.header.get("strategy", {}),
+        "limits": tuple(change["limit"] for change in at_work(runs).history),
+        "runs": len(runs),
+        "started": runs[0].started,
+        "finished": last.finished,
+        "error": last.error,
+        "shards": shards_of(runs),
+        "calls": _calls(counted),
+        "until": next(
+            (run.header[UNTIL] for run in reversed(counted) if UNTIL in run.header), None
+        ),
+        "rescored": last.header.get("rescored", {}),
+        "tags": {tag: said for run in runs for tag, said in (run.header.get("tags") or {}).items()},
+        "note": next(filter(None, (header.get("note") for header in headers)), None),
+        "checkout": {name: last.header.get(name) for name in _CHECKOUT},
+    }
 
 
 _CHECKOUT = ("commit", "branch", "clean")
@@ -390,7 +353,7 @@ def own_figures(store: Store, experiment: str, evaluation: str) -> list[dict[str
     if not any(facts["metrics"] for facts in own.values()):
         return []
     values = Values(store, experiment, evaluation, store.runs(experiment, evaluation))
-    scores, _, _, _ = estimates_of(values, replace(tally, scores=own), 0.95, (), False)
+    scores, _, _, _ = estimates_of(values, tally._replace(scores=own), 0.95, (), False)
     return [
         kept(name, metric, estimate, 0.95, own[name])
         for name, by_metric in scores.items()
@@ -408,7 +371,7 @@ def _is_own(metric: str) -> bool:
 def versions_of(store: Store, runs: list[Run]) -> tuple[dict[str, Any], ...]:
     """What made the live records, where that is not one and the same."""
     made = {_version_in(run.header) for run in runs}
-    if len(made) < 2 or not hasattr(store, "made_by"):  # a plugin's store need not know it
+    if len(made) < 2:
         return ()
     counts = store.made_by(runs[0].experiment, runs[0].evaluation)
     found: dict[str, dict[str, Any]] = {}

@@ -4,7 +4,7 @@ What is stored of an evaluation, row by row: values, what was expected, clusters
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import nan
 from typing import Any
 
@@ -40,6 +40,7 @@ class Values:
         self._groups: dict[bytes, int] | None = None
         self._failures: dict[bytes, int] | None = None
         self._pairs: dict[str, Pairs] | None = None
+        self.rows: dict[str, Rows] = {}  # what parts of it have asked for
 
     def of(self, score: str) -> Rows:
         """The values of a score by row: those of its repeats."""
@@ -92,6 +93,42 @@ class Values:
             for record in self._store.records(*self._of, failed=True):
                 self._failures[record.key] = self._failures.get(record.key, 0) + 1
         return self._failures
+
+
+class Subset(Values):
+    """
+    The same of some of the rows; what is read for one part serves the next.
+
+    Args:
+        whole: of all rows.
+        keys: of those that belong to the part.
+    """
+
+    def __init__(self, whole: Values, keys: Collection[bytes]) -> None:
+        self.people = whole.people
+        self.keys = keys
+        self._whole = whole
+
+    def of(self, score: str) -> Rows:
+        kept = self._whole.rows
+        if score not in kept:
+            kept[score] = self._whole.of(score)
+        return self._these(kept[score])
+
+    def pairs(self, score: str, beside: Sequence[str] = ()) -> Pairs:
+        return self._these(self._whole.pairs(score, beside))
+
+    @property
+    def groups(self) -> dict[bytes, int] | None:
+        groups = self._whole.groups
+        return None if groups is None else self._these(groups)
+
+    @property
+    def failures(self) -> dict[bytes, int]:
+        return self._these(self._whole.failures)
+
+    def _these(self, found: dict[bytes, Any]) -> dict[bytes, Any]:
+        return {key: found[key] for key in self.keys if key in found}
 
 
 _GROUP = "group"  # the column that clustered the rows of runs before there was `cluster=`

@@ -7,7 +7,7 @@ Everything here takes data and returns text or tables; nothing reads a store or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import text
 from ..errors import NotFound, UsageError
@@ -17,12 +17,13 @@ from ..views.figures import (
     figure,
     interval,
     limit_path,
+    percentage,
     plural,
     span,
     strategy_parts,
 )
 from ..views.table import Cell, Column, Table
-from ..views.terminal import Piece, Terminal, flow
+from ..views.terminal import LABEL, Piece, Terminal, flow, labelled, words
 from .figures import KEPT
 from .summary import Summary
 
@@ -36,16 +37,15 @@ STATUS_STYLES = {
     "failed": "bad",
     "damaged": "bad",
 }
-_LABEL = 10  # columns of "strategy" and what parts it from its value
 LONGEST_NAME = 60  # characters shown of the name of a score, a metric or an error
-_RUNNING_TEXT = (
+_SENTENCES = (
     "strategy",
     "limit",
     "reason",
     "unknown",
     "kept",
     "note",
-)  # parted by blanks, not by dots
+)  # parted by blanks
 _MOST_ERRORS = 8  # types of error in a block; the others are counted
 _MOST_LIMITS = 10  # steps of the adaptive limit in a block: the first ones and the last ones
 
@@ -72,7 +72,7 @@ def summary_lines(
     status = Piece(summary.status, STATUS_STYLES.get(summary.status, ""))
     lines = flow([Piece(terminal.shown(title), "strong"), status], terminal)
     for label, facts in _facts(summary, terminal, notes):
-        lines += _labelled(label, facts, terminal)
+        lines += _block(label, facts, terminal)
         if label == "scores":
             lines += _confusions(summary, terminal)
     return lines
@@ -84,8 +84,12 @@ def remark_lines(summary: Summary, terminal: Terminal, notes: Iterable[str] = ()
         line
         for label, facts in _facts(summary, terminal, notes)
         if label in _REMARKS
-        for line in _labelled(label, facts, terminal)
+        for line in _block(label, facts, terminal)
     ]
+
+
+def _block(label: str, facts: Iterable[Sequence[Piece]], terminal: Terminal) -> list[str]:
+    return labelled(label, facts, terminal, " " if label in _SENTENCES else None)
 
 
 _REMARKS = ("decided", "versions", "errors", "reason", "unknown", "kept", "note")
@@ -113,24 +117,11 @@ def _facts(
             [[Piece(terminal.shown(part), "dim") for part in strategy_parts(summary.strategy)]],
         ),
         ("limit", [list(map(Piece, _path(summary, terminal)))]),
-        ("reason", [_words(summary.error or "", terminal)]),
-        ("unknown", [_words(each, terminal) for each in summary.unknown]),
-        ("kept", [_words(each, terminal) for each in summary.kept]),
-        ("note", [_words(each, terminal) for each in dict.fromkeys(said)]),
+        ("reason", [words(summary.error or "", terminal, "warn")]),
+        ("unknown", [words(each, terminal, "warn") for each in summary.unknown]),
+        ("kept", [words(each, terminal, "warn") for each in summary.kept]),
+        ("note", [words(each, terminal, "warn") for each in dict.fromkeys(said)]),
     )
-
-
-def _labelled(label: str, facts: Iterable[Sequence[Piece]], terminal: Terminal) -> list[str]:
-    """Facts beside their label, each on lines of its own; nothing where there are none."""
-    lines: list[str] = []
-    for pieces in facts:
-        if not pieces:
-            continue
-        head = "" if lines else terminal.paint(label, "dim")
-        first = f"  {head}{' ' * (_LABEL - (0 if lines else len(label)))}"
-        between = " " if label in _RUNNING_TEXT else None
-        lines += flow(pieces, terminal, first, 2 + _LABEL, between)
-    return lines
 
 
 def _versions(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
@@ -255,10 +246,6 @@ def _path(summary: Summary, terminal: Terminal) -> list[str]:
     return limit_path(summary.limits, _MOST_LIMITS, terminal.unicode, _MOST_LIMITS // 2)
 
 
-def _words(sentence: str, terminal: Terminal, style: str = "warn") -> list[Piece]:
-    return [Piece(word, style) for word in terminal.shown(sentence).split()]
-
-
 # --- scores -----------------------------------------------------------------------------------
 
 
@@ -280,7 +267,7 @@ def _scores(summary: Summary, terminal: Terminal) -> list[list[Piece]]:
             said = ""
     columns = zip(*rows, strict=True)
     widths = [max(text.display_width(piece.text) for piece in cells) for cells in columns]
-    if terminal.width is not None and sum(widths) + 2 * len(widths) + _LABEL > terminal.width:
+    if terminal.width is not None and sum(widths) + 2 * len(widths) + LABEL > terminal.width:
         return [[piece for piece in row if piece.text] for row in rows]
     return [[Piece(_in_columns(row, widths, terminal))] for row in rows]
 
@@ -308,7 +295,7 @@ def _confusions(summary: Summary, terminal: Terminal) -> list[str]:
         if len(labels) <= _MOST_LABELS:
             columns = (Column(f"{name}: expected", foreign=True), *labels)
             shown = Table(columns, [[said, *row] for said, row in zip(labels, table, strict=True)])
-            lines += ["", *(f"  {line}" for line in shown.text(terminal).split("\n")), ""]
+            lines += ["", *shown.lines(terminal, 2), ""]
             continue
         mistakes = [
             (count, expected, said)
@@ -316,7 +303,7 @@ def _confusions(summary: Summary, terminal: Terminal) -> list[str]:
             for said, count in zip(labels, row, strict=True)
             if count and said != expected
         ]
-        lines += _labelled(
+        lines += labelled(
             "mistakes",
             [
                 [Piece(terminal.shown(f"{name}: {said}, not {expected}")), Piece(text.count(count))]
@@ -342,7 +329,7 @@ def _sure(metric: str, estimate: Estimate, confidence: float, terminal: Terminal
     if shown:
         shaky = f", shaky: {estimate.shaky}" if estimate.shaky else ""
         looks = " at any look" if estimate.method == ANYTIME else ""
-        return Piece(f"{100 * confidence:g}% CI{looks} {shown}{shaky}", "warn" if shaky else "")
+        return Piece(f"{percentage(confidence)} CI{looks} {shown}{shaky}", "warn" if shaky else "")
     return Piece(terminal.shown(estimate.method, LONGEST_NAME), "dim")
 
 
@@ -375,6 +362,33 @@ def headline(summary: Summary) -> tuple[str, str, Estimate] | None:
         for metric, estimate in by_metric.items()
     )
     return next(heads, None)
+
+
+def score_name(name: str, metric: str, estimate: Estimate, unread: float = 0.0) -> str:
+    """
+    What to call a figure: its score, its metric where that says something, its origin, and which
+    share of the answers could not be read, where that is many.
+    """
+    said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
+    marks = ["kept"] if estimate.method.startswith(KEPT) else []
+    if unread > _MANY_UNREAD:
+        marks.append(f"{text.percent(unread)} unread")
+    return f"{said} ({', '.join(marks)})" if marks else said
+
+
+def share_unread(summary: Summary, name: str) -> float:
+    """Of the answers that a score judged."""
+    read = summary.readings.get(name)
+    return read["unread"] / read["of"] if read else 0.0
+
+
+def estimate_cells(metric: str, estimate: Estimate, unicode: bool = True) -> tuple[Cell, Cell]:
+    """Its value, and its interval."""
+    shown = interval(metric, estimate, unicode) or text.NOTHING
+    return (
+        Cell(estimate.value, shown=estimate_figure(metric, estimate)),
+        Cell((estimate.low, estimate.high), shown=shown),
+    )
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -418,196 +432,3 @@ def one_of(names: Sequence[str], wanted: str, experiment: str) -> str:
             f"{text.similar(wanted, others, others[:10], cutoff=0.7)}"
         )
     return fitting[0]
-
-
-# --- the list of experiments ------------------------------------------------------------------
-
-
-class Experiment(NamedTuple):
-    """
-    An experiment as `list` shows it, and `experiments()` yields it.
-
-    Attributes:
-        name: of the experiment.
-        summaries: of its evaluations, in the order in which they were first run.
-        created: Unix seconds, for an experiment without runs.
-        damaged: why it can not be read; "" where it can.
-    """
-
-    name: str
-    summaries: Sequence[Summary]
-    created: float
-    damaged: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Experiment {self.name!r}: {self.status}, {plural(self.done, 'row')}>"
-
-    @property
-    def done(self) -> int:
-        """Records that have an outcome."""
-        return sum(summary.done for summary in self.summaries)
-
-    @property
-    def status(self) -> str:
-        """The worst of its evaluations; while one is being run, "running"."""
-        if self.damaged:
-            return "damaged"
-        statuses = {summary.status for summary in self.summaries}
-        return next((each for each in _WORST_FIRST if each in statuses), "incomplete")
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Of its runs, a later one's value for an earlier one's."""
-        told = sorted(self.summaries, key=lambda each: each.finished or each.started or 0.0)
-        return {tag: said for each in told for tag, said in each.tags.items()}
-
-    @property
-    def note(self) -> str | None:
-        """The last one that a run was given; None: there is none."""
-        told = [each for each in self.summaries if each.note]
-        last = max(told, key=lambda each: each.finished or each.started or 0.0, default=None)
-        return last.note if last else None
-
-    @property
-    def when(self) -> float:
-        """When something last happened, Unix seconds."""
-        times = [(each.finished or each.started) for each in self.summaries]
-        return max((time for time in times if time is not None), default=self.created)
-
-    @property
-    def total(self) -> int | None:
-        """Records that it has when it is complete; None while that is unknown."""
-        totals = [summary.total for summary in self.summaries]
-        return None if None in totals else sum(filter(None, totals))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, unrounded."""
-        if self.damaged:
-            return {"experiment": self.name, "status": self.status, "damaged": self.damaged}
-        return {
-            "experiment": self.name,
-            "status": self.status,
-            "total": self.total,
-            "scored": sum(each.scored for each in self.summaries),
-            "failed": sum(each.failed for each in self.summaries),
-            "duration": sum(each.duration for each in self.summaries),
-            "created": self.created,
-            "tags": self.tags,
-            "note": self.note,
-            "evaluations": [each.to_dict() for each in self.summaries],
-        }
-
-
-_WORST_FIRST = ("running", "failed", "stopped", "stalled", "interrupted", "incomplete", "complete")
-
-_LIST = (
-    Column("experiment", style="strong", above=True, foreign=True),
-    Column("status"),
-    Column("evals", "right", drop=6),
-    Column("rows", "right"),
-    Column("errors", "right"),
-    Column("score", least=5, drop=3, foreign=True),
-    Column("value", "right"),
-    Column("95% CI", "right", drop=5),
-    Column("when", drop=4, style="dim"),
-    Column("took", "right", drop=2),
-    Column("tags", least=10, drop=8, style="dim", foreign=True),
-    Column("note", least=10, drop=7, style="dim", foreign=True),
-)
-
-
-def experiment_table(experiments: Sequence[Experiment], now: float, unicode: bool = True) -> Table:
-    """The experiments, in the order given; `now` in Unix seconds."""
-    rows = [_listed(each, now, unicode) for each in experiments]
-    told = [any(each.tags for each in experiments), any(each.note for each in experiments)]
-    kept = [*range(len(_LIST) - 2), *(at for at, any_ in zip((-2, -1), told, strict=True) if any_)]
-    return Table([_LIST[at] for at in kept], [[row[at] for at in kept] for row in rows])
-
-
-def _listed(listed: Experiment, now: float, unicode: bool) -> list[object]:
-    if listed.damaged:
-        status = Cell(listed.status, STATUS_STYLES[listed.status])
-        return [listed.name, status, *[None] * (len(_LIST) - 2)]
-    done = listed.done
-    failed = sum(summary.failed for summary in listed.summaries)
-    total = "?" if listed.total is None else text.count(listed.total)
-    took = sum(summary.duration for summary in listed.summaries)
-    return [
-        listed.name,
-        Cell(listed.status, STATUS_STYLES.get(listed.status, "")),
-        len(listed.summaries),
-        Cell(done, shown=f"{text.count(done)}/{total}"),
-        Cell(failed, "bad" if failed else ""),
-        *_head(listed.summaries, unicode),
-        Cell(listed.when, shown=text.when(listed.when, now)),
-        Cell(took, shown=text.duration(took)),
-        Cell(tags_shown(listed.tags) or None),
-        Cell(listed.note and text.one_line(listed.note, 60)),
-    ]
-
-
-def tags_shown(tags: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={said}" for name, said in tags.items())
-
-
-def experiment_lines(shown: Experiment, now: float, terminal: Terminal) -> list[str]:
-    """What stands above the blocks of its evaluations; `now` in Unix seconds."""
-    facts = [
-        Piece(terminal.shown(shown.name), "strong"),
-        Piece(plural(len(shown.summaries), "evaluation")),
-        Piece(plural(sum(each.runs for each in shown.summaries), "run")),
-        Piece(text.when(shown.when, now)),
-    ]
-    lines = flow(facts, terminal)
-    tags = [Piece(terminal.shown(f"{tag}={said}")) for tag, said in shown.tags.items()]
-    lines += _labelled("tags", [tags], terminal)
-    lines += _labelled("note", [_words(shown.note or "", terminal, "")], terminal)
-    last = max(shown.summaries, key=lambda each: each.started or 0.0, default=None)
-    return lines + _labelled("commit", [_checkout(last, terminal)] if last else [], terminal)
-
-
-def _checkout(summary: Summary, terminal: Terminal) -> list[Piece]:
-    """The commit of its last run, and what it lacks to tell which code that was."""
-    commit, branch, clean = (summary.checkout.get(each) for each in ("commit", "branch", "clean"))
-    if not commit:
-        return []
-    on = f" on {branch}" if branch else ""
-    pieces = [Piece(terminal.shown(f"{commit[:12]}{on}"))]
-    return pieces + [Piece("and changes that are in no commit", "warn")] * (clean is False)
-
-
-def _head(summaries: Sequence[Summary], unicode: bool) -> list[object]:
-    """The first score of the first evaluation that has one, and how many others have one too."""
-    heads = [head for summary in summaries if (head := headline(summary)) is not None]
-    if not heads:
-        return [None, None, None]
-    said, metric, estimate = heads[0]
-    more = f" +{len(heads) - 1}" if len(heads) > 1 else ""
-    return [Cell(said, shown=f"{said}{more}"), *estimate_cells(metric, estimate, unicode)]
-
-
-def score_name(name: str, metric: str, estimate: Estimate, unread: float = 0.0) -> str:
-    """
-    What to call a figure: its score, its metric where that says something, its origin, and which
-    share of the answers could not be read, where that is many.
-    """
-    said = name if metric in ("accuracy", "mean") else f"{name} {metric}"
-    marks = ["kept"] if estimate.method.startswith(KEPT) else []
-    if unread > _MANY_UNREAD:
-        marks.append(f"{text.percent(unread)} unread")
-    return f"{said} ({', '.join(marks)})" if marks else said
-
-
-def share_unread(summary: Summary, name: str) -> float:
-    """Of the answers that a score judged."""
-    read = summary.readings.get(name)
-    return read["unread"] / read["of"] if read else 0.0
-
-
-def estimate_cells(metric: str, estimate: Estimate, unicode: bool = True) -> tuple[Cell, Cell]:
-    """Its value, and its interval."""
-    shown = interval(metric, estimate, unicode) or text.NOTHING
-    return (
-        Cell(estimate.value, shown=estimate_figure(metric, estimate)),
-        Cell((estimate.low, estimate.high), shown=shown),
-    )

@@ -21,7 +21,7 @@ from ..concurrency.notes import note
 from ..errors import DatasetError, NotFound, RowError, UsageError
 from ..evaluation import Evaluation, ForEach, outcome_of
 from ..keys import digest_of
-from ..record import LIVE, NO_USAGE, Failure, Record, Result, Score
+from ..record import LIVE, NO_USAGE, Failure, Record, Result, Score, Stored
 from ..reporting.views import one_of, short_name
 from ..storage import Place, open_store
 from ..text import safe, similar
@@ -273,23 +273,20 @@ class Answers:
 
     def _pages(self, store: Any) -> Iterator[list[Answered]]:
         records = store.records(self.experiment, self.name)
-        stored: Iterator[Any] | None = None
-        if hasattr(store, "stored_of"):  # a plugin's need not
-            of = store.stored_of(self.experiment, self.name)
-            stored = (each for each in of if each.state == LIVE)
+        of = store.stored_of(self.experiment, self.name)
+        stored = (each for each in of if each.state == LIVE)
         while page := list(islice(records, _PAGE)):
             yield [self._answered(record, stored) for record in page]
 
-    def _answered(self, record: Record, stored: Iterator[Any] | None) -> Answered:
-        known = None if stored is None else next(stored, None)
-        if stored is not None and (known is None or known.key != record.key):
+    def _answered(self, record: Record, stored: Iterator[Stored]) -> Answered:
+        known = next(stored, None)
+        if known is None or known.key != record.key:
             raise DatasetError(
                 f"experiment {self.experiment!r} has changed while it was read; the same command "
                 "goes on"
             )
         edits = self.edits.get((record.key, record.repeat), ())
-        digest = None if known is None else known.digest
-        return Answered(record, digest, self.names, edits, self.experiment, self.bare)
+        return Answered(record, known.digest, self.names, edits, self.experiment, self.bare)
 
     # -------------------------------------------------------------------------- edits
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..concurrency.executors import on_loop
 from ..concurrency.gates import Gate
 from ..concurrency.strategies import as_mapping
 from ..record import Record
@@ -51,6 +52,7 @@ class Channel:
     def open(self, clock: Clock, gate: Gate, snapshot: Callable[[], Snapshot]) -> None:
         """Begin to tell of the run whose gate this is."""
         self._clock, self._gate, self._snapshot = clock, gate, snapshot
+        self._loop = asyncio.get_running_loop()
         self._tick()
 
     def close(self) -> None:
@@ -63,7 +65,7 @@ class Channel:
         if self._raised:
             return
         try:
-            listener(news)
+            on_loop(self._loop, listener, news)  # a plain function's row is told of out of sight
         except BaseException as error:
             self._raised = True
             if isinstance(error, StopIteration):  # which can not come out of a coroutine
@@ -77,7 +79,7 @@ class Channel:
         self.tell_limits()
         if self._listener is not None:
             self.tell(self._listener, self._snapshot())
-        self._timer = asyncio.get_running_loop().call_later(_TICK, self._tick)
+        self._timer = self._loop.call_later(_TICK, self._tick)
 
     def tell_limits(self) -> None:
         """Tell the changes of the limit that nobody has heard of."""

@@ -46,34 +46,48 @@ def version() -> str:
     return str(sys.modules[(__package__ or "").rpartition(".")[0]].__version__)
 
 
-def checkout_of(folder: Path) -> dict[str, Any]:
+class Checkout:
     """
-    What git has checked out there: `commit`, `branch`, and whether the files that git follows are
-    `clean`, that is without changes; each None where it is not known, as outside a repository.
+    What git has checked out in a folder. Git itself looks at the files while the run goes on: it
+    takes longer than the run of a row.
     """
-    commit, branch = _head_of(folder)
-    clean = None if commit is None else _is_clean(folder)
-    return {"commit": commit, "branch": branch, "clean": clean}
 
+    def __init__(self, folder: Path) -> None:
+        self._commit, self._branch = _head_of(folder)
+        self._clean: bool | None = None
+        self._git: subprocess.Popen[bytes] | None = None
+        if self._commit is None:
+            return
+        try:  # whoever only looks starts no monitor of files, and writes no index
+            self._git = subprocess.Popen(
+                ["git", "-c", "core.fsmonitor=false", "status", "--porcelain", "-uno"],
+                cwd=folder,
+                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:
+            pass  # no git
 
-def _is_clean(folder: Path) -> bool | None:
-    """As git says; whoever only looks starts no monitor of files."""
-    asked = ["git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no"]
-    try:
-        told = subprocess.run(
-            asked,
-            cwd=folder,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},  # who looks writes no index
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_LONGEST_LOOK,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None  # no git, or a repository too large to be looked through
-    return None if told.returncode else not told.stdout
+    def told(self) -> dict[str, Any]:
+        """
+        `commit`, `branch`, and whether the files that git follows are `clean`, that is without
+        changes; each None where it is not known, as outside a repository or before `wait`.
+        """
+        return {"commit": self._commit, "branch": self._branch, "clean": self._clean}
 
-
-_LONGEST_LOOK = 5.0  # seconds that a run waits for git
+    def wait(self, patience: float) -> None:
+        """Let git look for at most so many seconds more."""
+        if self._git is None:
+            return
+        git, self._git = self._git, None
+        try:
+            changes = git.communicate(timeout=patience)[0]
+            self._clean = None if git.returncode else not changes
+        except subprocess.TimeoutExpired:  # a repository too large to be looked through
+            git.kill()
+            git.communicate()
 
 
 def _head_of(folder: Path) -> tuple[str | None, str | None]:

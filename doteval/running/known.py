@@ -39,10 +39,11 @@ class Known:
         number, finished = _number(record.key, record.repeat), record.final or not record.failed
         if record.final:
             self._final.add(number)
-        if not finished:
-            self._failures[number] = record.id
-        elif record.digest is not None and record.state == LIVE:
-            self._named[number] = record.id
+        if record.state == LIVE:  # what no more counts is in nobody's way
+            if not finished:
+                self._failures[number] = record.id
+            elif record.digest is not None:
+                self._named[number] = record.id
         if record.digest is not None or finished:
             self.identities.remember(record.key, record.repeat, record.digest, finished)
 
@@ -60,9 +61,8 @@ class Known:
         row.replaces = self._failures.pop(number, None)
         if row.replaces is not None:
             return True
-        if row.digest is not None:
-            # It runs in spite of a result that counts: so its content has changed.
-            row.replaces = self._named.pop(number, None)
+        # It runs in spite of a result that counts: so its content has changed.
+        row.replaces = self._named.pop(number, None)
         return False
 
     def verdict(self, record: Stored, to_the_end: bool) -> int | None:
@@ -79,8 +79,8 @@ class Known:
         met = self.identities.met(record.key, record.digest)
         wanted = met and record.repeat < self._repeats
         gone = to_the_end or self.identities.changed(record.key, record.digest)
-        if wanted and record.state == STALE:
-            return LIVE
+        if wanted and record.state == STALE:  # a failure has run again in its place
+            return LIVE if record.final or not record.failed else None
         return STALE if gone and not wanted and record.state == LIVE else None
 
 

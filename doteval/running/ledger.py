@@ -29,12 +29,13 @@ from ..reporting.summary import Summary, own_figures, summarise
 from ..storage import NAMING, Named, Place, Store, open_store
 from ..storage.writer import Grouped, Inline, Writer
 from .driver import if_abandoned
-from .environment import checkout_of, version
+from .environment import Checkout, version
 from .options import Options
 from .rows import Rows
 from .version import Version
 
 Value = TypeVar("Value")
+_LONGEST_LOOK = 5.0  # seconds that the end of a run waits for git
 
 # The evaluations that this process has run, by store, experiment and name, while they are alive.
 _ran: WeakValueDictionary[tuple[str, str, str], Evaluation[..., Any]] = WeakValueDictionary()
@@ -110,11 +111,13 @@ class Ledger:
 
     def _open(self) -> None:
         self._store = open_store(self.place)
+        self._checkout = Checkout(self._store.anchor)
         if isinstance(self._writer, Grouped):
             self._store.on_prepared = self._writer.prepared
 
     def _close(self) -> None:
         if self._store is not None:
+            self._checkout.wait(_LONGEST_LOOK)
             self._store.close()
 
     def _write(self, entries: list[Any]) -> None:
@@ -150,7 +153,7 @@ class Ledger:
         former, before = await self._writer.call(self._before)
         header = _header(evaluation, options, self._made_by)
         self._shard = header["shard"]
-        header |= {**checkout_of(self._store.anchor), **beside}
+        header |= {**self._checkout.told(), **beside}
         notes = []
         if before and not options.fresh:
             last = before[-1].header
@@ -184,7 +187,8 @@ class Ledger:
     @property
     def keeps_calls(self) -> bool:
         """Whether the store can; a plugin's need not."""
-        return hasattr(self._store, "known_call")
+        kept: bool = self._store.keeps_calls
+        return kept
 
     def _shelf_of(self, evaluation: Evaluation[..., Any], options: Options) -> Shelf | None:
         mode = options.calls
@@ -238,7 +242,7 @@ class Ledger:
         call, store = self._writer.call, self._store
         if rows.to_the_end:
             await call(store.total, self._number, rows.read * repeats)
-        changed: dict[int, list[int]] = {LIVE: [], STALE: []}
+        changed: dict[int, list[int]] = {STALE: [], LIVE: []}  # one of a row's, before another
         if rows.known.stored:
             async for record in self.stored():
                 state = rows.known.verdict(record, rows.to_the_end)
@@ -289,7 +293,8 @@ class Ledger:
         if self._broken:
             return
         call = self._writer.call
-        header = {**self._run.header, **beside}
+        await call(self._checkout.wait, _LONGEST_LOOK)
+        header = {**self._run.header, **self._checkout.told(), **beside}
         closed = replace(
             self._run,
             finished=self._run.started + duration,

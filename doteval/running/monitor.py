@@ -10,7 +10,8 @@ from ..concurrency.loop import Loop
 from ..concurrency.row import Row
 from ..evaluation import Evaluation
 from ..reporting.progress import Snapshot, is_stalled, waits
-from ..text import duration, one_line
+from ..text import as_str, duration
+from ..views.media import brief
 from .environment import Clock
 from .ledger import Ledger
 from .options import Options
@@ -124,7 +125,7 @@ class Monitor:
             oldest=oldest,
             elapsed=self._clock.elapsed(),
             idle=self._clock.now() - sink.durable_at,
-            scores={name: total / n for name, (n, total) in sink.means.items()},
+            scores={name: str(mean) for name, mean in sink.means.items()},
             path=tuple(change.limit for change in gate.history),
             belief=gate.belief,
             trouble=sink.troubles.latest,
@@ -137,5 +138,6 @@ class Monitor:
 def _called(row: Row) -> str:
     """A row for people: its position, and its id or the first words of it."""
     named = row.named or {}
-    words = one_line(named.get("id", next(iter(named.values()), "")), 40)
+    first = named.get("id", next(iter(named.values()), ""))
+    words = brief(first if isinstance(first, (str, bytes, bytearray)) else as_str(first), 40)
     return f"row {row.position} ({words})" if words else f"row {row.position}"

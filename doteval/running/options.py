@@ -122,6 +122,11 @@ def as_until(given: Any) -> Gate | None:
     gate = given if isinstance(given, Gate) else parse(str(given))
     if not isinstance(gate, Gate):
         raise UsageError(f"until {gate.text!r}: expected one gate, without `and` and `or`")
+    if gate.by:
+        raise UsageError(
+            f"until {gate.text!r}: a run ends when the whole is decided, before the smaller slices "
+            "can be; leave `by` out here, and ask for the slices with a gate"
+        )
     if gate.confidence is None:
         raise UsageError(
             f"until {gate.text!r}: say how sure it has to be, as in '{gate.text} @ 95%'"

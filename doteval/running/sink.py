@@ -25,7 +25,7 @@ from ..evaluation import Evaluation, altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
 from ..redaction import redact, safe_without
 from ..replay import Log, Shelf
-from ..statistics.intervals import as_float
+from ..reporting.progress import Mean
 from ..storage.encoding import cluster_of
 from ..storage.entries import Entry, encode
 from ..storage.writer import Writer
@@ -51,7 +51,7 @@ class Sink:
 
     Attributes:
         done: records that are durable. errors: failures among them by type.
-        means: by score, how many there are and their sum.
+        means: by score, what it is so far.
         durable_at: when a record was last made durable.
         spending: what rows have used. troubles: what fails.
         secrets: the same.
@@ -71,7 +71,7 @@ class Sink:
     ) -> None:
         self.done = 0
         self.errors: dict[str, int] = {}
-        self.means: dict[str, list[float]] = {}
+        self.means: dict[str, Mean] = {}
         self.durable_at = 0.0
         self.made = self.served = 0
         self.shelf: Shelf | None = None
@@ -225,6 +225,7 @@ class Sink:
     def durable(self, entries: list[Entry | Attempt | Call]) -> None:
         """These are on the disk: now they count."""
         unwritten, means, now = self._unwritten, self.means, self._clock.now()
+        come: dict[str, list[float]] = {}
         for entry in entries:
             if isinstance(entry, Call):
                 if self.shelf is not None:
@@ -244,17 +245,17 @@ class Sink:
                     if score.expected is None:
                         continue  # a label that nothing was expected of has no mean
                     value = score.number
-                mean = means.get(score.name)
-                if mean is None:
-                    mean = means[score.name] = [0, 0.0]
-                mean[0] += 1
-                try:
-                    mean[1] += value
-                except OverflowError:
-                    mean[1] += as_float(value)
+                values = come.get(score.name)
+                if values is None:
+                    values = come[score.name] = []
+                    if score.name not in means:
+                        means[score.name] = Mean(next(iter(score.metrics), ""))
+                values.append(value)
             if entry.record is not None and self._channel.on_record is not None:
                 self._channel.tell(self._channel.on_record, entry.record)
             self.durable_at = now
+        for name, values in come.items():
+            means[name].add(values)
 
 
 def _is_paid(log: Log | None) -> bool:

@@ -16,6 +16,7 @@ from ..errors import RowError
 from ..record import Failure, Outcome
 from ..reporting.progress import Trouble
 from ..text import duration, one_line
+from ..views.media import brief
 
 _LAST_STATUS = 598  # of HTTP; what stands for no answer at all is none
 _MOMENT = "%Y-%m-%d %H:%M"  # of the local time
@@ -53,7 +54,7 @@ class Troubles:
         if (row.error, row.started) == self._last:
             return
         self._last = row.error, row.started
-        kind, said = _kind(failure, reading.status), one_line(failure.message, 200)
+        kind, said = _kind(failure, reading.status), brief(failure.message, 200)
         self._kinds[kind] += 1
         self._since += 1
         self.tense = True
@@ -78,7 +79,7 @@ class Troubles:
             if row.reading is not None:
                 status, blocks = row.reading.status, bool(row.reading.blocks)
             way = (outcome.type, _place(row.error) or outcome.message if status is None else status)
-            said = f"{_kind(outcome, status)}: {one_line(outcome.message, 200)}"
+            said = f"{_kind(outcome, status)}: {brief(outcome.message, 200)}"
             breaker.failed(way, said, row.started, blocks)
 
     def _is_news(self, row: Row) -> bool:

@@ -352,7 +352,7 @@ class _Tree:
         linecache.checkcache(file)
         lines = linecache.getlines(file)
         try:
-            return cls(syntax_of("".join(lines)), name) if lines else None
+            return cls(_parsed("".join(lines)), name) if lines else None
         except (SyntaxError, ValueError):  # it has been edited since it was imported
             return None
 
@@ -386,6 +386,9 @@ class _Tree:
             elif isinstance(node, (ast.Module, ast.If, ast.Try, ast.With, ast.ExceptHandler)):
                 waiting += ast.iter_child_nodes(node)
         return found
+
+
+_parsed = functools.lru_cache(maxsize=4)(syntax_of)  # several evaluations stand in one file
 
 
 def _stripped(node: Any, scope: Mapping[str, Any]) -> Any:

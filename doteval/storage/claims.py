@@ -5,16 +5,15 @@ Who may run an evaluation: one run of all its rows, or one of each of its shards
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import StoreError
 from ..record import Run
 from . import locks
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """
     An evaluation of an experiment that is being run.
 

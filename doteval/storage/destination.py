@@ -5,7 +5,7 @@ An evaluation as a store has it, and what comes to it: decided row by row, writt
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -257,8 +257,8 @@ class Destination:
             self._number,
         )[0]
         here = self._known([each.columns[0] for each in page])
-        wanted: list[tuple[int, int, Kept]] = []  # id, state
-        changed: list[tuple[int, bytes, int, int]] = []
+        wanted: dict[int, tuple[int, Kept]] = {}  # by id: its state
+        changed: dict[int, tuple[int, bytes, int]] = {}  # by id: what it became, and its row
         is_summed = True
         for each in page:
             key, digest, repeat, position, error, _, started, *_ = each.columns
@@ -291,18 +291,21 @@ class Destination:
                 if became != one.state:
                     assert one.id is not None
                     mine[at] = one._replace(state=became)  # the next meets it as it is now
-                    changed.append((became, key, repeat, one.id))
-                    is_summed = is_summed and one.failed
+                    if one.id in wanted:
+                        wanted[one.id] = became, wanted[one.id][1]
+                    else:
+                        changed[one.id] = became, key, repeat
+                        is_summed = is_summed and one.failed
                     self._count(replaced=int(one.state == LIVE))
             if same is None:
                 last += 1
-                wanted.append((last, decided[None], each))
+                wanted[last] = decided[None], each
                 mine.append(theirs._replace(id=last, state=decided[None]))
-        self._insert(connection, wanted)
         self._change(connection, changed)
-        live = [each for _, state, each in wanted if state == LIVE and each.columns[4] is None]
-        ids = {id for *_, id in changed}
-        is_summed = is_summed and not any(id in ids for id, _, _ in wanted)
+        self._insert(connection, [(id, *each) for id, each in wanted.items()])
+        live = [
+            each for state, each in wanted.values() if state == LIVE and each.columns[4] is None
+        ]
         if live:
             sums, fits = added(sums, by_column([each.columns for each in live]))
             is_summed = is_summed and fits
@@ -353,15 +356,17 @@ class Destination:
             )  # fmt: skip
 
     def _change(
-        self, connection: sqlite3.Connection, changed: Sequence[tuple[int, bytes, int, int]]
+        self, connection: sqlite3.Connection, changed: Mapping[int, tuple[int, bytes, int]]
     ) -> None:
         """Give records of the store, and what is known of them, new states."""
+        rows = [(*each, id) for id, each in changed.items()]
+        rows.sort(key=lambda row: row[0] == LIVE)  # one counts when the other no more does
         connection.executemany(
-            "UPDATE records SET state = ? WHERE id = ?", [(each[0], each[3]) for each in changed]
+            "UPDATE records SET state = ? WHERE id = ?", [(row[0], row[3]) for row in rows]
         )
-        if changed:
+        if rows and not self._is_apart:
             connection.executemany(
-                "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", changed
+                "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", rows
             )
 
     def _known(self, keys: list[bytes]) -> dict[tuple[bytes, int], list[Row]]:

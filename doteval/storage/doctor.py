@@ -386,6 +386,8 @@ def _belongings(db: Database) -> Iterator[Finding]:
         count = db.all(f"SELECT count(*) FROM {table} WHERE {condition}")[0][0]
         if count:
             yield Finding("damage", f"{_count(count, noun)} {what}")
+    if not db.all("SELECT 1 FROM sqlite_master WHERE name = 'records_live'"):
+        yield Finding("damage", "nothing keeps a row from counting twice: an index is missing")
     if twice := db.all(_TWICE):
         yield Finding("damage", f"{_count(len(twice), 'row')} counted more than once")
 

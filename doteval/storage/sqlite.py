@@ -70,6 +70,8 @@ class SqliteStore(Contents):
         StoreError: it can not be opened, is not a store, or is newer than this doteval.
     """
 
+    keeps_calls = True  # those of `replayable`
+
     def __init__(
         self,
         path: Path | None,

@@ -12,10 +12,9 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import exp, isclose, log, nan, sqrt
-from operator import add
-from typing import Any
+from operator import add, mul
+from typing import Any, NamedTuple
 
 from ..errors import DamageError
 from ..record import STALE, SUPERSEDED
@@ -95,8 +94,7 @@ _FAILED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """
     Aggregates of one evaluation.
 
@@ -183,8 +181,15 @@ def _is_whole(found: Any) -> bool:
 
 
 def _binned(durations: Sequence[float]) -> Counter[str]:
-    bounded = (min(_LONGEST, max(_SHORTEST, each)) for each in durations)  # NaN too
-    return Counter(str(round(log(each) * _STEPS)) for each in bounded)
+    bounded = [
+        each if _SHORTEST < each < _LONGEST else min(_LONGEST, max(_SHORTEST, each))  # NaN too
+        for each in durations
+    ]
+    return Counter({str(bin): n for bin, n in Counter(map(_bin, map(log, bounded))).items()})
+
+
+def _bin(logarithm: float) -> int:
+    return round(logarithm * _STEPS)
 
 
 def add_scores(
@@ -204,14 +209,14 @@ def add_scores(
 
 
 def _moments(values: list[tuple[Any, int]]) -> tuple[Any, ...]:
-    marks = [mark for _, mark in values]
+    marks = Counter(mark for _, mark in values)
     # NaN, which is neither equal to itself nor in any sum; texts are integers beyond 63 bits.
     numbers = [float(value) for value, _ in values if value == value]
     return (
         len(values), len(values), min(mark & 1 for mark in marks),
-        sum(numbers), sum(number * number for number in numbers),
+        sum(numbers), sum(map(mul, numbers, numbers)),
         min(numbers, default=None), max(numbers, default=None), len(values) - len(numbers),
-        *(sum(mark >> bit & 1 for mark in marks) for bit in (1, 2, 3)),
+        *(sum(n for mark, n in marks.items() if mark >> bit & 1) for bit in (1, 2, 3)),
     )  # fmt: skip
 
 

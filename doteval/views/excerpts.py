@@ -7,7 +7,6 @@ scores and times are whole.
 
 from __future__ import annotations
 
-import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,8 +14,9 @@ from typing import Any
 
 from .. import text
 from ..record import Failure, Record, Result, Score, Usage
-from ..reporting.details import as_text, verdict
+from ..reporting.details import verdict
 from ..statistics.intervals import as_float
+from .media import as_text, blobs, named, written
 
 Part = tuple[str, str, Any]  # of what there is to read of a record: kind, label, value
 
@@ -219,14 +219,8 @@ def _cell(value: Any) -> Any:
 
 
 def _start(value: Any) -> str:
-    """
-    The beginning of a value, where an image is called one: an answer of 10 MB costs no more than
-    a short one.
-    """
-    start = as_text(value)[: 4 * _PREVIEW]
-    if _has_image(start):
-        start = re.sub(_IMAGE, lambda found: f"<{_MAGIC[found[1]]}>", start)
-    return start
+    """The beginning of a value: an answer of 10 MB costs no more than a short one."""
+    return as_text(value, limit=4 * _PREVIEW)
 
 
 def preview(value: str) -> str:
@@ -264,7 +258,7 @@ class Texts:
         left = self._floor + max(self._spare, 0)
         told = []
         for kind, label, value in parts:
-            whole, images = self._images_in(as_text(value, 2))
+            whole, images = self._images_in(written(value, 2))
             most = max(_LONGEST_FACT if kind == FACT else min(self._longest, left), 0)
             shown = text.safe(whole[:most], newlines=True)
             left -= len(shown)
@@ -277,35 +271,13 @@ class Texts:
         return told
 
     def _images_in(self, whole: str) -> tuple[str, list[str]]:
-        """The text with a note in place of each image, and the images as `data:` addresses."""
-        images: list[str] = []
-        if not _has_image(whole):
-            return whole, images
-
-        def named(found: re.Match[str]) -> str:
-            kind, data = _MAGIC[found[1]], found[1] + found[2]
-            if len(data) <= self._images:
-                self._images -= len(data)
-                images.append(f"data:image/{kind};base64,{data}")
-            return f"<{kind}, {text.count(len(data) * 3 // 4)} bytes>"
-
-        return re.sub(_IMAGE, named, whole), images
-
-
-# What base64 of these begins with; a picture of another kind, such as SVG, stays a text.
-_MAGIC = {"iVBORw0KGgo": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}
-_IMAGE = (
-    r"(?:data:image/[a-z]+;base64,)?(?<![A-Za-z0-9+/])"
-    rf"({'|'.join(_MAGIC)})([A-Za-z0-9+/]{{60,}}={{0,2}})"
-)
-
-
-def _has_image(whole: str) -> bool:
-    if len(whole) > 60:
-        for magic in _MAGIC:  # a generator would cost more than the rest
-            if magic in whole:
-                return True
-    return False
+        """The text with a note in place of bytes, and the images as `data:` addresses."""
+        images = []
+        for blob in blobs(whole):
+            if blob.base64 and len(blob.base64) <= self._images:
+                self._images -= len(blob.base64)
+                images.append(f"data:image/{blob.kind};base64,{blob.base64}")
+        return named(whole), images
 
 
 # Kinds of parts; those of a conversation's messages are capitals, and their label is the role.
@@ -377,7 +349,7 @@ def _content(message: Mapping[str, Any]) -> str:
         for block in (*blocks, others)
         if block is not None and block != {}
     ]
-    return "\n\n".join(map(as_text, told))
+    return "\n\n".join(map(written, told))
 
 
 def _notes(score: Score, answer: Any) -> Iterator[Part]:

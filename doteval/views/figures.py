@@ -4,13 +4,16 @@ Figures as people read them: a value, an interval, a change, a strategy, a size,
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from math import floor, isfinite, log10
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from math import floor, inf, isfinite, log10
+from typing import TYPE_CHECKING, Any
 
 from .. import text
-from ..metrics import Estimate
+
+if TYPE_CHECKING:
+    from ..metrics import Estimate
 
 _LONGEST_NAME = 60  # characters of the name of a strategy
 # What `Adaptive()` is made of: of its seven parameters only those that differ are shown. Those who
@@ -42,6 +45,12 @@ def size(n: float) -> str:
 
 
 # --- values -----------------------------------------------------------------------------------
+#
+# A figure has the digits that its interval supports: those of which half the interval has two.
+# 87.5% of 120 rows, give or take 6.3 points, is "87.5%"; the same of eight rows is "88%", and of
+# 20,000 rows "87.50%". Without an interval a share has one digit behind the point, all else four.
+
+_LEAST = 1e-6  # a place behind the point that is still written out; smaller ones have an exponent
 
 
 def interval(metric: str, estimate: Estimate, unicode: bool = True) -> str:
@@ -61,30 +70,45 @@ def span(metric: str, lowest: float, highest: float, unicode: bool = True) -> st
     return f"{low}–{high}" if dash else f"{low} to {high}"
 
 
+def percentage(confidence: float) -> str:
+    """ "95%", "99.9%": of an interval."""
+    return f"{100 * confidence:.10g}%"
+
+
 # Metrics whose value is a share of the rows.
 _SHARES = ("accuracy", "pass", "share(", "agreement")
 
 
+def is_share(metric: str) -> bool:
+    """Whether its values are shown in percent, and its changes in percentage points."""
+    return metric.startswith(_SHARES)
+
+
+def width_of(low: float | None, high: float | None) -> float | None:
+    """Of an interval; None where there is none."""
+    return None if low is None or high is None else high - low
+
+
 def estimate_figure(metric: str, estimate: Estimate) -> str:
-    """The value of an estimate, with the digits that its interval lets count."""
-    width = None
-    if estimate.low is not None and estimate.high is not None:
-        width = estimate.high - estimate.low
-    return score_figure(metric, estimate.value, width)
+    """The value of an estimate, with the digits that its interval supports."""
+    return score_figure(metric, estimate.value, width_of(estimate.low, estimate.high))
 
 
 def score_figure(metric: str, value: float | None, width: float | None = None) -> str:
     """
-    A metric's value: shares in percent, all else as a number of four digits.
+    A metric's value: shares in percent, all else as a number.
 
     Args:
-        width: of its interval, which asks for more digits where it is narrow; None: there is none.
+        width: of its interval, which says how many digits count; None: there is none.
     """
     if value is None:
         return text.NOTHING
     if value != value:
         return "NaN"
-    return text.percent(value) if metric.startswith(_SHARES) else figure(value, width)
+    if not is_share(metric):
+        return figure(value, width)
+    places = _places(width, 100)
+    return text.percent(value, 1 if places is None else min(max(places, 0), 15))
 
 
 def figure(value: float, width: float | None = None) -> str:
@@ -92,37 +116,91 @@ def figure(value: float, width: float | None = None) -> str:
     A number of no known unit: "0.8421", "12,345", "1.5e+09".
 
     Args:
-        width: of an interval around it: 1.7e9 of one of 0.2 is "1,700,000,000.98".
+        width: of an interval around it: 0.8421 with one of 0.2 is "0.84".
     """
+    if value != value:
+        return "NaN"
     if abs(value) > sys.float_info.max and isinstance(value, int):
         return ">1.8e+308" if value > 0 else "<-1.8e+308"  # scores may be integers of any size
-    if abs(value) < 1e6 and value == int(value):
-        return f"{value:,.0f}"
-    short = f"{value:,.1f}" if 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
-    if not width or not isfinite(width) or not isfinite(value):
-        return short
-    if abs(float(short.replace(",", "")) - value) <= width / 20:
-        return short
-    return f"{value:,.{max(0, 1 - floor(log10(width)))}f}"
+    places = _places(width) if isfinite(value) else None
+    if places is None:
+        if abs(value) < 1e6 and value == int(value):
+            return f"{value:,.0f}"
+        return f"{value:,.1f}" if 1_000 <= abs(value) < 1e6 else f"{value:.4g}"
+    if 10.0**-places < _LEAST or (places < 0 and abs(value) >= 1e6):
+        digits = places + 1 + (floor(log10(abs(value))) if value else 0)
+        return f"{value:.{min(max(digits, 1), 17)}g}"
+    shown = f"{value:,.{max(places, 0)}f}"
+    return shown if shown.strip("-0.") else shown.removeprefix("-")
 
 
-def change(metric: str, value: float | None) -> str:
-    """A difference with its sign: of shares in percentage points, "+1.2 pp"."""
+def _places(width: float | None, scale: float = 1) -> int | None:
+    """
+    The digits behind the point that an interval supports; negative: not even all before it. None
+    where there is no interval to tell.
+    """
+    half = 0.0 if width is None else scale * width / 2
+    return 1 - floor(log10(half) + 1e-9) if 0 < half < inf else None
+
+
+def change(metric: str, value: float | None, width: float | None = None) -> str:
+    """
+    A difference with its sign: of shares in percentage points, "+1.2 pp".
+
+    Args:
+        width: of its interval, as in `score_figure`.
+    """
     if value is None:
         return text.NOTHING
     if value != value:
         return "NaN"
-    if metric == "accuracy" or metric.startswith("pass"):
-        points = 100 * value
-        return f"{points:+.1f} pp" if abs(points) >= 0.05 or not points else f"{points:+.1g} pp"
-    return f"{value:+.4g}"
+    if not is_share(metric):
+        return figure(value, width) if value < 0 else f"+{figure(value, width)}"
+    points, places = 100 * value, _places(width, 100)
+    shown = f"{points:+.{1 if places is None else min(max(places, 0), 15)}f}"
+    if points and not shown.strip("+-0."):  # it would look like no change
+        shown = f"{points:+.1f}" if abs(points) >= 0.05 else f"{points:+.1g}"
+    return f"{shown} pp"
 
 
 def change_span(metric: str, low: float | None, high: float | None) -> str:
     """ "-2.1 to +0.3 pp"; "-" where there is none."""
     if low is None or high is None:
         return text.NOTHING
-    return f"{change(metric, low).removesuffix(' pp')} to {change(metric, high)}"
+    first, last = (change(metric, end, high - low) for end in (low, high))
+    return f"{first.removesuffix(' pp')} to {last}"
+
+
+Show = Callable[[float, float | None], str]  # a value, and the width of its interval, as a figure
+
+
+def beside(show: Show, value: float, other: float, width: float | None = None) -> str:
+    """
+    A figure with as many more digits as it needs to stand where it does: on this side of another
+    number, or on it.
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    for _ in range(17 if isfinite(value) else 0):
+        shown = show(value, width)
+        number = re.fullmatch(r"([\d.,e+-]+?)(%| pp)?", shown)
+        if number and _side(_number(*number.groups()), other) == _side(value, other):
+            return shown
+        width = (width or abs(value)) / 10
+    return repr(value)
+
+
+def bar(show: Show, value: float) -> str:
+    """What a figure is held against, as it was asked for: "80%"."""
+    return re.sub(r"\.0(?!\d)", "", beside(show, value, value))
+
+
+def _number(digits: str, unit: str | None) -> float:
+    return float(digits.replace(",", "") + ("e-2" if unit else ""))
+
+
+def _side(value: float, other: float) -> int:
+    return (value > other) - (value < other)
 
 
 def p_value(p: float | None) -> str:

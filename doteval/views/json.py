@@ -27,6 +27,22 @@ def encoded(value: Any, indent: int | None = None) -> str:
     return told.replace("\x7f", "\\u007f")  # the one control character that json leaves alone
 
 
+def plain(value: Any) -> Any:
+    """What `to_dict` of the value says, and what is in it, as dicts, lists and values."""
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return value
+
+
+def plain_fields(value: Any) -> dict[str, Any]:
+    """The same of each field of a dataclass with slots."""
+    return {name: plain(getattr(value, name)) for name in value.__slots__}
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from json import JSONEncoder
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import text
 from .terminal import Terminal
@@ -24,8 +23,7 @@ _GAP = "  "
 _WIDEST_PADDING = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """
     How one column of a table behaves.
 
@@ -53,8 +51,7 @@ class Column:
     foreign_name: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """
     A cell that is more than its value.
 
@@ -69,8 +66,7 @@ class Cell:
     shown: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """
     Columns and rows, to be shown on a terminal, in Markdown, as CSV or in a notebook.
 
@@ -83,7 +79,7 @@ class Table:
     columns: Sequence[Column | str]
     rows: Iterable[Sequence[object]]
 
-    def text(self, terminal: Terminal) -> str:
+    def lines(self, terminal: Terminal, indent: int = 0) -> list[str]:
         """
         Aligned columns under a header and a rule, within the terminal's width.
 
@@ -91,12 +87,16 @@ class Table:
         with a `drop` are left out, then cells of a column with `above` leave the line. What is
         still too wide may run over the edge. Without a width nothing is cut.
 
+        Args:
+            indent: blanks before each line.
+
         Returns:
-            Lines without a final line end; only the header where there are no rows.
+            only the header and its rule where there are no rows.
 
         Raises:
             ValueError: a row with more or fewer values than there are columns.
         """
+        terminal = terminal.narrowed(indent)
         layout = self._layout()
         header = [_shown(Cell(column.name, "strong"), column, terminal) for column in layout]
         body = [_row(row, layout, terminal) for row in self.rows]
@@ -125,7 +125,11 @@ class Table:
             said = f"not shown: {', '.join(hidden)}"
             note = text.fit(said, terminal.width or 0, mark=terminal.mark)
             lines.append(terminal.paint(note, "dim"))
-        return "\n".join(lines)
+        return [f"{' ' * indent}{line}" for line in "\n".join(lines).split("\n")]
+
+    def text(self, terminal: Terminal) -> str:
+        """The lines as one text, without a final line end."""
+        return "\n".join(self.lines(terminal))
 
     def markdown(self) -> Iterator[str]:
         """
@@ -180,8 +184,7 @@ class Table:
         return [Column(each) if isinstance(each, str) else each for each in self.columns]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """A cell as it will be printed."""
 
     text: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TextIO
 
 from .. import text
@@ -26,8 +25,7 @@ _DEFAULT_WIDTH = 80  # of a terminal that does not know, as over some serial lin
 _STYLES = {"good": "32", "bad": "31", "warn": "33", "accent": "36", "dim": "2", "strong": "1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """
     What the place where text is shown can do; made by `terminal`, or by hand.
 
@@ -52,7 +50,7 @@ class Terminal:
 
     def narrowed(self, columns: int) -> Terminal:
         """The same with so many columns taken, for what stands beside something else."""
-        return self if self.width is None else replace(self, width=max(self.width - columns, 1))
+        return self if self.width is None else self._replace(width=max(self.width - columns, 1))
 
     def shown(self, value: object, limit: int | None = None) -> str:
         """The value made harmless, cut to so many characters, in what the encoding can carry."""
@@ -121,6 +119,13 @@ def printed(value: object, room: str, lines: str) -> str:
 
     drawing = import_module(f"{__package__.rpartition('.')[0]}.{room}")
     return "\n".join(getattr(drawing, lines)(value, terminal(sys.stdout, os.environ, "never")))
+
+
+def preformatted(value: object) -> str:
+    """What a notebook shows of a value that prints itself: the same, in columns."""
+    from html import escape  # only here: what draws no notebook needs no markup
+
+    return f"<pre>{escape(str(value))}</pre>"
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -206,6 +211,44 @@ def flow(
         used += width
         empty = False
     return [*lines, line]
+
+
+def words(sentence: str, terminal: Terminal, style: str = "") -> list[Piece]:
+    """A sentence made safe, to flow with a blank between its words; [] for an empty one."""
+    return [Piece(word, style) for word in terminal.shown(sentence).split(" ")] if sentence else []
+
+
+def sentence_lines(
+    sentence: str, terminal: Terminal, style: str = "", first: str = "", indent: int = 2
+) -> list[str]:
+    """A sentence over as many lines as it takes; `first` and `indent` as of `flow`."""
+    return flow(words(sentence, terminal, style), terminal, first, indent, " ")
+
+
+LABEL = 10  # columns of "strategy" and what parts it from its value
+
+
+def labelled(
+    label: str,
+    facts: Iterable[Sequence[Piece]],
+    terminal: Terminal,
+    between: str | None = None,
+    style: str = "dim",
+    column: int = LABEL,
+) -> list[str]:
+    """
+    Facts beside their label, each on lines of its own; nothing where there are none.
+
+    Args:
+        between: as of `flow`.
+        style: of the label, which takes so many columns as `column` says.
+    """
+    lines: list[str] = []
+    for pieces in filter(None, facts):
+        first = f"  {terminal.paint(label, style)}{' ' * (column - len(label))}"
+        lines += flow(pieces, terminal, first, 2 + column, between)
+        label = ""
+    return lines
 
 
 def _broken(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:

@@ -516,9 +516,11 @@ def test_figures_are_those_of_the_command_line(browser: Browser) -> None:
         "rate": [[rate(each, "rows")] for each in sizes],
         "percent": [[percent(each), percent(-each)] for each in sizes],
         "figure": [[figure(each), figure(-each or 0.0)] for each in sizes],
-        "change": [[change(metric, sign * each or 0.0)
-                    for metric in ("accuracy", "mean") for sign in (1, -1)] for each in sizes],
-        "narrow": [[figure(each, each / 1e5), figure(each, 1e-3)] for each in sizes],
+        "change": [[change(metric, sign * each or 0.0, width)
+                    for metric in ("accuracy", "mean") for sign in (1, -1)
+                    for width in (None, 0.2, 1e-3)] for each in sizes],
+        "narrow": [[figure(each, each / 1e5), figure(each, 1e-3), figure(each, 2.0)]
+                   for each in sizes],
         "interval": [[interval(metric, Estimate(each, 9, None, each / 2, each))
                       for metric in ("accuracy", "mean")] for each in sizes],
     }  # fmt: skip
@@ -530,9 +532,9 @@ def test_figures_are_those_of_the_command_line(browser: Browser) -> None:
           count: (each) => [count(each)], duration: (each) => [duration(each)],
           rate: (each) => [rate(each, "rows")], percent: (each) => [percent(each), percent(-each)],
           figure: (each) => [figure(each), figure(-each)],
-          narrow: (each) => [figure(each, each / 1e5), figure(each, 1e-3)],
-          change: (each) => ["accuracy", "mean"].flatMap((metric) =>
-            [change(metric, each), change(metric, -each)]),
+          narrow: (each) => [figure(each, each / 1e5), figure(each, 1e-3), figure(each, 2)],
+          change: (each) => ["accuracy", "mean"].flatMap((metric) => [each, -each].flatMap(
+            (value) => [undefined, 0.2, 1e-3].map((width) => change(metric, value, width)))),
           interval: (each) => ["accuracy", "mean"].map((metric) =>
             interval(metric, each / 2, each)),
         }).map(([name, shown]) => [name, arguments[0].map(shown)]));
@@ -839,8 +841,8 @@ def test_evaluations_that_differ_in_brackets_are_a_matrix(browser: Browser, page
 
     assert tables(page)["match"] == [
         ["", "eval_mail", "eval_chat"],
-        ["a", "65.0%", "65.0%"],
-        ["b", "90.0%", "90.0%"],
+        ["a", "65%", "65%"],
+        ["b", "90%", "90%"],
     ]
     pictured(page, "side by side")
 
@@ -890,8 +892,8 @@ def test_scores_stand_against_cost_and_over_experiments(browser: Browser, pages:
         f"match of eval_{task}[{model}], over experiments" for task in ("mail", "chat")
         for model in "ab"
     ]  # fmt: skip
-    assert "week 1 · eval_mail[a]: 65.0% at 0.01" in points
-    assert weeks.endswith("week 1 65.0%, week 2 65.0%, week 3 65.0%")
+    assert "week 1 · eval_mail[a]: 65% at 0.01" in points
+    assert weeks.endswith("week 1 65%, week 2 65%, week 3 65%")
     assert page.console() == []
     pictured(page, "over experiments")
 

@@ -1,13 +1,17 @@
 """
 How the failures of an endpoint are read through each client that is installed: a table.
 
-`python -m tests.clients` prints it as Markdown; what a client keeps back is in bold.
+`python -m tests.clients` prints it as Markdown; what a client keeps back is in bold. With names of
+clients behind it, also what each failure is told as. `tox -e all-clients` has them all.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
+import sys
 import warnings
 
 import pytest
@@ -19,27 +23,35 @@ from .conftest import Endpoint
 from .failures import FAILURES, reading
 
 
-def main() -> None:
+def main(chosen: list[str]) -> None:
     warnings.simplefilter("ignore")
     logging.disable()
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it fetches prices otherwise
-    rows = []
-    for client, call in CALLS.items():
-        cells = []
-        for failure in FAILURES.values():
-            endpoint = Endpoint()
+    rows, told, missing = [], [], {}
+    for client in chosen or CALLS:
+        row = [client]
+        for name, failure in FAILURES.items():
+            endpoint, messages = Endpoint(), []
             try:
-                told = reading(call, failure, endpoint)
-            except pytest.skip.Exception:
+                with contextlib.redirect_stdout(io.StringIO()):  # some give advice there
+                    cell = reading(CALLS[client], failure, endpoint, messages.append)
+            except pytest.skip.Exception as skipped:
+                missing[client] = str(skipped)
                 break
             finally:
                 endpoint.close()
-            cells.append(told if told == failure.read else f"**{told}**")
+            row.append(cell if cell == failure.read else f"**{cell}**")
+            told.append([client, name, *messages])
         else:
-            rows.append([client, *cells])
+            rows.append(row)
     columns = [Column("client"), *(Column(failure) for failure in FAILURES)]
     print("".join(Table(columns, rows).markdown()), end="")
+    if chosen:
+        columns = [Column("client"), Column("failure"), Column("told as")]
+        print("\n" + "".join(Table(columns, told).markdown()), end="")
+    for client, reason in missing.items():
+        print(f"\nnot tried: {client}: {reason}", end="")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -152,6 +152,25 @@ def _success(path: str) -> Any:
             "candidates": [{"content": content, "finishReason": "STOP"}],
             "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1},
         }
+    if path.endswith("/responses"):
+        part = {"type": "output_text", "text": "42", "annotations": []}
+        message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+        return {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 0,
+            "model": "m",
+            "status": "completed",
+            "output": [{**message, "content": [part]}],
+            "parallel_tool_calls": False,
+            "tool_choice": "auto",
+            "tools": [],
+        }
+    if path.endswith("/v2/chat"):  # Cohere's
+        message = {"role": "assistant", "content": [{"type": "text", "text": "42"}]}
+        return {"id": "1", "finish_reason": "COMPLETE", "message": message}
+    if path.endswith("/api/chat"):  # Ollama's
+        return {"model": "m", "done": True, "message": {"role": "assistant", "content": "42"}}
     if path.endswith("/converse"):
         return {
             "output": {"message": {"role": "assistant", "content": [{"text": "42"}]}},

@@ -97,8 +97,8 @@ def _kept(path):
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return {
             name: db.execute(
-                "SELECT ifnull(sum(state = 0), 0), ifnull(sum(state = 2), 0) FROM records JOIN evaluations "
-                "ON evaluations.id = evaluation WHERE experiment = ?", (id,),
+                "SELECT ifnull(sum(state = 0), 0), ifnull(sum(state = 2), 0) FROM records "
+                "JOIN evaluations ON evaluations.id = evaluation WHERE experiment = ?", (id,),
             ).fetchone()
             for id, name in db.execute("SELECT id, name FROM experiments").fetchall()
         }  # fmt: skip

@@ -325,7 +325,9 @@ def test_a_run_of_another_process_keeps_the_store_from_being_mended(filled, star
             "UPDATE score_names SET evaluation = 77 WHERE id = 1",
             "1 name of a score of no evaluation",
         ),
+        ("DROP INDEX records_live", "an index is missing"),
         (
+            "DROP INDEX records_live; "
             "INSERT INTO records SELECT 9999, evaluation, run, key, digest, repeat, position, "
             "state, 'E', 1, 1, 1, 1, 1, 1, 1, 1, NULL FROM records WHERE id = 2",
             "1 row counted more than once",
@@ -334,7 +336,7 @@ def test_a_run_of_another_process_keeps_the_store_from_being_mended(filled, star
 )
 def test_what_belongs_to_nothing_is_told_and_mended(filled, statement, text):
     """Nobody knows how it came about; the store is whole afterwards."""
-    sql(filled.path, statement)
+    sql(filled.path, *statement.split("; "))
 
     report = check(filled)
     repair = fix(filled)
@@ -447,6 +449,7 @@ def test_of_two_records_of_one_row_the_last_counts(filled):
     """As it would have, had the first been superseded."""
     sql(
         filled.path,
+        "DROP INDEX records_live",
         "UPDATE records SET key = (SELECT key FROM records WHERE id = 2) WHERE id = 3",
     )
 

@@ -93,6 +93,30 @@ def test_it_has_the_tables_of_a_new_store(earlier, tmp_path):
     assert made(earlier) == made(tmp_path / "new.db")
 
 
+def test_of_two_live_records_of_one_row_the_later_counts(earlier):
+    """A lock that was taken away had let both in; nothing else changes."""
+    db = sqlite3.connect(earlier)
+    with db:
+        db.execute("CREATE TEMP TABLE twin AS SELECT * FROM records WHERE state = 0 LIMIT 1")
+        db.execute("UPDATE twin SET id = 9999, error = 'Late'")
+        db.execute("INSERT INTO records SELECT * FROM twin")
+        row = db.execute("SELECT evaluation, key, repeat FROM twin").fetchone()
+    db.close()
+
+    store = a_store(earlier)
+    db = sqlite3.connect(earlier)
+    states = db.execute(
+        "SELECT state, error FROM records WHERE evaluation = ? AND key = ? AND repeat = ? "
+        "ORDER BY id DESC LIMIT 2", row
+    ).fetchall()  # fmt: skip
+    assert states == [(0, "Late"), (2, None)]
+    db.close()
+    told = {name: told_of(store)[name]["scored"] for name in TOLD}
+    lost = {name: TOLD[name]["scored"] - scored for name, scored in told.items()}
+    assert sorted(lost.values()) == [*[0] * (len(lost) - 1), 1]
+    store.close()
+
+
 def test_a_run_goes_on_in_it(earlier):
     """What was finished is known, and a number that was used is not used again."""
     store = a_store(earlier)

@@ -476,3 +476,25 @@ def test_a_copy_of_what_is_being_written_is_not_believed(left, monkeypatch):
 
     with pytest.raises(StoreError, match="it was written meanwhile"):
         a_store(left, create=False)
+
+
+@pytest.mark.parametrize("through", ["a run", "SQL"])
+def test_a_row_has_one_live_record_whoever_writes_it(path, through):
+    """The schema forbids a second one; what was there before, and the run's store, go on."""
+    store = a_store(path)
+    number = store.begin(a_run())
+    store.add(number, [an_entry("a"), an_entry("b")])
+
+    if through == "SQL":
+        db = sqlite3.connect(path)
+        with pytest.raises(sqlite3.IntegrityError, match="records.key"):
+            db.execute("UPDATE records SET key = (SELECT key FROM records WHERE id = 1)")
+        db.close()
+    else:
+        with pytest.raises(StoreError, match="a row of this run has a record by now.*run the same"):
+            store.add(number, [an_entry("c"), an_entry("a")])
+
+    store.add(number, [an_entry("a", repeat=1), an_entry("a", replaces=1)])
+    assert rows(path, "SELECT count(*), sum(state = 0) FROM records") == [(4, 3)]
+    assert store.tally("e", "f.py::v").scored == 3
+    store.close()

@@ -14,7 +14,6 @@ from doteval.keys import shard_of
 from doteval.record import LIVE, STALE, SUPERSEDED, Result, Score, Usage
 from doteval.storage import Place, contents, open_store
 from doteval.storage.doctor import check
-from doteval.storage.memory import MemoryStore
 from doteval.storage.sqlite import SqliteStore
 
 from .made import (
@@ -35,7 +34,7 @@ V = "f.py::v"
 @pytest.fixture(params=["file", "memory"])
 def store(request, path):
     """Both kinds of stores, which must not differ."""
-    store = a_store(path) if request.param == "file" else MemoryStore(path.parent)
+    store = a_store(path) if request.param == "file" else SqliteStore(None, path.parent)
     yield store
     store.close()
 
@@ -442,7 +441,7 @@ def test_two_runs_in_one_process_exclude_each_other(filed, path):
 
 def test_two_runs_in_memory_exclude_each_other(path):
     """As in a file; and another store in memory is another world."""
-    store, other = MemoryStore(path.parent), MemoryStore(path.parent)
+    store, other = SqliteStore(None, path.parent), SqliteStore(None, path.parent)
     number = store.begin(a_run())
 
     with pytest.raises(Busy):

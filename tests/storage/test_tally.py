@@ -11,7 +11,7 @@ import pytest
 
 from doteval.errors import DamageError
 from doteval.record import EMPTY, LIVE, STALE, Result, Score, Usage
-from doteval.storage.memory import MemoryStore
+from doteval.storage.sqlite import SqliteStore
 from doteval.storage.tally import _keep
 
 from .made import a_failure, a_run, a_store, an_entry, key_of
@@ -21,7 +21,7 @@ V = "f.py::v"
 
 @pytest.fixture
 def store(tmp_path):
-    store = MemoryStore(tmp_path)
+    store = SqliteStore(None, tmp_path)
     yield store
     store.close()
 
@@ -328,7 +328,7 @@ def test_sums_are_those_of_the_rows_whatever_is_done(store, seed):
     """Retries, failures that are replaced, changed rows, repeats, marks, fresh runs, resumes."""
     chance = random.Random(seed)
     number = store.begin(a_run())
-    for _ in range(chance.randint(1, 12)):
+    for key in range(chance.randint(1, 12)):
         there = store.stored(number)
         act = chance.choice(["add", "add", "replace", "mark", "run", "fresh"])
         if act == "mark" and there:
@@ -344,7 +344,7 @@ def test_sums_are_those_of_the_rows_whatever_is_done(store, seed):
             old = chance.choice(there).id if there and act == "replace" else None
             usage = Usage(chance.choice([None, 3]), None, 0.5)
             entry = an_entry(
-                f"{chance.randint(0, 9)}", outcome, repeat=chance.choice([0, 0, 0, 1]),
+                f"{key}", outcome, repeat=chance.choice([0, 0, 0, 1]),
                 usage=usage, waited=0.25, replaces=old,
             )  # fmt: skip
             store.add(number, [entry])

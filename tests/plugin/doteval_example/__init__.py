@@ -1,11 +1,9 @@
 """One plugin of every kind. Each entry point of pyproject.toml names one of these."""
 
 from math import exp, log
-from pathlib import Path
 
 from doteval.evaluators import evaluator
 from doteval.metrics import metric
-from doteval.storage.sqlite import SqliteStore
 
 
 class Planets:
@@ -38,9 +36,3 @@ def rhymes(result, expected):
 def geometric(values):
     """The geometric mean of positive scores."""
     return exp(sum(map(log, values)) / len(values))
-
-
-def open_folder(rest: str, anchor: Path, create: bool) -> SqliteStore:
-    """A store at `folder://NAME`: a database inside a folder of that name."""
-    path = anchor / rest / "store.db"
-    return SqliteStore(path, anchor, create)
