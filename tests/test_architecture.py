@@ -199,6 +199,7 @@ cli.gate
 cli.report
 cli.export
 cli.import
+cli.round                # the evaluations of a command, one after the other
 cli.plan                 # of run: what it would do, shown
 cli.run
 cli.rescore

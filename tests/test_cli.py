@@ -715,6 +715,16 @@ def test_a_terminal_is_told_where_to_look_next(stored, monkeypatch):
     assert out.getvalue().endswith("\nthe 2 rows that failed: doteval show first --errors\n")
 
 
+def test_a_hint_names_the_store_that_was_named(stored, monkeypatch):
+    """What a hint says to type works as it stands: it is about the same store."""
+    out = Tty()
+    monkeypatch.setattr(sys, "stdout", out)
+    main(["show", "first", "--color", "never", "--storage", ".doteval/results.db"])
+
+    said = " ".join(out.getvalue().split())
+    assert said.endswith("doteval show first --errors --storage .doteval/results.db")
+
+
 def test_ascii_where_the_encoding_needs_it(stored):
     """A stream that can not carry the glyphs gets plain characters."""
     done = process("show", "first", cwd=stored, env={**os.environ, "PYTHONIOENCODING": "ascii"})

@@ -98,6 +98,12 @@ def option(*names: str, **settings: Any) -> Option:
     return names, settings
 
 
+def flag(*names_and_help: str) -> Option:
+    """An option without a value; the last text is its help."""
+    *names, help = names_and_help
+    return option(*names, action="store_true", help=help)
+
+
 def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """How the parser of the command line reads what was typed for an option."""
 
@@ -121,10 +127,10 @@ EVALUATION = option(
 LABELS = option(
     "--labels",
     metavar="FILE",
-    help="what people said of some rows, to correct a judge by: columns that tell the row, and one "
-    "named as the score",
+    help="what people said of some rows, to correct a judge by: columns that tell the row, "
+    "and one named as the score",
 )
-YES = option("--yes", "-y", action="store_true", help="do not ask; needed where nobody can answer")
+YES = flag("--yes", "-y", "do not ask; needed where nobody can answer")
 
 
 @dataclass(eq=False, repr=False)  # a frozen one takes a millisecond to make
@@ -168,6 +174,11 @@ class Call:
     def hint(self, sentence: str) -> list[str]:
         """What may help next, where a person is reading."""
         return [] if self.terminal.width is None else sentence_lines(sentence, self.terminal, "dim")
+
+    def to_type(self, *words: str) -> str:
+        """A command line of this program, for the store that was named."""
+        storage = self.options.storage
+        return f"{program()} {quoted(*words, *([] if storage is None else ['--storage', storage]))}"
 
     def complain(self, sentence: str) -> None:
         """Print one line to stderr, where errors go."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import UsageError
-from .call import EVALUATION, FAILED, INCONCLUSIVE, OK, TABLE, Answer, Call, command, option
+from .call import EVALUATION, FAILED, INCONCLUSIVE, OK, TABLE, Answer, Call, command, flag, option
 
 
 def _share(said: str) -> float:
@@ -86,11 +86,7 @@ def _confidence(said: str) -> float:
         default=0.95,
         help="of the intervals; the level of the tests is what it leaves (default: 95%%)",
     ),
-    option(
-        "--paired-only",
-        action="store_true",
-        help="judge by the rows that both have, even where B is not complete",
-    ),
+    flag("--paired-only", "judge by the rows that both have, even where B is not complete"),
     forms=TABLE,
 )
 def run(call: Call) -> Answer:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .call import FAILED, OK, Answer, Call, command, option
+from .call import FAILED, OK, Answer, Call, command, flag
 
 if TYPE_CHECKING:
     from ..storage.doctor import Report
@@ -17,9 +17,7 @@ _STYLES = {"damage": "bad", "risk": "warn", "note": "dim"}
 @command(
     "look whether a store is whole; with --fix, make it anew of what can be read",
     "doteval doctor\ndoteval doctor --fix --storage results.db",
-    option(
-        "--fix", action="store_true", help="make a damaged store anew; the damaged file is kept"
-    ),
+    flag("--fix", "make a damaged store anew; the damaged file is kept"),
     forms=("json",),
 )
 def run(call: Call) -> Answer:

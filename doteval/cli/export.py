@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import text
 from ..views.figures import size
-from .call import Answer, Call, command, option
+from .call import Answer, Call, command, flag, option
 from .output import STDOUT, write
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ FORMATS = ("jsonl", "csv", "json", "junit", "markdown")
         default=STDOUT,
         help="where to write it (default: -, standard output)",
     ),
-    option("--force", action="store_true", help="replace a file that is there"),
+    flag("--force", "replace a file that is there"),
 )
 def run(call: Call) -> Answer:
     """An experiment as a document."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import NotFound, UsageError
 from ..views.figures import plural
-from .call import Answer, Call, command, option, program, quoted
+from .call import Answer, Call, command, option
 from .output import STDOUT
 
 
@@ -43,7 +43,7 @@ def run(call: Call) -> Answer:
     if amount.runs or amount.records:
         held = f"{plural(amount.evaluations, 'evaluation')}, {plural(amount.records, 'record')}"
     said = call.terminal.shown(f"imported {name!r}: {held}")
-    return Answer([said, *call.hint(f"to see it: {program()} show {quoted(name)}")])
+    return Answer([said, *call.hint(f"to see it: {call.to_type('show', name)}")])
 
 
 def _opened(name: str) -> AbstractContextManager[Iterable[bytes]]:

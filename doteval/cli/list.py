@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotFound
 from ..views.terminal import sentence_lines
-from .call import STORE, TABLE, Answer, Call, NoStore, command, option, program, quoted
+from .call import STORE, TABLE, Answer, Call, NoStore, command, flag, option, program
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -32,11 +32,7 @@ if TYPE_CHECKING:
         default=[],
         help="only the experiments that have this tag, with this value; can be given several times",
     ),
-    option(
-        "--trend",
-        action="store_true",
-        help="for each evaluation how its first score moved from experiment to experiment",
-    ),
+    flag("--trend", "for each evaluation how its first score moved from experiment to experiment"),
     forms=TABLE,
 )
 def run(call: Call) -> Answer:
@@ -76,7 +72,7 @@ def _listed(call: Call) -> tuple[Answer, bool]:
     for each in experiments:
         mixed = max((len(summary.versions) for summary in each.summaries), default=0)
         if mixed:
-            said = f"{each.name!r} {of_versions(mixed)}: {program()} show {quoted(each.name)}"
+            said = f"{each.name!r} {of_versions(mixed)}: {call.to_type('show', each.name)}"
             lines += sentence_lines(said, call.terminal, "warn")
     if not experiments:
         lines = [

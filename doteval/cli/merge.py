@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..text import count
 from ..views.figures import plural
 from ..views.terminal import Piece, flow, labelled, words
-from .call import Answer, Call, command, option
+from .call import Answer, Call, command, flag, option
 
 if TYPE_CHECKING:
     from ..storage.merging import Merged
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
         action="append",
         help="only this experiment; can be given several times (default: all)",
     ),
-    option(
-        "--force",
-        action="store_true",
-        help="merge although the stores hold different evaluations under one name",
-    ),
+    flag("--force", "merge although the stores hold different evaluations under one name"),
     forms=("json",),
 )
 def run(call: Call) -> Answer:

@@ -14,7 +14,7 @@ from ..quantities import parse_age
 from ..text import count
 from ..views.figures import plural, size
 from ..views.terminal import Piece, flow
-from .call import FAILED, YES, Answer, Call, NoStore, command, option, typed
+from .call import FAILED, YES, Answer, Call, NoStore, command, flag, option, typed
 
 if TYPE_CHECKING:
     from ..storage.pruning import Pruned, Pruning
@@ -34,23 +34,17 @@ if TYPE_CHECKING:
         default="30d",
         help="what is younger stays: 12h, 30d, 8w, or 0 for nothing (default: 30d)",
     ),
-    option(
+    flag(
         "--stale",
-        action="store_true",
-        help="also records of rows that the dataset no longer has; they would count again if "
-        "their rows came back",
+        "also records of rows that the dataset no longer has; they would count again if their "
+        "rows came back",
     ),
-    option(
-        "--calls",
-        action="store_true",
-        help="also calls that were kept, of whatever records; they are served no more",
-    ),
-    option("--dry-run", action="store_true", help="tell what would go, and delete nothing"),
-    option(
+    flag("--calls", "also calls that were kept, of whatever records; they are served no more"),
+    flag("--dry-run", "tell what would go, and delete nothing"),
+    flag(
         "--vacuum",
-        action="store_true",
-        help="make the file smaller afterwards; it needs as much room again meanwhile, and "
-        "nothing may run",
+        "make the file smaller afterwards; it needs as much room again meanwhile, and nothing "
+        "may run",
     ),
     YES,
     forms=("json",),

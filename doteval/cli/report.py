@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from ..views.figures import size
-from .call import Answer, Call, command, option
+from .call import Answer, Call, command, flag, option
 from .output import STDOUT, write
 from .parser import version
 
@@ -29,7 +29,7 @@ from .parser import version
         help="where to write it, - for standard output (default: report.html); an older report "
         "there is replaced",
     ),
-    option("--force", action="store_true", help="replace a file that is there, whatever it is"),
+    flag("--force", "replace a file that is there, whatever it is"),
 )
 def run(call: Call) -> Answer:
     """A page with scores, pictures, errors and the records."""

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import NotFound, UsageError
 from ..text import similar
 from .call import EVALUATION, Answer, Call, command, option
-from .run import (
+from .round import (
     ASKED,
     BUDGET,
     FRESH,
@@ -20,7 +20,6 @@ from .run import (
     QUIET,
     Chosen,
     Round,
-    again,
     asked_of,
     refuse_resources,
 )
@@ -43,8 +42,8 @@ from .run import (
     option(
         "--edit",
         metavar="FILE.csv",
-        help="scores put right by hand: key or id of the row, score, value; other columns, such as "
-        "who and why, are kept beside what was computed",
+        help="scores put right by hand: key or id of the row, score, value; other columns, such "
+        "as who and why, are kept beside what was computed",
     ),
     FRESH,
     MAX_ERRORS,
@@ -73,8 +72,7 @@ def run(call: Call) -> Answer:
         for name in ("evaluation", "edit", "into"):
             value = getattr(options, name)
             typed += [] if value is None else [f"--{name}", value]
-        round = Round(call, place, scored, options.into, again(call, *typed))
-        return Answer(code=round.run(chosen))
+        return Answer(code=Round(call, place, scored, options.into, *typed).run(chosen))
 
 
 def _function(target: str, stack: ExitStack) -> Any:

@@ -17,10 +17,9 @@ from .call import (
     Answer,
     Call,
     command,
+    flag,
     option,
     people_in,
-    program,
-    quoted,
     typed,
 )
 from .watch import WATCH, refuse, watch
@@ -66,16 +65,12 @@ def _columns(said: str) -> list[str]:
     "doteval show baseline --json",
     option("experiment", metavar="NAME", help="name of the experiment"),
     EVALUATION,
-    option("--full", action="store_true", help="every record: row, prompt, answer, scores, error"),
-    option("--errors", action="store_true", help="the failed records, with what they said"),
-    option("--wrong", action="store_true", help="the records with a wrong answer"),
-    option("--unread", action="store_true", help="the records whose answer could not be read"),
+    flag("--full", "every record: row, prompt, answer, scores, error"),
+    flag("--errors", "the failed records, with what they said"),
+    flag("--wrong", "the records with a wrong answer"),
+    flag("--unread", "the records whose answer could not be read"),
     option("--row", metavar="N", type=typed(_position), help="the records of this row"),
-    option(
-        "--calls",
-        action="store_true",
-        help="with each record the calls that are kept of it: what was asked and answered",
-    ),
+    flag("--calls", "with each record the calls that are kept of it: what was asked and answered"),
     option("--sample", metavar="N", type=typed(_amount), help="so many records, drawn at random"),
     option(
         "--by",
@@ -83,16 +78,11 @@ def _columns(said: str) -> list[str]:
         type=typed(_columns),
         help="the scores for each value of these columns, and which differ from the others",
     ),
-    option(
-        "--concurrency",
-        action="store_true",
-        help="how the limit of concurrency moved in the last run, and why",
-    ),
+    flag("--concurrency", "how the limit of concurrency moved in the last run, and why"),
     LABELS,
-    option(
+    flag(
         "--noise",
-        action="store_true",
-        help="what repeats tell: the spread between and within rows, flaky rows, what more buys",
+        "what repeats tell: the spread between and within rows, flaky rows, what more buys",
     ),
     WATCH,
     forms=TABLE,
@@ -195,7 +185,7 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
     if len(summaries) >= MANY:
         lines += ["", *overview_lines(summaries, terminal)]
-        one = f"{program()} show {quoted(experiment, '--evaluation', next(iter(names.values())))}"
+        one = call.to_type("show", experiment, "--evaluation", next(iter(names.values())))
         if hint := call.hint(f"one as a whole: {one}"):
             lines += ["", *hint]
     else:
@@ -204,7 +194,7 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     failed = sum(summary.failed for summary in summaries)
     if failed:
         rows = "the row that failed" if failed == 1 else f"the {count(failed)} rows that failed"
-        lines += ["", *call.hint(f"{rows}: {program()} show {quoted(experiment)} --errors")]
+        lines += ["", *call.hint(f"{rows}: {call.to_type('show', experiment, '--errors')}")]
     table = summary_table(summaries) if summaries else None
     return Answer(lines, table=table), any(summary.status == "running" for summary in summaries)
 

@@ -16,12 +16,10 @@ from typing import TextIO
 from ..errors import UsageError
 from ..text import display_width
 from ..views.terminal import terminal
-from .call import Answer, Call, option
+from .call import Answer, Call, flag
 
-WATCH = option(
-    "--watch",
-    action="store_true",
-    help="draw it again, once a second, until nothing has been running for 10 seconds",
+WATCH = flag(
+    "--watch", "draw it again, once a second, until nothing has been running for 10 seconds"
 )
 _AT_MOST = 0.2  # of the time may go into looking at the store: there is a run to be left alone
 _CALM = 10.0  # seconds: between two evaluations nothing runs, for as long as a fixture takes
