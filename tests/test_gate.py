@@ -163,6 +163,10 @@ def test_an_evaluation_is_named_in_full_or_in_short(evaluation, concerned):
         ("errors <= baseline(main) @ 95%", 25, "errors has no interval against a baseline"),
         ("errors == 0% @ 95%", 13, "an interval can not equal a number"),
         ("cost <= 3%", 0, "cost is no share; give it a plain number"),
+        ("exact >= 0.8 @ 95% of rows", 19, "nothing may follow here"),
+        ("exact by level >= 0.8 @ 95% of all rows", 22, "goes with a number, and not with `by`"),
+        ("x >= baseline(main) @ 95% of all rows", 20, "`of all rows` goes with a number"),
+        ("unread <= 2% @ 95% of all rows", 0, "unread is not about all rows"),
     ],
 )
 def test_a_mistake_is_told_with_a_caret_under_it(text, at, problem):

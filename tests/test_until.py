@@ -56,6 +56,9 @@ def path(tmp_path):
         (0.5, "ok <= 0.2 @ 95%", "fail"),
         (0.97, "ok.share(x) >= 80% @ 95%", "pass"),
         (0.9, "ok >= 100% @ 95%", "fail"),
+        (0.95, f"{GATE} of all rows", "pass"),
+        (0.5, "ok <= 0.2 @ 95% anytime of all rows", "fail"),
+        (0.97, "ok.share(x) >= 80% @ 95% of all rows", "pass"),
     ],
 )
 def test_a_run_ends_when_it_is_decided(path, p, gate, outcome):
@@ -74,7 +77,72 @@ def test_a_run_ends_when_it_is_decided(path, p, gate, outcome):
     assert (summary.missing == 0) == (outcome == "undecided")
     low, high = summary.until["low"], summary.until["high"]
     threshold = parse(gate).threshold
-    assert (low <= threshold <= high) == (outcome == "undecided")
+    assert (low < threshold <= high) == (outcome == "undecided")
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"), [(320, "pass"), (319, "fail"), (400, "pass"), (0, "fail")]
+)
+def test_of_all_rows_the_end_of_the_dataset_decides(path, right, outcome):
+    """Of the rows that are there, and no others like them: at their end it is what it is."""
+    gate = f"{GATE} of all rows"
+
+    summary = run(made(lambda id: id < right), "e", path, progress=False, until=gate)
+
+    assert summary.until["outcome"] == outcome
+    assert summary.until["low"] <= right / 400 <= summary.until["high"]
+    with closing(open_store(path)) as store:
+        (verdict,) = judge([parse(gate)], Stored(store, "e"))
+    assert verdict.outcome == outcome
+    assert "of all rows, at any look" in verdict.message
+
+
+def test_failed_rows_are_either_for_a_gate_of_all_rows(path):
+    """Until they have run, whatever they would have given."""
+
+    def value(id):
+        if id % 10 == 0:
+            raise ValueError
+        return id % 10 > 2
+
+    errors = run(made(value), "e", path, progress=False, until="errors <= 20% @ 95% of all rows")
+    of_ok = run(made(value), "e", path, progress=False, until=f"{GATE} of all rows")
+
+    assert errors.until["outcome"] == "pass"
+    assert errors.scored < 400
+    assert (of_ok.until["low"], of_ok.until["high"]) == (0.7, 0.8)
+    assert of_ok.until["outcome"] == "undecided"
+    with closing(open_store(path)) as store:
+        verdicts = judge(
+            [parse(f"{GATE} of all rows"), parse("errors <= 20% @ 95% of all rows")],
+            Stored(store, "e"),
+        )
+    assert [(each.outcome, each.low, each.high) for each in verdicts] == [
+        ("undecided", 0.7, 0.8),
+        ("pass", 0.1, 0.1),
+    ]
+
+
+def test_of_all_rows_counts_true_and_false_once_for_each_row(path):
+    """Said before anything runs where it can be, else as soon as it shows; by a gate, too."""
+    gate = f"{GATE} of all rows"
+    with pytest.raises(UsageError, match="repeats=: `of all rows` counts true and false, once"):
+        run(made(rate(0.9), repeats=2), "e", path, progress=False, until=gate)
+
+    summary = run(
+        made(lambda id: Result(Score("ok", 0.5, ("mean", "accuracy")))),
+        "half", path, progress=False, until="ok.accuracy >= 80% @ 95% of all rows",
+    )  # fmt: skip
+    run(made(lambda id: Result(Score("ok", id / 7, ("mean",))), 3), "e", path, progress=False)
+    run(made(rate(0.9), dataset=((n,) for n in range(9))), "open", path, progress=False, samples=4)
+
+    assert summary.until["problem"] == "ok is 0.5: `of all rows` counts true and false only"
+    with closing(open_store(path)) as store:
+        (numbers,) = judge([parse(gate)], Stored(store, "e"))
+        (unknown,) = judge([parse(gate)], Stored(store, "open"))
+    assert (numbers.outcome, unknown.outcome) == ("fail", "fail")
+    assert "`of all rows` counts true and false, once for each row" in numbers.message
+    assert "the end of the dataset" in unknown.message
 
 
 def test_when_rows_are_done_decides_nothing(path):

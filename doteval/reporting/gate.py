@@ -20,7 +20,7 @@ from ..errors import NotFound, PluginError, UsageError
 from ..metrics import ANYTIME, Estimate
 from ..statistics.intervals import mean_of
 from ..statistics.power import rows_for_mean, rows_for_share
-from ..statistics.sequential import anytime
+from ..statistics.sequential import anytime, anytime_of
 from ..statistics.shares import exact
 from ..views.figures import Show, bar, beside, change, plural, score_figure, width_of
 from .evidence import AtHand, Evidence, Stored
@@ -263,14 +263,37 @@ def _by_estimate(
             raise NotFound(f"{gate.subject}.{metric} has no {gate.end}: {estimate.method}")
         estimate = replace(estimate, value=end)
     show = partial(score_figure, metric)
+    if gate.of_all:
+        estimate = _of_all(gate, summary, estimate, summary.failed)
     verdict = _decided(gate, summary, threshold, estimate, show)
     if estimate.method.startswith(KEPT):
         verdict = replace(verdict, note=KEPT)
     if estimate.high is not None and estimate.high <= 1 < threshold < 100 and not gate.percent:
         hint = f"{verdict.message}; {threshold:g}% perhaps?"
         verdict = replace(verdict, message=hint)
-    pair = summary.bounds.get(gate.subject, {}).get(metric)
+    pair = None if gate.of_all else summary.bounds.get(gate.subject, {}).get(metric)
     return _if_failures_counted(gate, verdict, threshold, summary, pair, "it", show)
+
+
+def _of_all(gate: Gate, summary: Summary, found: Estimate, unknown: int = 0) -> Estimate:
+    """
+    An estimate with an interval for the share of all the rows of the dataset.
+
+    Args:
+        unknown: rows that came to nothing: either way may be theirs.
+
+    Raises:
+        NotFound: it can not be told, with the reason.
+    """
+    rows, n, confidence = summary.total, found.n, gate.confidence or 0.95
+    true = round((found.value or 0.0) * n)
+    if rows is None:
+        raise NotFound(f"{gate.subject}: of all rows is unknown, as the end of the dataset is")
+    if summary.repeats != 1 or found.value is None or abs(found.value * n - true) > 1e-6:
+        raise NotFound(f"{gate.subject}: `of all rows` counts true and false, once for each row")
+    low, _ = anytime_of(true, n + unknown, rows, confidence)
+    _, high = anytime_of(true + unknown, n + unknown, rows, confidence)
+    return Estimate(found.value, n, None, low, high, _OF_ALL)
 
 
 def _if_failures_counted(
@@ -408,7 +431,9 @@ def _by_figure(gate: Gate, figure: Figure, summary: Summary, evidence: Evidence)
         # Repeats of a row may well fail together, so only rows are taken for independent.
         rows = n if gate.subject == _FLAKY else n / summary.repeats
         there = value * rows
-        if gate.anytime or summary.until is not None:
+        if gate.of_all:
+            estimate = _of_all(gate, summary, estimate)
+        elif gate.anytime or summary.until is not None:
             ends = anytime({1.0: there, 0.0: rows - there}, confidence=gate.confidence)
             estimate = Estimate(value, round(rows), None, *ends, ANYTIME)
         else:
@@ -487,6 +512,10 @@ def _decided(
     return _by_interval(gate, found, estimate, gate.confidence, summary.groups, show)
 
 
+_OF_ALL = "prior-posterior ratio"
+_LOOKS = {ANYTIME: "at any look", _OF_ALL: "of all rows, at any look"}
+
+
 def _by_interval(
     gate: Gate,
     found: Verdict,
@@ -503,7 +532,7 @@ def _by_interval(
     outcome = PASS if all(ends) else UNDECIDED if any(ends) else FAIL
     low, high = (beside(show, end, threshold, bounds[1] - bounds[0]) for end in bounds)
     asked = bar(show, threshold)
-    looks = "at any look" if estimate.method == ANYTIME else "for one look"
+    looks = _LOOKS.get(estimate.method, "for one look")
     sure = f"{100 * confidence:.6g}% interval"
     span = f"{found.message}, {sure} {low} to {high} {looks}, n = {estimate.n:,}"
     told = {
@@ -513,7 +542,7 @@ def _by_interval(
     }[outcome]
     needed = None
     if outcome == UNDECIDED:
-        if estimate.method == ANYTIME:
+        if estimate.method in _LOOKS:
             told += "; go on and look again"
         else:
             needed = _rows_needed(found, estimate, confidence, groups)

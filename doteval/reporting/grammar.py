@@ -3,7 +3,7 @@ The language of gates: a sentence such as "exact_match.accuracy >= 0.8 @ 95%" to
 
     gates     = all { "or" all },  all = gate { "and" gate },  gate may be "(" gates ")"
     gate      = [ evaluation ":" ] subject [ "by" column { "," column } ] comparison threshold
-                [ "@" confidence [ "anytime" ] ]
+                [ "@" confidence [ "anytime" ] [ "of all rows" ] ]
     subject   = score [ "." metric [ ".low" | ".high" ] ] | "each(" score ")"
               | a figure of the summary: "errors", "missing", ...
     threshold = number [ "%" ]
@@ -61,6 +61,7 @@ class Gate:
         percent: whether the threshold was written in percent: of counts, their share is meant.
         confidence: the whole interval of this confidence must hold; None: the figure must.
         anytime: whether that interval is one that may be looked at again and again.
+        of_all: whether it is about the rows of this dataset, and no others like them.
         each: whether every row has to fulfil it, by the mean of its repeats.
         end: "low" or "high" where it is about that end of the 95 % interval; else "".
         by: columns, where each slice of the rows by their values has to fulfil it.
@@ -79,6 +80,7 @@ class Gate:
     each: bool = False
     end: str = ""
     by: tuple[str, ...] = ()
+    of_all: bool = False
 
     def concerns(self, evaluation: str) -> bool:
         """Whether it is about an evaluation of this full name."""
@@ -281,7 +283,7 @@ class _Parser:
         sign = self._sign()
         threshold, percent = self._threshold()
         before = self._blank()
-        confidence, anytime = self._confidence()
+        confidence, anytime, of_all = self._confidence()
         gate = Gate(
             self._text[start : self._at].strip(),
             evaluation,
@@ -296,6 +298,7 @@ class _Parser:
             each,
             end,
             by,
+            of_all,
         )
         self._check(gate, at, before)
         return gate
@@ -313,8 +316,12 @@ class _Parser:
             )
         if gate.by and gate.each:
             self._refuse("each row is held against the number already; leave `by` out", subject)
+        if gate.of_all and (gate.by or isinstance(gate.threshold, Baseline)):
+            self._refuse("`of all rows` goes with a number, and not with `by`; leave it out", at)
         if figure is None:
             return
+        if gate.of_all and gate.subject != "errors":
+            self._refuse(f"{gate.subject} is not about all rows; scores and errors are", subject)
         if gate.by and gate.subject != "errors":
             self._refuse(f"{gate.subject} is not known by slices; scores and errors are", subject)
         if isinstance(gate.threshold, Baseline) and gate.confidence is not None:
@@ -487,19 +494,24 @@ class _Parser:
         except ValueError:  # it has an exponent already
             return value / 100, True
 
-    def _confidence(self) -> tuple[float | None, bool]:
-        """What follows an "@", and whether "anytime" follows that."""
+    def _confidence(self) -> tuple[float | None, bool, bool]:
+        """What follows an "@", and whether it is for any time, and of all rows."""
         if self._blank() >= len(self._text) or self._peek() != "@":
-            return None, False
+            return None, False, False
         self._at += 1
         start = self._blank()
         value, percent = self._number()
         if not 0 < value < 1:
             hint = f"; {value:g}% perhaps?" if not percent and 1 < value < 100 else ""
             self._refuse(f"expected a confidence between 0 and 1, as in 95%{hint}", start)
-        anytime = self._text.startswith("anytime", self._blank())
-        self._at += len("anytime") if anytime else 0
-        return value, anytime
+        anytime, of_all = self._follows("anytime"), self._follows("of all rows")
+        return value, anytime or of_all, of_all
+
+    def _follows(self, words: str) -> bool:
+        """Whether these are next; then they are passed over."""
+        found = self._text.startswith(words, self._blank())
+        self._at += len(words) if found else 0
+        return found
 
     # --------------------------------------------------------------- characters
 

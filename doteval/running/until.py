@@ -21,7 +21,7 @@ from ..record import Failure, Outcome, Score
 from ..reporting.grammar import FAIL, PASS, UNDECIDED, Baseline, Gate
 from ..reporting.views import one_of, short_name, until_told
 from ..statistics.intervals import mean_of
-from ..statistics.sequential import Bettors
+from ..statistics.sequential import Bettors, Drawn
 from ..storage import Store
 from .options import Options, is_of_errors
 from .rows import Rows
@@ -54,6 +54,10 @@ class Until:
             (options.shard is not None, "a shard, which would decide by a part of the rows"),
             (evaluation.batch is not None, "batch=, which submits all rows at once"),
             (evaluation.cluster is not None, "cluster=: such rows have no interval for any time"),
+            (
+                gate.of_all and evaluation.repeats > 1,
+                "repeats=: `of all rows` counts true and false, once for each row",
+            ),
             (unknown, "a dataset without a known end, as all rows are read first; say samples=N"),
         ):
             if is_so:
@@ -67,10 +71,11 @@ class Until:
         self._values: dict[bytes, list[float]] = {}
         self._before: dict[bytes, float] | None = None  # of the baseline
         self._factor = 1.0  # of it
+        self._threshold = 0.0  # without the baseline's part
         self._span: tuple[float, float] | None = None
         # Against the threshold, were what has no value the worst that there can be, and the best.
-        self._least: Bettors | None = None
-        self._most: Bettors | None = None
+        self._least: Bettors | Drawn | None = None
+        self._most: Bettors | Drawn | None = None
         self._without = 0  # records with scores and not this one
         self._of_errors = is_of_errors(gate)
         if self._of_errors:
@@ -110,6 +115,9 @@ class Until:
         """All rows were read, of which some are to run."""
         self._order = sorted(keys)
         self.rows = len(self._order)
+        for each in (self._least, self._most):
+            if isinstance(each, Drawn):
+                each.rows = self.rows
         self._pending.update(row.key for row in to_run)
         for key, left in self._pending.items():
             if left == self._repeats:  # what is stored of it is of a row that has changed
@@ -161,6 +169,8 @@ class Until:
             span = declared(score.metrics)[1] or ((0.0, 1.0) if of_one else None)
         if span is None or not (span[0] <= number <= span[1] or number != number):
             self.problem = f"the range of the values of {score.name}.{title} is not known"
+        elif self._gate.of_all and number not in (0.0, 1.0):
+            self.problem = f"{score.name} is {number:g}: `of all rows` counts true and false only"
         elif self._least is None:
             self._begin_betting(span)
         return number
@@ -173,7 +183,11 @@ class Until:
             self._factor = threshold.factor
             span = span[0] - self._factor * span[1], span[1] - self._factor * span[0]
             threshold = threshold.offset
-        self._least, self._most = (Bettors(threshold, gate.confidence, span) for _ in "ab")
+        self._threshold = threshold
+        if gate.of_all:
+            self._least, self._most = (Drawn(self.rows, gate.confidence) for _ in "ab")
+        else:
+            self._least, self._most = (Bettors(threshold, gate.confidence, span) for _ in "ab")
 
     def _advance(self) -> None:
         """Take what is next in the order, as long as it is done."""
@@ -185,10 +199,19 @@ class Until:
         ):
             self._take(self._order[self.n])
             self.n += 1
-            above, below = self._least.above, self._most.below  # type: ignore[union-attr]
-            if self._gate.sign in ("<", "<="):
+            self.outcome = self._decided()
+
+    def _decided(self) -> str:
+        """What the rows so far say."""
+        least, most, gate = self._least, self._most, self._gate
+        assert least is not None and most is not None
+        if isinstance(least, Bettors) and isinstance(most, Bettors):
+            above, below = least.above, most.below
+            if gate.sign in ("<", "<="):
                 above, below = below, above
-            self.outcome = PASS if above else FAIL if below else UNDECIDED
+            return PASS if above else FAIL if below else UNDECIDED
+        holds = [gate.holds(end, self._threshold) for end in (least.interval[0], most.interval[1])]
+        return PASS if all(holds) else UNDECIDED if any(holds) else FAIL
 
     def _take(self, key: bytes) -> None:
         assert self._least is not None and self._most is not None and self._span is not None

@@ -159,6 +159,29 @@ def anytime_of(successes: int, n: int, rows: int, confidence: float = 0.95) -> I
     return low / rows, high / rows
 
 
+class Drawn:
+    """
+    Rows of a dataset, one after the other, in an order unrelated to their answers: `anytime_of`.
+
+    Attributes:
+        n: rows so far.
+        rows: how many the dataset has.
+    """
+
+    def __init__(self, rows: int, confidence: float) -> None:
+        self.n = self._successes = 0
+        self.rows, self._confidence = rows, confidence
+
+    def add(self, value: float) -> None:
+        """One more: 0 or 1."""
+        self.n += 1
+        self._successes += round(value)
+
+    @property
+    def interval(self) -> Interval:
+        return anytime_of(self._successes, self.n, self.rows, self._confidence)
+
+
 def _edge(holds: Callable[[int], bool], inside: int, outside: int) -> int:
     """The last number that holds on the way from one that does to one that does not."""
     while abs(outside - inside) > 1:

@@ -28,6 +28,7 @@ def tables() -> Iterator[simulations.Table]:
     yield simulations.power_of_numbers(EFFORT)
     yield simulations.rows_that_decide(EFFORT)
     yield simulations.looks(EFFORT)
+    yield simulations.looks_at_a_dataset(EFFORT)
     yield simulations.corrected_judges(EFFORT)
     yield simulations.half_widths(EFFORT)
     yield simulations.false_slices(EFFORT)

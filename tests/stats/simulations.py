@@ -307,6 +307,37 @@ def looks(effort: int, rows: int = 5000) -> Table:
     return Table("looks", ("gate", "ever decided"), tuple(found))
 
 
+def looks_at_a_dataset(effort: int, rows: int = 1000) -> Table:
+    """
+    The same, of all rows of a dataset: how often their share is ever left out; and for another
+    threshold, after how many rows in the median.
+    """
+    found = []
+    for right, threshold in ((800, 0.8), (10, 0.01), (900, 0.8)):
+        share = right / rows
+        dataset = [1] * right + [0] * (rows - right)
+        r, count = Random(str((right, threshold))), max(20, effort * 15)
+        wrong, needed = 0, []
+        for _ in range(count):
+            r.shuffle(dataset)
+            drawn = sequential.Drawn(rows, 0.95)
+            wrongly, decided = False, rows
+            for n, value in enumerate(dataset, 1):
+                drawn.add(value)
+                if n < 100 or n % (n // 100) == 0:
+                    low, high = drawn.interval
+                    wrongly = wrongly or not low <= share <= high
+                    if decided == rows and not low < threshold <= high:
+                        decided = n
+            wrong += wrongly
+            needed.append(decided)
+        said = f"{right} of {rows:,} rows right"
+        median = sorted(needed)[count // 2]
+        said += "" if share == threshold else f", threshold {threshold:g} (median {median} rows)"
+        found.append((said, (wrong / count,)))
+    return Table("looks-at-a-dataset", ("dataset", "ever wrong"), tuple(found))
+
+
 def _left(right: int, n: int, threshold: float) -> tuple[bool, bool]:
     """Whether the interval for any time lies above, or below, the threshold."""
     goal = math.log(2 / 0.05)

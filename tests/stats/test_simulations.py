@@ -85,6 +85,12 @@ def test_looking_at_every_row_is_rarely_wrong():
     assert apart == 1
 
 
+def test_looking_at_a_dataset_is_rarely_wrong_about_its_rows():
+    """Whatever their share is."""
+    for _, (wrong,) in simulations.looks_at_a_dataset(EFFORT, 1000).rows:
+        assert wrong <= 0.05 + noise_of(0.05, 20)
+
+
 def test_a_corrected_judge_is_covered_and_narrower():
     """Than the labels of people alone."""
     for _, (held, width, alone) in simulations.corrected_judges(EFFORT).rows:
