@@ -30,6 +30,7 @@ from ..errors import RowError, UsageError
 from ..evaluation import REPLY, Evaluation
 from ..record import SUBMITTED, Call
 from ..redaction import safe_error
+from ..text import one_line
 from ..views.figures import plural
 from .batches import Holding
 from .ledger import Ledger
@@ -39,7 +40,7 @@ _INTENT, _TICKET, _OVER = range(3)  # what is kept of a submission, in this orde
 _ROWS = 10_000  # of a batch that says no size of its own
 _FIRST, _LONGEST = 1.0, 60.0  # seconds between two looks, which are longer each time by a half
 _AT_ONCE = 4  # plain calls of the provider at a time
-_SHOWN = 3  # tickets that a sentence names
+_SHOWN, _LONG = 3, 60  # tickets that a sentence names, and characters of each
 
 Rowid = tuple[bytes, int]  # key and repeat
 
@@ -76,7 +77,7 @@ class Submission:
     @property
     def name(self) -> str:
         """For people."""
-        return f"batch {self.key if self.ticket is None else self.ticket}"
+        return f"batch {self.key if self.ticket is None else one_line(self.ticket, _LONG)}"
 
 
 def _made_of(rows: Sequence[Row]) -> Submission:
