@@ -262,10 +262,12 @@ def test_a_run_that_waits_says_what_for():
 CLOCK = []  # the virtual loop, for those who see no loop
 
 
-def hinted(function, listener=None, **options):
+def hinted(function, listener=None, size=0, **options):
     """The notes of a run of 40 rows on a virtual clock."""
+    foreach = ForEach(**options)
+    evaluation = foreach.batched("n", range(40), size=size) if size else foreach("n", range(40))
     execution = Execution(
-        ForEach(**options)("n", range(40))(function),
+        evaluation(function),
         Options(),
         name=Named("n"),
         experiment="e",
@@ -287,7 +289,7 @@ async def blocking(n):
 
 def slow(n):
     CLOCK[0].now += 2.0
-    return True
+    return [True] if isinstance(n, list) else True
 
 
 def test_a_blocked_event_loop_is_told_with_the_remedy():
@@ -300,11 +302,12 @@ def test_a_blocked_event_loop_is_told_with_the_remedy():
 
 
 def test_slow_rows_one_at_a_time_are_told_with_the_remedy():
-    """Unless somebody chose that."""
+    """Unless somebody chose that, or a call is for many of them."""
     (note,) = hinted(slow)
 
     assert note.startswith("the rows of slow(), a plain `def`, run one at a time, 2.00 s each; ")
     assert hinted(slow, concurrency=Sequential()) == []
+    assert hinted(slow, size=1) == []
 
 
 def test_who_watches_a_run_hears_the_hint_while_it_runs():

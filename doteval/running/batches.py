@@ -43,13 +43,65 @@ class Group(Row):
         self.attempts, self.waited = first.attempts, first.waited
 
 
-class Groups:
+class Holding:
     """
-    An iterator of what the loop starts: groups of rows, and those of one row into which a group
-    that has failed falls apart. None: a row was taken, and its group is not full.
+    An iterator of what the loop starts, which holds rows until they may start. None: a row was
+    taken, and is held.
 
     Args:
-        rows: whose calls return the row that the function is to get, by names.
+        rows: whose calls return the row that a function is to get, by names.
+        meet: called with each row; puts into `_ready` what may start.
+        flush: called when no more rows come: what is held may wait for no other.
+        is_under_way: whether anything may still become ready.
+    """
+
+    def __init__(
+        self,
+        rows: Iterator[Row | None],
+        meet: Callable[[Row], None],
+        flush: Callable[[], None],
+        is_under_way: Callable[[], bool],
+    ) -> None:
+        self._rows = rows
+        self._meet, self._flush, self._is_under_way = meet, flush, is_under_way
+        self._ready: deque[Row] = deque()
+        self._end: Exception | None = None  # what the rows have raised at their end
+
+    def __iter__(self) -> Iterator[Row | None]:
+        return self
+
+    def __next__(self) -> Row | None:
+        """
+        Raises:
+            NotYet: something is under way, or an asynchronous dataset works on its next row.
+            Exception: whatever the dataset raises, after all that came before it.
+        """
+        if self._ready:
+            return self._ready.popleft()
+        if self._end is None:
+            try:
+                row = next(self._rows)
+            except NotYet:
+                raise
+            except Exception as error:  # theirs, or the end: first what came before it
+                self._end = error
+                self._flush()
+                return None
+            if row is None or is_malformed(row):
+                return row
+            self._meet(row)
+            return None
+        if self._is_under_way():
+            raise NotYet
+        raise self._end
+
+
+class Groups(Holding):
+    """
+    Groups of rows, and those of one row into which a group that has failed falls apart.
+
+    Args:
+        rows: see Holding.
         function: takes a list for each column, and returns one outcome for each row.
         evaluation: of it.
         schedule: what decides; once it has stopped, nothing is tried again.
@@ -66,49 +118,28 @@ class Groups:
         failed: Callable[[Row, Reading, bool], object],
         dropped: Callable[[Row], object],
     ) -> None:
-        self._rows = rows
+        super().__init__(rows, self._join, self._fill, lambda: self._under_way > 0)
         self._together = partial(_together, function, evaluation.__name__)
         self._size = evaluation.size
         self._policy = evaluation.policy
         self._schedule = schedule
         self._finish, self._failed, self._dropped = finish, failed, dropped
         self._group: list[Row] = []  # that is not full
-        self._alone: deque[Group] = deque()  # rows that are tried by themselves
         self._under_way = 0  # groups, of which any may still fall apart
-        self._end: Exception | None = None  # what the rows have raised at their end
 
-    def __iter__(self) -> Groups:
-        return self
+    def _join(self, row: Row) -> None:
+        self._group.append(row)
+        if len(self._group) == self._size:
+            self._fill()
 
-    def __next__(self) -> Row | None:
-        """
-        Raises:
-            NotYet: a group is under way, or an asynchronous dataset still works on its next row.
-            Exception: whatever the dataset raises, after all that came before it.
-        """
-        if self._alone:
-            return self._alone.popleft()
-        if self._end is None:
-            try:
-                row = next(self._rows)
-            except NotYet:
-                raise
-            except Exception as error:  # theirs, or the end: first what came before it
-                self._end = error
-            else:
-                if row is None or is_malformed(row):
-                    return row
-                self._group.append(row)
-                if len(self._group) < self._size:
-                    return None
+    def _fill(self) -> None:
         if self._group:
-            members, self._group = self._group, []
-            self._under_way += 1
-            return Group(self._together, members)
-        if self._under_way:
-            raise NotYet
-        assert self._end is not None
-        raise self._end
+            self._start(self._group)
+            self._group = []
+
+    def _start(self, members: list[Row]) -> None:
+        self._under_way += 1
+        self._ready.append(Group(self._together, members))
 
     # ------------------------------------------------------------- what the loop tells
 
@@ -136,8 +167,7 @@ class Groups:
 
     def _next(self, member: Row, again: bool) -> None:
         if again:
-            self._under_way += 1
-            self._alone.append(Group(self._together, [member]))
+            self._start([member])
         else:
             self._finish(member)
 

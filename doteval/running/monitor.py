@@ -56,6 +56,7 @@ class Monitor:
         loop, evaluation, name = self._loop, self._evaluation, self._evaluation.__name__
         elapsed, done = self._clock.elapsed(), self._sink.done
         alone = evaluation.is_default and not evaluation.is_async and evaluation.executor is None
+        alone = alone and not evaluation.size and evaluation.batch is None
         if self._hint:
             pass
         elif loop.blocked > max(_BLOCKED, elapsed / 4) and loop.schedule.gate.limit > 1:

@@ -16,12 +16,11 @@ import json
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any
 
-from ..concurrency.ahead import NotYet
 from ..concurrency.attempts import GRACE
 from ..concurrency.evidence import Outcome
 from ..concurrency.executors import Threads
@@ -31,15 +30,17 @@ from ..errors import RowError, UsageError
 from ..evaluation import REPLY, Evaluation
 from ..record import SUBMITTED, Call
 from ..redaction import safe_error
+from ..text import one_line
 from ..views.figures import plural
+from .batches import Holding
 from .ledger import Ledger
-from .rows import is_malformed, raising
+from .rows import raising
 
 _INTENT, _TICKET, _OVER = range(3)  # what is kept of a submission, in this order
 _ROWS = 10_000  # of a batch that says no size of its own
 _FIRST, _LONGEST = 1.0, 60.0  # seconds between two looks, which are longer each time by a half
 _AT_ONCE = 4  # plain calls of the provider at a time
-_SHOWN = 3  # tickets that a sentence names
+_SHOWN, _LONG = 3, 60  # tickets that a sentence names, and characters of each
 
 Rowid = tuple[bytes, int]  # key and repeat
 
@@ -62,6 +63,12 @@ class Submission:
         self.members: dict[int, Row] = {}
         self.ticket: Any = None
 
+    def begin_anew(self) -> None:
+        """As one that nobody has, of the rows that are there."""
+        rows = [row for _, row in sorted(self.members.items())]
+        self.key, self.is_sent = os.urandom(16).hex(), False
+        self.rows, self.members = [(row.key, row.repeat) for row in rows], dict(enumerate(rows))
+
     @property
     def is_whole(self) -> bool:
         """Whether all of its rows are there, so that the very same can be submitted again."""
@@ -70,21 +77,22 @@ class Submission:
     @property
     def name(self) -> str:
         """For people."""
-        return f"batch {self.key if self.ticket is None else self.ticket}"
+        return f"batch {self.key if self.ticket is None else one_line(self.ticket, _LONG)}"
 
 
 def _made_of(rows: Sequence[Row]) -> Submission:
-    made = Submission(os.urandom(16).hex(), [(row.key, row.repeat) for row in rows], 0.0, False)
+    made = Submission("", (), 0.0, False)
     made.members.update(enumerate(rows))
+    made.begin_anew()
     return made
 
 
-class Submissions:
+class Submissions(Holding):
     """
-    An iterator of rows whose replies have come; None: a row was taken, and waits for its reply.
+    Rows whose replies have come.
 
     Args:
-        rows: whose calls return the row as it is to be submitted, by names.
+        rows: see Holding; what they return is submitted.
         function: takes a row and its reply by names.
         evaluation: of it, with the `batch` of a provider.
         ledger: where submissions are kept.
@@ -108,7 +116,8 @@ class Submissions:
             raise UsageError("batch=: this store can keep no tickets; take one in a SQLite file")
         if ledger.shelf is not None and ledger.shelf.strict:
             raise UsageError('calls="replay" does not go with batch=, which submits what is new')
-        self._rows, self._function, self._ledger = rows, function, ledger
+        super().__init__(rows, self._join, self._go_on, lambda: bool(self._open))
+        self._function, self._ledger = function, ledger
         self._batch, self._policy = evaluation.batch, evaluation.policy
         self._find = getattr(self._batch, "find", None)
         self._is_idempotent = bool(getattr(self._batch, "idempotent", False))
@@ -120,12 +129,9 @@ class Submissions:
         self._threads = Threads(_AT_ONCE)
         self._owner: dict[Rowid, tuple[Submission, int]] = {}  # of rows that were submitted before
         self._group: list[Row] = []  # that is not full
-        self._recalled: set[Submission] = set()  # that are gone on with when all rows have come
+        self._recalled: dict[Submission, None] = {}  # that are gone on with when all rows are there
         self._open: dict[Submission, asyncio.Task[None] | None] = {}  # that are worked on
-        self._sending: set[Submission] = set()  # of these, which have no ticket yet
         self._left: list[Submission] = []  # that this run does not wait for any more
-        self._ready: deque[Row] = deque()
-        self._end: Exception | None = None  # what the rows have raised at their end
 
     async def recall(self) -> None:
         """Read what earlier runs have submitted."""
@@ -133,7 +139,7 @@ class Submissions:
         for call in await self._ledger.kept(SUBMITTED):
             key = call.digest.hex()
             if call.number == _INTENT:
-                told = json.loads(call.request)["arguments"]["rows"]
+                told = json.loads(call.request)["rows"]
                 rows = [(bytes.fromhex(each), repeat) for each, repeat in told]
                 made = known[key] = Submission(key, rows, call.started, True)
                 self._owner.update((row, (made, at)) for at, row in enumerate(rows))
@@ -144,55 +150,28 @@ class Submissions:
                     if self._owner.get(known[key].rows[at]) == (known[key], at):
                         del self._owner[known[key].rows[at]]
 
-    # -------------------------------------------------------------------- as a source
+    # ------------------------------------------------------------------ rows that come
 
-    def __iter__(self) -> Submissions:
-        return self
-
-    def __next__(self) -> Row | None:
-        """
-        Raises:
-            NotYet: replies are waited for, or an asynchronous dataset works on its next row.
-            Exception: whatever the dataset raises, after the replies to all that came before it.
-        """
-        if self._ready:
-            return self._ready.popleft()
-        if self._end is None:
-            try:
-                row = next(self._rows)
-            except NotYet:
-                raise
-            except Exception as error:  # theirs, or the end: first what came before it
-                self._end = error
-                self._begin(self._group)
-                self._group = []
-            else:
-                if row is None or is_malformed(row):
-                    return row
-                self._meet(row)
-                return None
-        if self._open:
-            raise NotYet
-        raise self._end
-
-    def _meet(self, row: Row) -> None:
+    def _join(self, row: Row) -> None:
         owner = self._owner.pop((row.key, row.repeat), None)
         if owner is None:
             self._group.append(row)
             if len(self._group) >= self._size:
-                self._begin(self._group)
-                self._group = []
+                self._begin([])
         else:
             submission, at = owner
             submission.members[at] = row
-            self._recalled.add(submission)
+            self._recalled[submission] = None
 
-    def _begin(self, group: list[Row]) -> None:
-        """Submit a group; once all rows have come, go on with what was submitted before, too."""
-        begun = [_made_of(group)] if group else []
-        if self._end is not None:
-            begun += self._recalled
-            self._recalled = set()
+    def _go_on(self) -> None:
+        self._begin([*self._recalled])
+        self._recalled.clear()
+
+    def _begin(self, begun: list[Submission]) -> None:
+        """Go on with what was submitted before, and submit the group."""
+        if self._group:
+            begun.append(_made_of(self._group))
+            self._group = []
         self._open.update(dict.fromkeys(begun))
         # The source is asked out of sight of the event loop, where no task may be made.
         self._loop.call_soon(self._start, begun)
@@ -226,10 +205,11 @@ class Submissions:
         return f"{rows} wait for their reply in {names}{more}"
 
     async def close(self) -> None:
-        """End what is under way; who is just being given a ticket gets a moment to keep it."""
+        """End what is under way; what is just being submitted gets a moment to keep its ticket."""
+        self._until = -math.inf
         tasks = {each: task for each, task in self._open.items() if task is not None}
         for submission, task in tasks.items():
-            if submission not in self._sending:
+            if submission.ticket is not None:
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks.values(), timeout=GRACE)
@@ -281,53 +261,47 @@ class Submissions:
         """
         if submission.ticket is not None:
             return
-        self._sending.add(submission)
-        try:
-            if not submission.is_sent:
-                await self._keep(submission, _INTENT)
-            failures = 0
-            while not await self._is_found(submission):
-                submission.since = time.time()
-                try:
-                    rows = [row.call(**row.named) for _, row in sorted(submission.members.items())]
-                    submission.ticket = _ticket(
-                        await self._call(self._batch.submit, rows, submission.key)
-                    )
-                except Exception as error:  # theirs, whatever it is
-                    failures += 1
-                    await self._refused(submission, error, failures)
-            await self._keep(submission, _TICKET)
-        finally:
-            self._sending.discard(submission)
+        if not submission.is_sent:
+            await self._keep(submission, _INTENT)
+        failures, ticket = 0, await self._found(submission)
+        while ticket is None:
+            submission.since = time.time()
+            try:
+                rows = [row.call(**row.named) for _, row in sorted(submission.members.items())]
+                ticket = _ticket(await self._call(self._batch.submit, rows, submission.key))
+            except Exception as error:  # theirs, whatever it is
+                failures += 1
+                await self._refused(submission, error, failures)
+                ticket = await self._found(submission)
+        await self._keep(submission, _TICKET, ticket)
+        submission.ticket = ticket  # which is durable now
 
-    async def _is_found(self, submission: Submission) -> bool:
+    async def _found(self, submission: Submission) -> Any:
         """
-        Whether the provider has it already.
+        The ticket, if the provider has it already; None: it is to be submitted.
 
         Raises:
             RowError: nobody can know.
         """
-        if submission.ticket is not None or not submission.is_sent:
-            return submission.ticket is not None
+        if not submission.is_sent:
+            return None
         if self._find is not None:
-            submission.ticket = await self._patiently(self._find, submission.key)
-            if submission.ticket is None and not submission.is_whole:
-                await self._keep(submission, _OVER, range(len(submission.rows)))
-                anew = _made_of([*submission.members.values()])
-                submission.key, submission.rows = anew.key, anew.rows
-                submission.members = anew.members
+            ticket = await self._patiently("find", self._find, submission.key)
+            if ticket is None and not submission.is_whole:  # what is left of it, as another
+                await self._keep(submission, _OVER, [*range(len(submission.rows))])
+                submission.begin_anew()
                 await self._keep(submission, _INTENT)
-            return submission.ticket is not None
+            return ticket
         if self._is_idempotent and submission.is_whole:
-            return False  # it is the same, however often
-        why = "" if self._is_idempotent else ", and neither find() nor `idempotent` can tell"
+            return None  # it is the same, however often
+        why = "neither find() nor `idempotent` can tell"
         if self._is_idempotent:
-            why = ", and some of its rows have changed or are gone, so it can not be repeated"
+            why = "some of its rows have changed or are gone, so it can not be repeated"
         raise RowError(
             f"it is not known whether batch {submission.key} was submitted at "
             f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(submission.since))}: the run "
-            f"ended within submit(){why}. Give the class find(key), which returns its ticket, or "
-            "None where the provider does not have it"
+            f"ended within submit(), and {why}. Give the class find(key), which returns its "
+            "ticket, or None where the provider does not have it"
         )
 
     async def _refused(self, submission: Submission, error: Exception, failures: int) -> None:
@@ -344,7 +318,7 @@ class Submissions:
             await asyncio.sleep(max(pause, min(reading.asked or 0.0, self._policy.patience)))
             return
         if not submission.is_sent and self._find is None and not self._is_idempotent:
-            await self._keep(submission, _OVER, range(len(submission.rows)))
+            await self._keep(submission, _OVER, [*range(len(submission.rows))])
         raise RowError(f"submit() raised {_told(error)}")
 
     async def _collect(self, submission: Submission) -> Mapping[int, Any] | None:
@@ -354,8 +328,8 @@ class Submissions:
         Raises:
             RowError: collect() does not work; it is asked again by the next run.
         """
-        pause = _FIRST
-        while (found := await self._patiently(self._batch.collect, submission.ticket)) is None:
+        pause, collect = _FIRST, self._batch.collect
+        while (found := await self._patiently("collect", collect, submission.ticket)) is None:
             if self._loop.time() + pause > self._until:
                 return None
             await asyncio.sleep(pause)
@@ -370,7 +344,7 @@ class Submissions:
             await self._keep(submission, _OVER, lacking)
         return replies
 
-    async def _patiently(self, function: Callable[[Any], Any], argument: Any) -> Any:
+    async def _patiently(self, name: str, function: Callable[[Any], Any], argument: Any) -> Any:
         """What a function returns that changes nothing, so that it can be asked again."""
         since, failures = self._loop.time(), 0
         while True:
@@ -382,31 +356,28 @@ class Submissions:
                 waited = self._loop.time() - since
                 if not self._policy.retryable(reading) or waited >= self._policy.patience:
                     raise RowError(
-                        f"{function.__name__}() raised {_told(error)}; the batch stays as it is, "
+                        f"{name}() raised {_told(error)}; the batch stays as it is, "
                         "and the same command asks for it again"
                     ) from error
                 await asyncio.sleep(self._policy.delay(failures, lambda: 1.0))
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if asyncio.iscoroutinefunction(function):
+        if iscoroutinefunction(function):
             return await function(*arguments)
         error, value = await self._threads.call(partial(function, *arguments))
         if error is not None:
             raise error
-        return value
+        return await value if hasattr(value, "__await__") else value
 
-    async def _keep(self, submission: Submission, step: int, lacking: Sequence[int] = ()) -> None:
+    async def _keep(self, submission: Submission, step: int, said: Any = None) -> None:
         """Write a step down: it is durable when this returns."""
-        told: dict[str, Any] = {}
+        request: dict[str, Any] = {"function": f"{type(self._batch).__name__}.submit"}
         if step == _INTENT:
-            told = {"rows": [(key.hex(), repeat) for key, repeat in submission.rows]}
-        name = f"{type(self._batch).__name__}.{'collect' if step == _OVER else 'submit'}"
-        request = {"function": name, "scope": "", "arguments": told, "digests": {}}
-        response = submission.ticket if step == _TICKET else [*lacking]
+            request["rows"] = [(key.hex(), repeat) for key, repeat in submission.rows]
         await self._ledger.keep(
             Call(
                 SUBMITTED, 0, bytes.fromhex(submission.key), step, time.time(), 0.0,
-                json.dumps(request), json.dumps(response),
+                json.dumps(request), json.dumps(said),
             )
         )  # fmt: skip
 
@@ -445,22 +416,21 @@ def _by_number(found: Any, count: int) -> Mapping[int, Any]:
     Raises:
         RowError: they can not be matched to the rows.
     """
-    stays = "the batch stays as it is, and the same command collects it again"
+    replies, odd = dict[Any, Any](), type(found).__name__
     if isinstance(found, Mapping):
-        replies = {}
         for number, reply in found.items():
-            at = int(number) if isinstance(number, str) and number.isdecimal() else number
-            if type(at) is not int or not 0 <= at < count:
-                raise RowError(
-                    f"collect() returned a reply to row {number!r:.80}; expected numbers of the "
-                    f"{count} rows that were submitted, from 0; {stays}"
-                )
-            replies[at] = reply
-        return replies
-    if isinstance(found, (list, tuple)) and len(found) == count:
-        return dict(enumerate(found))
-    what = f"{len(found)} replies" if isinstance(found, (list, tuple)) else type(found).__name__
-    raise RowError(
-        f"collect() returned {what} for {count} rows; expected one for each in their order, or a "
-        f"mapping by their numbers, from 0; {stays}"
-    )
+            is_text = isinstance(number, str) and number.isdecimal()
+            replies[int(number) if is_text else number] = reply
+        odd = ", ".join(
+            f"a reply to row {each!r:.80}" for each in [*replies.keys() - {*range(count)}]
+        )
+    elif isinstance(found, (list, tuple)):
+        replies = dict(enumerate(found))
+        odd = "" if len(found) == count else f"{len(found)} replies"
+    if odd:
+        raise RowError(
+            f"collect() returned {odd} for {count} rows; expected one for each in their order, or "
+            "a mapping by their numbers, from 0; the batch stays as it is, and the same command "
+            "collects it again"
+        )
+    return replies
