@@ -137,7 +137,10 @@ def facts(
             for id, run, state, body, *columns in rows:
                 if run in uids:
                     try:
-                        values = [(name, value_of(*of)) for name, *of, _ in scores.get(id, ())]
+                        values = [
+                            (name, value_of(value, mark))
+                            for name, value, mark, _ in scores.get(id, ())
+                        ]
                     except ValueError as error:
                         raise db.damaged(f"record {id}: {error}") from error
                     yield Kept(uids[run], state, tuple(columns), body, tuple(values))

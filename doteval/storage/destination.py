@@ -341,7 +341,9 @@ class Destination:
                 mine.append(theirs._replace(id=last, state=decided[None]))
         return wanted, changed
 
-    def _insert(self, connection: sqlite3.Connection, wanted: Sequence[tuple[int, int, Kept]]) -> None:
+    def _insert(
+        self, connection: sqlite3.Connection, wanted: Sequence[tuple[int, int, Kept]]
+    ) -> None:
         rows = []
         for id, _, each in wanted:
             mark = marks_in(each.body)
