@@ -377,6 +377,7 @@ def change(kind: str, **changes: Any) -> Change:
         (change("run", history=[1]), "a change in 'history' is no object"),
         (change("run", history=[{"at": 0}]), "a change in 'history' lacks 'at' or 'limit'"),
         (lambda lines: [*lines[:3], *lines[2:]], "is there twice"),
+        (lambda lines: [*lines[:5], lines[2], *lines[5:]], "comes after a record"),
         (change("run", header={"figures": [1]}), "'figures' is [1], expected a list of figures"),
         (change("run", header={"figures": [{"of": {}}]}), "expected a list of figures"),
         (change("run", header={"tags": {"a": 1}}), "'tags' is {'a': 1}, expected an object of"),

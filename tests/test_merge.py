@@ -19,7 +19,7 @@ from doteval.reporting.gate import judge, parse
 from doteval.reporting.summary import summarise
 from doteval.storage import locate, open_store
 from doteval.storage.archive import Ran
-from doteval.storage.merging import Disagreement, Merged, Source, Target, merge
+from doteval.storage.merging import Disagreement, Merged, Theirs, merge, take
 from doteval.storage.parts import shards_of
 from doteval.storage.rivals import Rivals, Row
 from doteval.storage.transfer import transfer
@@ -299,16 +299,16 @@ def test_scores_of_other_evaluations_are_not_read(folder):
     recorded("m.db", an_entry("x"))
     recorded("m.db", *[an_entry(n) for n in range(50)], evaluation="f.py::other")
     recorded("m.db", an_entry("y"), started=20.0)
-    source, target = Source(locate("m.db")), Target(locate("all.db"))
-    queries = []
-    source.store.database._db.set_trace_callback(queries.append)
+    source, target = a_store("m.db", read_only=True), a_store("all.db")
+    found, queries = Merged(), []
+    source.database._db.set_trace_callback(queries.append)
 
-    found = target.take(Merged("e", NAME), source.of(("e", NAME)))
+    take(target, found, Theirs(source, ("e", NAME), 1.0, source.runs("e", NAME)))
 
-    source.store.database._db.set_trace_callback(None)
+    source.database._db.set_trace_callback(None)
     (query,) = [each for each in queries if "JOIN scores" in each]
-    assert (found.records, len(source.store.database.all(query))) == (2, 2)
-    source.store.close()
+    assert (found.records, len(source.database.all(query))) == (2, 2)
+    source.close()
     target.close()
 
 

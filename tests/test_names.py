@@ -35,7 +35,9 @@ def folder(tmp_path, monkeypatch):
 def laid(path, name=OLD):
     """The store of the earlier version, with the evaluation under one of its old names."""
     connection = sqlite3.connect(path)
-    connection.executescript((EARLIER / "store.sql").read_text(encoding="utf-8"))
+    connection.executescript((EARLIER / "version_1.sql").read_text(encoding="utf-8"))
+    connection.execute("DELETE FROM evaluations WHERE name <> ?", (OLD,))
+    connection.execute("DELETE FROM experiments WHERE name <> 'old'")
     connection.execute("UPDATE evaluations SET name = ?", (name,))
     connection.commit()
     connection.close()

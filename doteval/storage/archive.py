@@ -8,11 +8,12 @@ Nothing refers to a row of a table: runs are known by their random ids, records 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Union
 
 from ..errors import StoreError
-from ..record import Attempt, Call, Run
+from ..record import LIVE, STALE, SUPERSEDED, Attempt, Call, Run
 from .database import Database, by_column
 from .encoding import load_metrics
 from .entries import CALL_COLUMNS, RECORD_COLUMNS, value_of
@@ -118,15 +119,7 @@ def facts(
             "FROM evaluations WHERE experiment = ? AND (? IS NULL OR name = ?) ORDER BY id",
             experiment, evaluation, evaluation,
         )  # fmt: skip
-        names = {
-            number: {
-                id: (score, load_metrics(metrics))
-                for id, score, metrics in db.rows(
-                    "id, name, metrics", "FROM score_names WHERE evaluation = ? ORDER BY id", number
-                )
-            }
-            for number, _, _ in evaluations
-        }
+        names = {number: score_names(db, number) for number, _, _ in evaluations}
         # Those that have ended by now have no record beyond the last.
         known = {number: runs(name) for number, name, _ in evaluations}
     for number, name, total in evaluations:
@@ -140,8 +133,17 @@ def facts(
             if uid in told:  # else it began just now
                 uids[id] = uid
                 yield Ran(told[uid], part)
-        scores = {id: score for id, (score, _) in names[number].items()}
-        yield from _records(db, number, last_record, uids, scores)
+        for rows, scores in pages(db, number, last=last_record):
+            for id, run, state, body, *columns in rows:
+                if run in uids:
+                    try:
+                        values = [
+                            (name, value_of(value, mark))
+                            for name, value, mark, _ in scores.get(id, ())
+                        ]
+                    except ValueError as error:
+                        raise db.damaged(f"record {id}: {error}") from error
+                    yield Kept(uids[run], state, tuple(columns), body, tuple(values))
         yield from _attempts(db, number, last_attempt, uids)
         for uid, call in calls(db, number, None, last_call):
             yield Asked(uid, call)
@@ -161,53 +163,83 @@ def must_be_there(db: Database, evaluation: int) -> None:
         )
 
 
-def _records(
-    db: Database, evaluation: int, last: int, uids: dict[int, str], scores: dict[int, str]
-) -> Iterator[Kept]:
-    # An arm for each state, because the index is by state: the rows come in order without sorting.
-    one = (
-        "SELECT id FROM records INDEXED BY records_of "
-        "WHERE evaluation = ? AND state = {} AND id > ? AND id <= ?"
+def pages(
+    db: Database,
+    evaluation: int,
+    states: Sequence[int] = (LIVE, STALE, SUPERSEDED),
+    *,
+    failed: bool | None = None,
+    last: int = 2**63 - 1,
+) -> Iterator[tuple[list[Any], dict[int, list[tuple[str, Any, int, tuple[str, ...]]]]]]:
+    """
+    The records of an evaluation, in the order in which they became durable; each page is read in
+    one go, so a run may go on writing meanwhile.
+
+    Args:
+        states: of those to tell. failed: only those that have failed, or have not; None: both.
+        last: id of the last one to tell.
+
+    Returns:
+        rows of id, run, state, body and RECORD_COLUMNS; and by id the name, value, mark and metrics
+        of each score.
+
+    Raises:
+        StoreError: it can not be read, or is deleted meanwhile.
+    """
+    condition = {None: "", True: "AND error IS NOT NULL", False: "AND error IS NULL"}[failed]
+    one, *others = (
+        f"FROM records INDEXED BY {'records_failed' if failed else 'records_of'} {{}} "
+        f"WHERE evaluation = ? AND state = {state} AND id > ? AND id <= ? {condition}"
+        for state in states
     )
-    ids = f"{one.format(0)} UNION ALL {one.format(1)} UNION ALL {one.format(2)}"
+    if others:  # an arm for each, because the index is by state: the ids come in order
+        arms = " UNION ALL ".join(f"SELECT id {each.format('')}" for each in (one, *others))
+        rest = (
+            f"FROM ({arms} ORDER BY id LIMIT ?) AS chosen JOIN records ON records.id = chosen.id "
+            "JOIN bodies ON record = chosen.id ORDER BY chosen.id"
+        )
+    else:
+        rest = f"{one.format('JOIN bodies ON record = id')} ORDER BY id LIMIT ?"
+    said = ", ".join(map(str, states))
+    names: dict[int, tuple[str, tuple[str, ...]]] = {}
     after = 0
     while True:
         with db.reading():
             rows = db.page(
                 f"records.id, run, state, body, {RECORD_COLUMNS}",
-                f"FROM ({ids} ORDER BY id LIMIT ?) AS chosen "
-                "JOIN records ON records.id = chosen.id JOIN bodies ON record = chosen.id "
-                "ORDER BY chosen.id",
-                *(evaluation, after, last) * 3, _PAGE, text=3, most=_PAGE_TEXT,
+                rest,
+                *(evaluation, after, last) * len(states), _PAGE, text=3, most=_PAGE_TEXT,
             )  # fmt: skip
             must_be_there(db, evaluation)
             if not rows:
                 return
-            values = _values(db, evaluation, rows[0][0], rows[-1][0], scores)
+            # Failures have none, and between two of them may lie all that was scored.
+            found = [] if failed else db.rows(
+                "record, scores.name, value, scores.boolean",
+                "FROM records INDEXED BY records_of JOIN scores ON record = records.id "
+                f"WHERE evaluation = ? AND state IN ({said}) AND records.id BETWEEN ? AND ?",
+                evaluation, rows[0][0], rows[-1][0],
+            )  # fmt: skip
+            if not names.keys() >= {name for _, name, _, _ in found}:
+                names = score_names(db, evaluation)
         after = rows[-1][0]
-        for id, run, state, body, *columns in rows:
-            if run in uids:
-                yield Kept(uids[run], state, tuple(columns), body, tuple(values.get(id, ())))
+        scores: dict[int, list[tuple[str, Any, int, tuple[str, ...]]]] = {}
+        for record, id, value, mark in found:
+            if id not in names:
+                raise db.damaged(f"a score of record {record} has no name")
+            name, metrics = names[id]
+            scores.setdefault(record, []).append((name, value, mark, metrics))
+        yield rows, scores
 
 
-def _values(
-    db: Database, evaluation: int, first: int, last: int, scores: dict[int, str]
-) -> dict[int, list[tuple[str, Any]]]:
-    values: dict[int, list[tuple[str, Any]]] = {}
-    for record, name, value, boolean in db.rows(
-        "record, scores.name, value, scores.boolean",
-        "FROM records INDEXED BY records_of "
-        "JOIN scores ON record = records.id "
-        "WHERE evaluation = ? AND state IN (0, 1, 2) AND records.id BETWEEN ? AND ?",
-        evaluation, first, last,
-    ):  # fmt: skip
-        if name not in scores:
-            raise db.damaged(f"a score of record {record} has no name")
-        try:
-            values.setdefault(record, []).append((scores[name], value_of(value, boolean)))
-        except ValueError as error:
-            raise db.damaged(f"record {record}: {error}") from error
-    return values
+def score_names(db: Database, evaluation: int) -> dict[int, tuple[str, tuple[str, ...]]]:
+    """The scores of an evaluation by their numbers: their names, and those of their metrics."""
+    return {
+        id: (name, load_metrics(metrics))
+        for id, name, metrics in db.rows(
+            "id, name, metrics", "FROM score_names WHERE evaluation = ? ORDER BY id", evaluation
+        )
+    }
 
 
 def _attempts(db: Database, evaluation: int, last: int, uids: dict[int, str]) -> Iterator[Paid]:
@@ -256,3 +288,50 @@ def insert_calls(db: Database, evaluation: int, calls: Sequence[tuple[int, Call]
     rows = [(evaluation, run, *call) for run, call in calls]
     text = sum(len(call.request) + len(call.response) for _, call in calls)
     db.insert("calls", f"evaluation, run, {CALL_COLUMNS}", by_column(rows), text)
+
+
+def insert_records(
+    db: Database,
+    evaluation: int,
+    records: Sequence[Sequence[Any]],
+    bodies: Sequence[str],
+    scores: Iterable[Sequence[Any]],
+) -> None:
+    """
+    Insert records, inside `writing()`.
+
+    Args:
+        records: the columns `id`, `run`, `state` and RECORD_COLUMNS of all of them.
+        bodies: their texts, in the same order.
+        scores: for each score the record, the number of its name, its value and its mark.
+    """
+    ids, *columns = records
+    same = [evaluation] * len(ids)
+    db.insert("records", f"id, evaluation, run, state, {RECORD_COLUMNS}", (ids, same, *columns))
+    db.insert("bodies", "record, body", (ids, bodies), sum(map(len, bodies)))
+    db.insert("scores", "record, name, value, boolean", by_column(scores))
+
+
+def make_experiment(db: sqlite3.Connection, name: str, created: float) -> None:
+    """Make an experiment where there is none of this name; created: Unix seconds."""
+    db.execute(
+        "INSERT INTO experiments (name, created) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET created = min(created, excluded.created)",
+        (name, created),
+    )
+
+
+def make_evaluation(db: sqlite3.Connection, experiment: str, created: float, name: str) -> int:
+    """The number of an evaluation, which is made where it is not there, and its experiment too."""
+    make_experiment(db, experiment, created)
+    db.execute(
+        "INSERT OR IGNORE INTO evaluations (experiment, name) "
+        "SELECT id, ? FROM experiments WHERE name = ?",
+        (name, experiment),
+    )
+    found: int = db.execute(
+        "SELECT evaluations.id FROM evaluations JOIN experiments "
+        "ON experiments.id = experiment WHERE experiments.name = ? AND evaluations.name = ?",
+        (experiment, name),
+    ).fetchone()[0]
+    return found

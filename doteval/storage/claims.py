@@ -5,10 +5,12 @@ Who may run an evaluation: one run of all its rows, or one of each of its shards
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import StoreError
+from ..errors import Busy, StoreError
 from ..record import Run
 from . import locks
 
@@ -67,6 +69,26 @@ class Claims:
         claim = Claim(run.experiment, run.evaluation, part, taken)
         self._mine.append(claim)
         return claim
+
+    @contextmanager
+    def alone(self, experiment: str, evaluation: str, busy: Callable[[], str]) -> Iterator[None]:
+        """
+        While nobody runs an evaluation, and nobody can begin.
+
+        Args:
+            busy: what to say where somebody runs it.
+
+        Raises:
+            Busy: somebody does.
+        """
+        nobody = Run("", experiment, evaluation, 0.0, None, 0.0, "running", os.getpid(), {})
+        claim = self.make(nobody, "")
+        if claim is None:
+            raise Busy(busy())
+        try:
+            yield
+        finally:
+            self.give_back(claim)
 
     def holds(self, claim: Claim) -> bool:
         """Whether whoever asks for the lock file now finds the one that this claim has locked."""

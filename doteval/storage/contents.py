@@ -14,18 +14,17 @@ from typing import Any
 from ..errors import Busy, NotFound, UsageError
 from ..record import FINAL, LIVE, STALE, Attempt, Call, Record, Run, Stored
 from ..text import similar
-from .archive import CALL, Adopted, Fact, calls, facts, must_be_there
+from .archive import CALL, Adopted, Fact, calls, facts, must_be_there, pages
 from .claims import Claims
 from .columns import KINDS
 from .database import Database
 from .deletion import sweep
-from .encoding import cluster_of, load_body, load_header, load_history, load_metrics, storable
-from .entries import RECORD_COLUMNS, decode
+from .encoding import cluster_of, load_body, load_header, load_history, storable
+from .entries import decode
 from .tally import Tally, tally
 
 _PAGE = 500  # records read at a time
 _PAGE_OF_KEYS = 5_000  # of which only the identity is read
-_PAGE_TEXT = 4 * 2**20  # characters of their texts, at which a page ends earlier
 VANISHED = "its process ended without a word"
 
 
@@ -124,50 +123,13 @@ class Contents:
             StoreError: it can not be read, or is deleted meanwhile.
         """
         number = self.number_of(experiment, evaluation)
-        table = "records INDEXED BY records_failed" if failed else "records"
-        condition = {None: "", True: "AND error IS NOT NULL", False: "AND error IS NULL"}[failed]
-        last = 0
-        while True:
-            with self._db.reading():
-                rows = self._db.page(
-                    f"id, body, {RECORD_COLUMNS}",
-                    f"FROM {table} JOIN bodies ON record = id "
-                    f"WHERE evaluation = ? AND state = ? AND id > ? {condition} "
-                    "ORDER BY id LIMIT ?",
-                    number, state, last, _PAGE, text=1, most=_PAGE_TEXT,
-                )  # fmt: skip
-                must_be_there(self._db, number)
-                if not rows:
-                    return
-                # Failures have none, and between two of them may lie all that was scored.
-                scores = {} if failed else self._scores(number, state, rows[0][0], rows[-1][0])
-            last = rows[-1][0]
-            for row in rows:
+        for rows, scores in pages(self._db, number, (state,), failed=failed):
+            for id, _, _, body, *columns in rows:
                 try:
-                    record = decode(row[2:], load_body(row[1]), scores.get(row[0], ()))
+                    record = decode(columns, load_body(body), scores.get(id, ()))
                 except ValueError as error:
-                    raise self._db.damaged(f"record {row[0]}: {error}") from error
+                    raise self._db.damaged(f"record {id}: {error}") from error
                 yield record
-
-    def _scores(self, evaluation: int, state: int, first: int, last: int) -> dict[int, list[Any]]:
-        names = {
-            id: (name, load_metrics(metrics))
-            for id, name, metrics in self._db.rows(
-                "id, name, metrics", "FROM score_names WHERE evaluation = ?", evaluation
-            )
-        }
-        scores: dict[int, list[Any]] = {}
-        for record, id, value, boolean in self._db.rows(
-            "record, scores.name, value, scores.boolean",
-            "FROM records JOIN scores ON record = records.id "
-            "WHERE evaluation = ? AND state = ? AND records.id BETWEEN ? AND ?",
-            evaluation, state, first, last,
-        ):  # fmt: skip
-            if id not in names:
-                raise self._db.damaged(f"a score of record {record} has no name")
-            name, metrics = names[id]
-            scores.setdefault(record, []).append((name, value, boolean, metrics))
-        return scores
 
     def attempts(self, experiment: str, evaluation: str) -> list[Attempt]:
         """

@@ -7,14 +7,24 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..record import LIVE, Run
-from .archive import Asked, Kept, Opening, Paid, Ran, insert_calls
+from .archive import (
+    Asked,
+    Kept,
+    Opening,
+    Paid,
+    Ran,
+    insert_calls,
+    insert_records,
+    make_evaluation,
+    score_names,
+)
 from .database import Database, by_column
-from .encoding import dump, load_header, load_history, load_metrics, storable
-from .entries import ATTEMPT_COLUMNS, RECORD_COLUMNS, attempt_columns, marks_in, value_to
+from .encoding import dump, load_header, load_history, storable
+from .entries import ATTEMPT_COLUMNS, attempt_columns, marks_in, value_to
 from .rivals import Rivals, Row
 from .tally import add_scores, added
 
@@ -38,7 +48,7 @@ class Contradiction(UsageError):
     """Facts that do not fit those before them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrived:
     """
     What has come of one evaluation.
@@ -57,13 +67,14 @@ class Arrived:
     conflicts: int = 0
     positions: tuple[int, ...] = ()
 
-
-def make_experiment(connection: sqlite3.Connection, name: str, created: float) -> None:
-    connection.execute(
-        "INSERT INTO experiments (name, created) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET created = min(created, excluded.created)",
-        (name, created),
-    )
+    def count(self, other: Arrived) -> None:
+        """What has come besides."""
+        self.runs += other.runs
+        self.records += other.records
+        self.attempts += other.attempts
+        self.replaced += other.replaced
+        self.conflicts += other.conflicts
+        self.positions = (*self.positions, *other.positions)[:EXAMPLES]
 
 
 def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, Run]:
@@ -77,6 +88,15 @@ def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, R
         db.rows(f"id, uid, {_RUN}", "FROM runs WHERE evaluation = ? ORDER BY started, id",
                 evaluation)
     }  # fmt: skip
+
+
+class _Changed(NamedTuple):
+    """A record of the store: the state that it gets, its row, and whether it has no scores."""
+
+    state: int
+    key: bytes
+    repeat: int
+    failed: bool
 
 
 class Destination:
@@ -103,18 +123,7 @@ class Destination:
         self._total = opening.total
         self.arrived = Arrived()
         with db.writing() as connection:
-            make_experiment(connection, name[0], created)
-            connection.execute(
-                "INSERT OR IGNORE INTO evaluations (experiment, name) "
-                "SELECT id, ? FROM experiments WHERE name = ?",
-                (name[1], name[0]),
-            )
-            self._number: int = db.all(
-                "SELECT evaluations.id FROM evaluations JOIN experiments "
-                "ON experiments.id = experiment WHERE experiments.name = ? "
-                "AND evaluations.name = ?",
-                *name,
-            )[0][0]
+            self._number = make_evaluation(connection, name[0], created, name[1])
             mine = runs_of(db, self._number, name)
             theirs = [
                 replace(each.run, header={**each.run.header, "shard": each.part or None})
@@ -129,12 +138,11 @@ class Destination:
             self._rivals = Rivals(mine.values(), theirs, self._uids)
             self._numbers = {uid: id for id, uid in self._uids.items()}
             self._before: int = db.all("SELECT coalesce(max(id), 0) FROM records")[0][0]
-            lost = 0
+            self._lost = 0
             for number in self.open.values():  # they come once more, all of them
                 of = "WHERE evaluation = ? AND run = ?", (self._number, number)
-                lost += connection.execute(f"DELETE FROM attempts {of[0]}", of[1]).rowcount
+                self._lost += connection.execute(f"DELETE FROM attempts {of[0]}", of[1]).rowcount
                 connection.execute(f"DELETE FROM calls {of[0]}", of[1])
-            self._lost = lost
             self._take_scores(connection, opening)
         if self.open and not self._is_apart:
             self._remember()
@@ -156,7 +164,7 @@ class Destination:
                      _ON_ITS_WAY),
                 ).lastrowid  # fmt: skip
                 assert number is not None
-                self.arrived = replace(self.arrived, runs=self.arrived.runs + 1)
+                self.arrived.runs += 1
             elif there[uid][1].finished is None:
                 number = there[uid][0]
             else:
@@ -176,15 +184,13 @@ class Destination:
                 for name, metrics in opening.scores
             ],
         )
-        self._scores: dict[str, tuple[int, tuple[str, ...]]] = {
-            name: (id, load_metrics(metrics))
-            for id, name, metrics in self._db.rows(
-                "id, name, metrics", "FROM score_names WHERE evaluation = ?", self._number
-            )
-        }
+        names = score_names(self._db, self._number)
+        self._scores = {name: (id, metrics) for id, (name, metrics) in names.items()}
 
     def finish(self) -> None:
         """All has come."""
+        if not self.open:
+            return
         with self._db.writing() as connection:
             for each in self._coming:
                 run = each.run
@@ -207,8 +213,7 @@ class Destination:
                     "UPDATE evaluations SET total = ? WHERE id = ? AND (total IS NULL OR ?)",
                     (self._total, self._number, self._is_later),
                 )
-        attempts = max(0, self.arrived.attempts - self._lost)
-        self.arrived = replace(self.arrived, attempts=attempts)
+        self.arrived.attempts = max(0, self.arrived.attempts - self._lost)
 
     # ------------------------------------------------------------------------------- records
 
@@ -235,7 +240,10 @@ class Destination:
             last = page[0][0]
 
     def write(self, page: Sequence[Kept | Paid | Asked]) -> None:
-        """A page, in one transaction."""
+        """A page, in one transaction; what is of runs that are whole has come before."""
+        page = [fact for fact in page if fact.run in self.open]
+        if not page:
+            return
         kept = [fact for fact in page if isinstance(fact, Kept)]
         attempts = [
             (self._number, self._numbers[fact.run], *attempt_columns(fact.attempt))
@@ -248,7 +256,7 @@ class Destination:
             insert_calls(self._db, self._number, calls)
             if kept:
                 self._keep(connection, kept)
-        self._count(attempts=len(attempts))
+        self.arrived.attempts += len(attempts)
 
     def _keep(self, connection: sqlite3.Connection, page: Sequence[Kept]) -> None:
         last, sums = self._db.all(
@@ -256,10 +264,40 @@ class Destination:
             "FROM records",
             self._number,
         )[0]
+        wanted, changed = self._decide(page, last)
+        self._change(connection, changed)
+        self._insert(connection, [(id, *each) for id, each in wanted.items()])
+        live = [
+            each for state, each in wanted.values() if state == LIVE and each.columns[4] is None
+        ]
+        is_summed = all(each.failed for each in changed.values())
+        if live:
+            sums, fits = added(sums, by_column([each.columns for each in live]))
+            is_summed = is_summed and fits
+            by_name: dict[str, tuple[Sequence[str], list[tuple[Any, int]]]] = {}
+            for each in live:
+                mark = marks_in(each.body)
+                for name, value in each.scores:
+                    metrics = self._scores[name][1]
+                    by_name.setdefault(name, (metrics, []))[1].append(value_to(value, mark(name)))
+            add_scores(self._db, self._number, by_name)
+        connection.execute(
+            "UPDATE evaluations SET revision = revision + 1, summed = coalesce(summed, 0) + ?, "
+            "sums = ? WHERE id = ?",
+            (int(is_summed), sums, self._number),
+        )
+        self.arrived.records += len(wanted)
+
+    def _decide(
+        self, page: Sequence[Kept], last: int
+    ) -> tuple[dict[int, tuple[int, Kept]], dict[int, _Changed]]:
+        """
+        What becomes of a page: the records to insert and their states, by their numbers, from
+        `last` on; and those of the store that get another state.
+        """
         here = self._known([each.columns[0] for each in page])
-        wanted: dict[int, tuple[int, Kept]] = {}  # by id: its state
-        changed: dict[int, tuple[int, bytes, int]] = {}  # by id: what it became, and its row
-        is_summed = True
+        wanted: dict[int, tuple[int, Kept]] = {}
+        changed: dict[int, _Changed] = {}
         for each in page:
             key, digest, repeat, position, error, _, started, *_ = each.columns
             theirs = Row(
@@ -282,10 +320,11 @@ class Destination:
                     f"{position}"
                 )
             others = [one for one in mine if one.run != theirs.run]
-            rivals = others if same is None else [same, *others]
-            decided, conflict = self._rivals.decide(theirs, rivals)
+            decided, conflict = self._rivals.decide(
+                theirs, others if same is None else [same, *others]
+            )
             if conflict:
-                self._note_conflict(position)
+                self.arrived.count(Arrived(conflicts=1, positions=(position,)))
             for at, one in enumerate(mine):
                 became = decided.get(one.id, one.state)
                 if became != one.state:
@@ -294,57 +333,28 @@ class Destination:
                     if one.id in wanted:
                         wanted[one.id] = became, wanted[one.id][1]
                     else:
-                        changed[one.id] = became, key, repeat
-                        is_summed = is_summed and one.failed
-                    self._count(replaced=int(one.state == LIVE))
+                        changed[one.id] = _Changed(became, key, repeat, one.failed)
+                    self.arrived.replaced += int(one.state == LIVE)
             if same is None:
                 last += 1
                 wanted[last] = decided[None], each
                 mine.append(theirs._replace(id=last, state=decided[None]))
-        self._change(connection, changed)
-        self._insert(connection, [(id, *each) for id, each in wanted.items()])
-        live = [
-            each for state, each in wanted.values() if state == LIVE and each.columns[4] is None
-        ]
-        if live:
-            sums, fits = added(sums, by_column([each.columns for each in live]))
-            is_summed = is_summed and fits
-            by_name: dict[str, tuple[Sequence[str], list[tuple[Any, int]]]] = {}
-            for each in live:
-                mark = marks_in(each.body)
-                for name, value in each.scores:
-                    metrics = self._scores[name][1]
-                    by_name.setdefault(name, (metrics, []))[1].append(value_to(value, mark(name)))
-            add_scores(self._db, self._number, by_name)
-        connection.execute(
-            "UPDATE evaluations SET revision = revision + 1, summed = coalesce(summed, 0) + ?, "
-            "sums = ? WHERE id = ?",
-            (int(is_summed), sums, self._number),
-        )
-        self._count(records=len(wanted))
+        return wanted, changed
 
     def _insert(
         self, connection: sqlite3.Connection, wanted: Sequence[tuple[int, int, Kept]]
     ) -> None:
-        db = self._db
-        db.insert(
-            "records",
-            f"id, evaluation, run, state, {RECORD_COLUMNS}",
-            by_column(
-                (id, self._number, self._numbers[each.run], state, *each.columns)
-                for id, state, each in wanted
-            ),
-        )
-        text = sum(len(each.body) for _, _, each in wanted)
-        db.insert(
-            "bodies", "record, body", by_column((id, each.body) for id, _, each in wanted), text
-        )
         rows = []
         for id, _, each in wanted:
             mark = marks_in(each.body)
             for name, value in each.scores:
                 rows.append((id, self._scores[name][0], *value_to(value, mark(name))))
-        db.insert("scores", "record, name, value, boolean", by_column(rows))
+        records = by_column(
+            (id, self._numbers[each.run], state, *each.columns) for id, state, each in wanted
+        )
+        if wanted:
+            bodies = [each.body for _, _, each in wanted]
+            insert_records(self._db, self._number, records, bodies, rows)
         if not self._is_apart:
             connection.executemany(
                 f"INSERT INTO known ({_KNOWN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -355,16 +365,14 @@ class Destination:
                 ],
             )  # fmt: skip
 
-    def _change(
-        self, connection: sqlite3.Connection, changed: Mapping[int, tuple[int, bytes, int]]
-    ) -> None:
+    def _change(self, connection: sqlite3.Connection, changed: Mapping[int, _Changed]) -> None:
         """Give records of the store, and what is known of them, new states."""
-        rows = [(*each, id) for id, each in changed.items()]
+        rows = [(each.state, each.key, each.repeat, id) for id, each in changed.items()]
         rows.sort(key=lambda row: row[0] == LIVE)  # one counts when the other no more does
         connection.executemany(
             "UPDATE records SET state = ? WHERE id = ?", [(row[0], row[3]) for row in rows]
         )
-        if rows and not self._is_apart:
+        if rows:
             connection.executemany(
                 "UPDATE known SET state = ? WHERE key = ? AND repeat = ? AND id = ?", rows
             )
@@ -380,17 +388,6 @@ class Destination:
             row = Row(id, run, state, bool(failed), digest, started)
             found.setdefault((key, repeat), []).append(row)
         return found
-
-    def _note_conflict(self, position: int) -> None:
-        self._count(conflicts=1)
-        if len(self.arrived.positions) < EXAMPLES:
-            positions = (*self.arrived.positions, position)
-            self.arrived = replace(self.arrived, positions=positions)
-
-    def _count(self, **counts: int) -> None:
-        for name, n in counts.items():
-            if n:
-                self.arrived = replace(self.arrived, **{name: getattr(self.arrived, name) + n})
 
 
 def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:

@@ -4,7 +4,7 @@ Records to what a store writes, and back: columns, a body, and the values of sco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from json.encoder import encode_basestring_ascii as _text
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -161,7 +161,7 @@ def _beside(scores: tuple[Score, ...]) -> str:
 
 
 def decode(
-    columns: tuple[Any, ...],
+    columns: Sequence[Any],
     body: Mapping[str, Any],
     scores: Iterable[tuple[str, Any, int, Iterable[str]]],
 ) -> Record:

@@ -9,13 +9,14 @@ the sources.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from ..errors import DotevalError, NotFound, UsageError
 from ..record import Run
-from .destination import EXAMPLES, runs_of
+from .destination import Arrived, runs_of
 from .encoding import storable
 from .parts import ABSENT, differences, shards_of, total_of
 from .place import Place
@@ -29,17 +30,13 @@ class Disagreement(DotevalError, ValueError):
     """Stores that hold different evaluations under one name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+@dataclass(slots=True)
+class Merged(Arrived):
     """
-    What merging one evaluation has come to.
+    What merging one evaluation has come to: beside what has arrived of it
 
     Attributes:
         experiment, evaluation: its name.
-        runs, records, attempts: how many are new in OUT.
-        replaced: records of OUT that no longer count, because a new one does.
-        conflicts: rows that were finished in two stores; the earlier result counts.
-        positions: of the first 10 of them, as one of the runs read them.
         total: records it has when it is complete; None while unknown.
         live: records in OUT that count.
         absent: shards that no run in OUT is of. unfinished: shards whose last run did not
@@ -47,14 +44,8 @@ class Merged:
         differ: in which way the stores hold different evaluations; () where they agree.
     """
 
-    experiment: str
-    evaluation: str
-    runs: int = 0
-    records: int = 0
-    attempts: int = 0
-    replaced: int = 0
-    conflicts: int = 0
-    positions: tuple[int, ...] = ()
+    experiment: str = ""
+    evaluation: str = ""
     total: int | None = None
     live: int = 0
     absent: tuple[str, ...] = ()
@@ -68,8 +59,8 @@ class Merged:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data; what `doteval merge --json` prints."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "unfinished": dict(self.unfinished), "missing": self.missing}
+        of = {"experiment": self.experiment, "evaluation": self.evaluation}
+        return {**of, **asdict(self), "unfinished": dict(self.unfinished), "missing": self.missing}
 
 
 def merge(
@@ -102,47 +93,30 @@ def merge(
         StoreError: a store can not be read, or OUT not be written.
     """
     _check_places(out, sources)
-    opened: list[Source] = []
-    try:
-        for place in sources:
-            opened.append(Source(place))
-        wanted = _wanted(opened, experiments)
-        found = {name: [each.of(name) for each in opened] for name in wanted}
-        target = Target(out)
-        try:
-            differing = {
-                name: tuple(differences([target.runs(name), *(each.runs for each in of if each)]))
-                for name, of in found.items()
-            }
-            if any(differing.values()) and not force:
-                raise Disagreement(_told(differing))
-            return [
-                _one(target, name, [each for each in of if each], differing[name])
-                for name, of in found.items()
+    with ExitStack() as stack:
+        stores = [stack.enter_context(closing(_open(each, False))) for each in sources]
+        held = [_evaluations(store) for store in stores]
+        wanted = _wanted(held, experiments)
+        assert out.path is not None
+        target = stack.enter_context(closing(_open(out, True))) if out.path.exists() else None
+        of = {
+            name: [
+                Theirs(store, name, created[name], _runs_to_merge(store, name))
+                for store, created in zip(stores, held, strict=True)
+                if name in created
             ]
-        finally:
-            target.close()
-    finally:
-        for source in opened:
-            source.store.close()
-
-
-def _one(target: Target, name: Name, of: list[Theirs], differ: tuple[str, ...]) -> Merged:
-    """One evaluation, of all sources."""
-    merged = Merged(*name, differ=differ)
-    for theirs in of:
-        merged = target.take(merged, theirs)
-    runs = target.runs(name)
-    shards = shards_of(runs)
-    return replace(
-        merged,
-        total=target.total(name, runs),
-        live=target.live(name),
-        absent=tuple(part for part, status in shards.items() if status == ABSENT),
-        unfinished=tuple(
-            (part, status) for part, status in shards.items() if status not in ("complete", ABSENT)
-        ),
-    )
+            for name in wanted
+        }
+        differing = {
+            name: tuple(differences([_runs(target, name), *(each.runs for each in of[name])]))
+            for name in wanted
+        }
+        if any(differing.values()) and not force:
+            raise Disagreement(_told(differing))
+        if not wanted:
+            return []  # and OUT is not made
+        target = target or stack.enter_context(closing(_open(out, True)))
+        return [_one(target, name, of[name], differing[name]) for name in wanted]
 
 
 # --- before anything is read ------------------------------------------------------------------
@@ -163,9 +137,9 @@ def _check_places(out: Place, sources: Sequence[Place]) -> None:
             raise NotFound(f"there is no store at {place}")
 
 
-def _wanted(sources: list[Source], experiments: Collection[str] | None) -> list[Name]:
+def _wanted(sources: Sequence[Iterable[Name]], experiments: Collection[str] | None) -> list[Name]:
     """The evaluations to merge, each once, in the order of the sources."""
-    names = dict.fromkeys(name for source in sources for name in source.evaluations)
+    names = dict.fromkeys(name for source in sources for name in source)
     if experiments is None:
         return list(names)
     wanted = [storable(each) for each in experiments]
@@ -189,7 +163,7 @@ def _told(differing: dict[Name, tuple[str, ...]]) -> str:
     )
 
 
-# --- a store to read --------------------------------------------------------------------------
+# --- one evaluation after the other -----------------------------------------------------------
 
 
 class Theirs(NamedTuple):
@@ -208,31 +182,23 @@ class Theirs(NamedTuple):
     runs: list[Run]
 
 
-class Source:
-    """A store that is merged: read in pages, so that a run may go on writing it."""
-
-    def __init__(self, place: Place) -> None:
-        assert place.path is not None
-        self.store = SqliteStore(place.path, place.anchor, create=False, read_only=True)
-        self.evaluations = {
-            (experiment, name): created
-            for experiment, created in self.store.experiments()
-            for name in self.store.evaluations(experiment)
-        }
-
-    def of(self, name: Name) -> Theirs | None:
-        """What it has of an evaluation."""
-        if name not in self.evaluations:
-            return None
-        runs = _runs(self.store, name)
-        if runs and runs[-1].status == "complete" and runs[-1].header.get("total") is None:
-            # The dataset has no length, and was read to its end.
-            total = self.store.total_of(*name)
-            runs[-1] = replace(runs[-1], header={**runs[-1].header, "total": total})
-        return Theirs(self.store, name, self.evaluations[name], runs)
+def _open(place: Place, writes: bool) -> SqliteStore:
+    assert place.path is not None
+    return SqliteStore(place.path, place.anchor, create=writes, read_only=not writes)
 
 
-def _runs(store: SqliteStore, name: Name) -> list[Run]:
+def _evaluations(store: SqliteStore) -> dict[Name, float]:
+    """Those that a store has, and when the experiment of each was made."""
+    return {
+        (experiment, name): created
+        for experiment, created in store.experiments()
+        for name in store.evaluations(experiment)
+    }
+
+
+def _runs(store: SqliteStore | None, name: Name) -> list[Run]:
+    if store is None:
+        return []
     try:
         number = store.number_of(*name)
     except NotFound:
@@ -240,62 +206,42 @@ def _runs(store: SqliteStore, name: Name) -> list[Run]:
     return list(runs_of(store.database, number, name).values())
 
 
-# --- the store to write -----------------------------------------------------------------------
+def _runs_to_merge(store: SqliteStore, name: Name) -> list[Run]:
+    runs = _runs(store, name)
+    if runs and runs[-1].status == "complete" and runs[-1].header.get("total") is None:
+        # The dataset has no length, and was read to its end.
+        total = store.total_of(*name)
+        runs[-1] = replace(runs[-1], header={**runs[-1].header, "total": total})
+    return runs
 
 
-class Target:
-    """The store that is merged into; made with the first write."""
+def _one(target: SqliteStore, name: Name, of: list[Theirs], differ: tuple[str, ...]) -> Merged:
+    """One evaluation, of all sources."""
+    merged = Merged(experiment=name[0], evaluation=name[1], differ=differ)
+    for theirs in of:
+        take(target, merged, theirs)
+    runs = _runs(target, name)
+    shards = shards_of(runs)
+    tally = target.tally(*name)
+    merged.total = total_of(runs, target.total_of(*name))
+    merged.live = tally.scored + tally.failed
+    merged.absent = tuple(part for part, status in shards.items() if status == ABSENT)
+    merged.unfinished = tuple(
+        (part, status) for part, status in shards.items() if status not in ("complete", ABSENT)
+    )
+    return merged
 
-    def __init__(self, place: Place) -> None:
-        assert place.path is not None
-        self._place, self._path = place, place.path
-        self._store: SqliteStore | None = None
-        if place.path.exists():
-            self._open()
 
-    def _open(self) -> SqliteStore:
-        if self._store is None:
-            self._store = SqliteStore(self._path, self._place.anchor)
-        return self._store
-
-    def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-
-    def runs(self, name: Name) -> list[Run]:
-        """Its runs of an evaluation."""
-        return [] if self._store is None else _runs(self._store, name)
-
-    def total(self, name: Name, runs: list[Run]) -> int | None:
-        """How many records an evaluation has when it is complete, as far as that is known."""
-        return total_of(runs, self._open().total_of(*name))
-
-    def live(self, name: Name) -> int:
-        """How many of its records count."""
-        tally = self._open().tally(*name)
-        return tally.scored + tally.failed
-
-    def take(self, merged: Merged, theirs: Theirs) -> Merged:
-        """Merge an evaluation of a source."""
-        experiment, evaluation = theirs.name
-        mine = {run.uid: run for run in self.runs(theirs.name)}
-        if mine and not any(_is_new(run, mine.get(run.uid)) for run in theirs.runs):
-            return merged  # and so are its records: nothing is written but by a run
-        store = self._open()
-        (arrived,) = transfer(
-            store.database,
-            store.claims,
-            experiment,
-            theirs.created,
-            theirs.store.facts(experiment, evaluation),
-            merging=True,
-        )
-        counts = ("runs", "records", "attempts", "replaced", "conflicts")
-        return replace(
-            merged,
-            **{name: getattr(merged, name) + getattr(arrived, name) for name in counts},
-            positions=(*merged.positions, *arrived.positions)[:EXAMPLES],
-        )
+def take(target: SqliteStore, merged: Merged, theirs: Theirs) -> None:
+    """Merge an evaluation of a source into a store; what comes is counted in `merged`."""
+    mine = {run.uid: run for run in _runs(target, theirs.name)}
+    if mine and not any(_is_new(run, mine.get(run.uid)) for run in theirs.runs):
+        return  # and so are its records: nothing is written but by a run
+    facts = theirs.store.facts(*theirs.name)
+    (arrived,) = transfer(
+        target.database, target.claims, theirs.name[0], theirs.created, facts, merging=True
+    )
+    merged.count(arrived)
 
 
 def _is_new(run: Run, mine: Run | None) -> bool:

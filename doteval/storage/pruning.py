@@ -5,12 +5,12 @@ Deleting what no longer counts: superseded records, stale ones, and the ledger b
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..errors import Busy
-from ..record import STALE, SUBMITTED, SUPERSEDED, Run
+from ..record import STALE, SUBMITTED, SUPERSEDED
 from .deletion import delete, pages, sweep
 from .encoding import storable
 from .sqlite import SqliteStore
@@ -76,12 +76,11 @@ class Pruning:
         return replace(self._sum(experiment), running=self._running(experiment))
 
     def _sum(self, experiment: str) -> Pruned:
-        found = Pruned(experiment)
-        for number in self._numbers(experiment):
-            found = _added(found, self._counted(number))
-        return found
+        each = [self._counted(number) for number in self._numbers(experiment)]
+        return Pruned(experiment, *map(sum, zip(*each, strict=True)))
 
-    def _counted(self, evaluation: int) -> Pruned:
+    def _counted(self, evaluation: int) -> tuple[int, ...]:
+        """The numbers of Pruned, of an evaluation."""
         found = {SUPERSEDED: 0, STALE: 0}
         text = kept = 0
         for state in self._states:
@@ -111,7 +110,7 @@ class Pruning:
                 *[self._before] * 3, evaluation,
             )[0]  # fmt: skip
             text, young = text + length, young + recent
-        return Pruned("", found[SUPERSEDED], found[STALE], attempts, calls, text, kept + young)
+        return found[SUPERSEDED], found[STALE], attempts, calls, text, kept + young
 
     def delete(self, experiment: str) -> Pruned:
         """
@@ -123,7 +122,9 @@ class Pruning:
         """
         with ExitStack() as claims:
             for name in self._store.evaluations(experiment):
-                claims.enter_context(self._claimed(experiment, name))
+                busy = partial(self._busy, experiment, name)
+                alone = self._store.claims.alone(storable(experiment), storable(name), busy)
+                claims.enter_context(alone)
             sweep(self._db)
             found = self._sum(experiment)
             for number in self._numbers(experiment):
@@ -141,21 +142,11 @@ class Pruning:
             for ids in pages(self._db, query, evaluation, self._before):
                 delete(self._db, table, evaluation, ids)
 
-    @contextmanager
-    def _claimed(self, experiment: str, evaluation: str) -> Iterator[None]:
-        """While nobody runs an evaluation, and nobody can begin."""
-        names = storable(experiment), storable(evaluation)
-        nobody = Run("", *names, 0.0, None, 0.0, "running", os.getpid(), {})
-        claim = self._store.claims.make(nobody, "")
-        if claim is None:
-            raise Busy(
-                f"{evaluation} of experiment {experiment!r} is being run by process "
-                f"{self._running(experiment)}; wait for it, or end it"
-            )
-        try:
-            yield
-        finally:
-            self._store.claims.give_back(claim)
+    def _busy(self, experiment: str, evaluation: str) -> str:
+        return (
+            f"{evaluation} of experiment {experiment!r} is being run by process "
+            f"{self._running(experiment)}; wait for it, or end it"
+        )
 
     def _running(self, experiment: str) -> int | None:
         """The process that runs an evaluation of an experiment; None: nobody does."""
@@ -193,16 +184,3 @@ class Pruning:
                 )
         self._db.all("PRAGMA temp_store = FILE")  # the new file would be made in memory
         self._db.all("VACUUM")
-
-
-def _added(one: Pruned, other: Pruned) -> Pruned:
-    return Pruned(
-        one.experiment,
-        one.superseded + other.superseded,
-        one.stale + other.stale,
-        one.attempts + other.attempts,
-        one.calls + other.calls,
-        one.text + other.text,
-        one.kept + other.kept,
-        one.running,
-    )

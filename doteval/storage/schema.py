@@ -31,7 +31,25 @@ APPLICATION_ID = 0x646F7465  # "dote"
 # Version 2: sums are kept at commit, instead of what a reader left; the id of a run is unique
 #            within its evaluation, so a copy of an experiment keeps it; records have a cluster.
 # Version 3: calls; a row has one live record.
-_DDL = """
+_CALLS = """
+CREATE TABLE calls (                    -- those that rows have asked to be kept
+    id INTEGER PRIMARY KEY,
+    evaluation INTEGER NOT NULL,        -- evaluations.id
+    run INTEGER NOT NULL,               -- runs.id
+    key BLOB NOT NULL,                  -- of the row
+    repeat INTEGER NOT NULL,
+    digest BLOB NOT NULL,               -- of function, scope and arguments, 16 bytes
+    number INTEGER NOT NULL,            -- of such calls that its attempt had made before
+    started REAL NOT NULL,              -- Unix seconds
+    duration REAL NOT NULL,             -- seconds
+    request TEXT NOT NULL,              -- JSON
+    response TEXT NOT NULL              -- JSON
+);
+-- Both are random, which costs little beside the texts of a call.
+CREATE INDEX calls_of ON calls (evaluation, key);
+CREATE INDEX calls_known ON calls (digest, repeat, number, key);
+"""
+_DDL = f"""{_CALLS}
 CREATE TABLE experiments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a reader may still hold it
     name TEXT NOT NULL UNIQUE,
@@ -129,22 +147,6 @@ CREATE TABLE attempts (                 -- the ledger: failed attempts, paid and
     message TEXT NOT NULL
 );
 CREATE INDEX attempts_of ON attempts (evaluation);
-CREATE TABLE calls (                    -- those that rows have asked to be kept
-    id INTEGER PRIMARY KEY,
-    evaluation INTEGER NOT NULL,        -- evaluations.id
-    run INTEGER NOT NULL,               -- runs.id
-    key BLOB NOT NULL,                  -- of the row
-    repeat INTEGER NOT NULL,
-    digest BLOB NOT NULL,               -- of function, scope and arguments, 16 bytes
-    number INTEGER NOT NULL,            -- of such calls that its attempt had made before
-    started REAL NOT NULL,              -- Unix seconds
-    duration REAL NOT NULL,             -- seconds
-    request TEXT NOT NULL,              -- JSON
-    response TEXT NOT NULL              -- JSON
-);
--- Both are random, which costs little beside the texts of a call.
-CREATE INDEX calls_of ON calls (evaluation, key);
-CREATE INDEX calls_known ON calls (digest, repeat, number, key);
 """
 
 
@@ -166,20 +168,15 @@ def _to_2(db: sqlite3.Connection) -> None:
         "CREATE INDEX runs_of ON runs (evaluation)",
         "ALTER TABLE records ADD COLUMN cluster TEXT",
         *(
-            f"ALTER TABLE score_names ADD COLUMN {column}"
-            for column in (
-                "n INTEGER NOT NULL DEFAULT 0",
-                "trials INTEGER NOT NULL DEFAULT 0",
-                "boolean INTEGER NOT NULL DEFAULT 1",
-                "total REAL DEFAULT 0",
-                "squares REAL DEFAULT 0",
-                "low REAL",
-                "high REAL",
-                "nans INTEGER NOT NULL DEFAULT 0",
-                "unread INTEGER NOT NULL DEFAULT 0",
-                "empty INTEGER NOT NULL DEFAULT 0",
-                "differing INTEGER NOT NULL DEFAULT 0",
+            f"ALTER TABLE score_names ADD COLUMN {name} {kind}"
+            for kind, names in (
+                ("INTEGER NOT NULL DEFAULT 0", "n trials"),
+                ("INTEGER NOT NULL DEFAULT 1", "boolean"),
+                ("REAL DEFAULT 0", "total squares"),
+                ("REAL", "low high"),
+                ("INTEGER NOT NULL DEFAULT 0", "nans unread empty differing"),
             )
+            for name in names.split()
         ),
     ):
         db.execute(statement)
@@ -203,13 +200,7 @@ def _to_3(db: sqlite3.Connection) -> None:
     lock that was taken away had let in, the later one counts, and sums are added up anew.
     """
     for statement in (
-        """CREATE TABLE calls (
-            id INTEGER PRIMARY KEY, evaluation INTEGER NOT NULL, run INTEGER NOT NULL,
-            key BLOB NOT NULL, repeat INTEGER NOT NULL, digest BLOB NOT NULL,
-            number INTEGER NOT NULL, started REAL NOT NULL, duration REAL NOT NULL,
-            request TEXT NOT NULL, response TEXT NOT NULL)""",
-        "CREATE INDEX calls_of ON calls (evaluation, key)",
-        "CREATE INDEX calls_known ON calls (digest, repeat, number, key)",
+        *statements(_CALLS),
         "CREATE TEMP TABLE twins AS SELECT evaluation, key, repeat, max(id) AS last FROM records "
         "WHERE state = 0 GROUP BY evaluation, key, repeat HAVING count(*) > 1",
         "UPDATE records SET state = 2 WHERE state = 0 AND EXISTS (SELECT * FROM twins WHERE "
@@ -224,17 +215,17 @@ def _to_3(db: sqlite3.Connection) -> None:
 
 
 # What makes the tables of version n + 2 of those of version n + 1. One that was released is never
-# changed, so none of them uses the definition above, which is today's.
+# changed; those of calls are today's, and stand once.
 MIGRATIONS = (_to_2, _to_3)
 VERSION = 1 + len(MIGRATIONS)
 _STEPS = 5_000_000  # of SQLite's machine, which are a few tenths of a second
 BUSY = 60.0  # seconds to wait for other processes; the worst wait measured with 8 writers was 17
 
 
-def statements() -> Iterator[str]:
-    """The statements that make the tables; `executescript` would commit an open transaction."""
+def statements(ddl: str = _DDL) -> Iterator[str]:
+    """The statements that make tables; `executescript` would commit an open transaction."""
     statement = ""
-    for line in _DDL.splitlines():
+    for line in ddl.splitlines():
         statement += f"{line}\n"
         if sqlite3.complete_statement(statement):
             yield statement
@@ -277,7 +268,7 @@ def connect(
     except sqlite3.Error as error:
         raise explain(error, name) from error
     # Python hears of a signal between two of its own instructions, of which a long query has none.
-    db.set_progress_handler(_nothing, _STEPS)
+    db.set_progress_handler(lambda: None, _STEPS)
     try:
         version = _prepare(db, name)
         if version == 0 or (version < VERSION and not read_only):
@@ -299,10 +290,6 @@ def connect(
         db.close()
         raise
     return db
-
-
-def _nothing() -> None:
-    pass
 
 
 def _address(path: Path, mode: str) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 from ..errors import Busy, StoreError
 from ..keys import shard_of
 from ..record import LIVE, STALE, SUPERSEDED, Attempt, Call, Run, Stored
-from .archive import insert_calls
+from .archive import insert_calls, insert_records, make_evaluation
 from .claims import Claim, Claims, lock_of
 from .contents import VANISHED, Contents
 from .database import Database, by_column
 from .encoding import dump, load, storable
-from .entries import ATTEMPT_COLUMNS, RECORD_COLUMNS, Entry, attempt_columns
+from .entries import ATTEMPT_COLUMNS, Entry, attempt_columns
 from .place import make_room
 from .schema import BUSY
 from .tally import add_scores, added, clear, tally
@@ -144,7 +144,7 @@ class SqliteStore(Contents):
             with self._db.writing() as db:
                 if formerly is not None:
                     self._rename_evaluation(db, run, storable(formerly))
-                evaluation = self._evaluation_of(db, run)
+                evaluation = make_evaluation(db, run.experiment, run.started, run.evaluation)
                 db.execute(  # whoever has the lock is the only one: the others are dead
                     "UPDATE runs SET status = 'interrupted', error = coalesce(error, ?) "
                     "WHERE evaluation = ? AND part = ? AND status = 'running'",
@@ -285,23 +285,6 @@ class SqliteStore(Contents):
                     f"run by process {pid}; its parts must be of one number, not also {part}"
                 )
 
-    def _evaluation_of(self, db: sqlite3.Connection, run: Run) -> int:
-        db.execute(
-            "INSERT OR IGNORE INTO experiments (name, created) VALUES (?, ?)",
-            (run.experiment, run.started),
-        )
-        db.execute(
-            "INSERT OR IGNORE INTO evaluations (experiment, name) "
-            "SELECT id, ? FROM experiments WHERE name = ?",
-            (run.evaluation, run.experiment),
-        )
-        found: int = db.execute(
-            "SELECT evaluations.id FROM evaluations JOIN experiments "
-            "ON experiments.id = experiment WHERE experiments.name = ? AND evaluations.name = ?",
-            (run.experiment, run.evaluation),
-        ).fetchone()[0]
-        return found
-
     def _supersede(self, db: sqlite3.Connection, evaluation: int, part: str) -> None:
         if part:
             at, _, shards = part.partition("/")
@@ -422,19 +405,14 @@ class SqliteStore(Contents):
                 )
             }
             run.scores.update((name, known[storable(name)]) for name in by_name)
-        same = ([value] * len(ids) for value in (run.evaluation, number, LIVE))
-        self._db.insert(
-            "records",
-            f"id, evaluation, run, state, {RECORD_COLUMNS}",
-            (ids, *same, *by_column(columns)),
-        )
-        self._db.insert("bodies", "record, body", (ids, bodies), sum(map(len, bodies)))
         rows = [
             (id, run.scores[score.name], *value)
             for id, those, held in zip(ids, scores, values, strict=True)
             for score, value in zip(those, held, strict=True)
         ]
-        self._db.insert("scores", "record, name, value, boolean", by_column(rows))
+        same = ([value] * len(ids) for value in (number, LIVE))
+        records = (ids, *same, *by_column(columns))
+        insert_records(self._db, run.evaluation, records, bodies, rows)
         return sums, is_summed
 
     def mark(self, number: int, ids: Iterable[int], state: int) -> None:

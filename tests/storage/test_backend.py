@@ -14,7 +14,7 @@ from doteval.storage.backend import BackedStore
 from doteval.storage.exchange import export_lines, import_lines
 from doteval.storage.transfer import transfer
 from tests.plugin.doteval_folder import FolderStore, open_folder
-from tests.stocked import EVALUATION, recorded, stock
+from tests.stocked import BEGAN, EVALUATION, recorded, stock
 
 from .made import a_run, an_entry, entry_of, key_of
 
@@ -40,7 +40,7 @@ def fill(store, name="first"):
     scored = [recorded(n, Score("exact", n % 3 == 0), Score("far", n / 7)) for n in range(9)]
     attempt = Attempt(key_of("a"), 0, 1, 1.0, 0.5, "trouble", "OSError", "no")
     stock(store, name, [*scored, recorded(9)], attempts=[attempt], total=12)
-    again = a_run(name, EVALUATION)
+    again = replace(a_run(name, EVALUATION), started=BEGAN + 200)
     number = store.begin(again)
     (failed,) = (each for each in store.stored(number) if each.failed)
     entries = [recorded(10), recorded(9, Score("new", 1))]

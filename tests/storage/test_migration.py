@@ -68,7 +68,7 @@ def told_of(store):
                 "runs": [[run.uid, run.status] for run in store.runs(experiment, name)],
                 "ledger": len(store.attempts(experiment, name)),
                 "records": [
-                    [[record.row["text"], record.repeat, record.failed]
+                    [[*record.row.values(), record.repeat, record.failed]
                      for record in store.records(experiment, name, state=state)]
                     for state in range(3)
                 ],
@@ -147,7 +147,7 @@ def test_eight_processes_open_it_at_once(earlier, start):
         process.stdin.write("go\n")
         process.stdin.flush()
 
-    assert {said_by(process) for process in processes} == {"4\n"}
+    assert {said_by(process) for process in processes} == {"5\n"}
     assert version_of(earlier) == VERSION
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from doteval.errors import Busy, NotFound, StoreError, UsageError
+from doteval.errors import Busy, DamageError, NotFound, StoreError, UsageError
 from doteval.keys import shard_of
 from doteval.record import LIVE, STALE, SUPERSEDED, Result, Score, Usage
-from doteval.storage import Place, contents, open_store
+from doteval.storage import Place, archive, open_store
 from doteval.storage.doctor import check
+from doteval.storage.encoding import storable
 from doteval.storage.sqlite import SqliteStore
 
 from .made import (
@@ -128,7 +129,7 @@ def test_names_of_any_kind_are_found_again(store):
         store.add(number, [an_entry("a", outcome), an_attempt(error=name, message=name)])
         store.end(number, run)
 
-        assert store.evaluations(name) == [contents.storable(f"{name}::v")]
+        assert store.evaluations(name) == [storable(f"{name}::v")]
         assert len(list(store.records(name, f"{name}::v"))) == 1
         assert len(list(store.values(name, f"{name}::v", name))) == 1
         assert len(store.runs(name, f"{name}::v")) == 1
@@ -194,7 +195,7 @@ def test_a_store_says_when_only_the_way_to_the_disk_is_left(filed, path):
 
 def test_many_records_go_in_and_out_in_pages(store, number, monkeypatch):
     """Whatever the size of a page is, nothing is lost or read twice between two of them."""
-    monkeypatch.setattr(contents, "_PAGE", 7)
+    monkeypatch.setattr(archive, "_PAGE", 7)
     names = [f"{n}" for n in range(50)]
     outcomes = itertools.cycle([None, a_failure(), None])
     store.add(number, [an_entry(n, o) for n, o in zip(names, outcomes, strict=False)])
@@ -206,7 +207,7 @@ def test_many_records_go_in_and_out_in_pages(store, number, monkeypatch):
 
 def test_a_page_of_long_texts_is_short(filed, monkeypatch):
     """Reading 500 answers of 10 MB at once would take 5 GB."""
-    monkeypatch.setattr(contents, "_PAGE_TEXT", 1_000)
+    monkeypatch.setattr(archive, "_PAGE_TEXT", 1_000)
     number = filed.begin(a_run())
     filed.add(number, [an_entry(f"{n}", row={"text": "x" * 600}) for n in range(5)])
     statements = []
@@ -565,6 +566,23 @@ def finished(store, name="e", **values):
     store.add(number, [an_entry("a", Result(Score("s", 1))), an_entry("b", a_failure())])
     store.add(number, [an_attempt("b")])
     store.end(number, a_run(name, status="complete", **values))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("DELETE FROM score_names", "a score of record 1 has no name"),
+        ("UPDATE scores SET boolean = 1, value = 7", "record 1: a score is 7, expected 0 or 1"),
+    ],
+)
+def test_a_damaged_score_is_told_whoever_reads(store, damage, said):
+    """No record is shown, and none is handed on, with another value than it had."""
+    finished(store)
+    store.database.all(damage)
+
+    for read in (store.records("e", V), store.facts("e")):
+        with pytest.raises(DamageError, match=said):
+            list(read)
 
 
 def test_an_experiment_is_renamed(store):
@@ -978,7 +996,7 @@ def test_aggregates_fit_together_while_somebody_writes(path, monkeypatch):
 
 def test_a_slow_reader_does_not_hold_up_a_run(path, monkeypatch):
     """It holds nothing between its pages; what is added meanwhile is read at the end."""
-    monkeypatch.setattr(contents, "_PAGE", 5)
+    monkeypatch.setattr(archive, "_PAGE", 5)
     run = a_store(path, busy=0)  # which would fail at once
     number = run.begin(a_run())
     run.add(number, [an_entry(f"{n}") for n in range(20)])
@@ -997,7 +1015,7 @@ def test_a_slow_reader_does_not_hold_up_a_run(path, monkeypatch):
 
 def test_a_score_that_appears_while_somebody_reads_is_read(path, monkeypatch):
     """Its name was not known when the reading began."""
-    monkeypatch.setattr(contents, "_PAGE", 1)
+    monkeypatch.setattr(archive, "_PAGE", 1)
     store = a_store(path)
     number = store.begin(a_run())
     store.add(number, [an_entry("a")])

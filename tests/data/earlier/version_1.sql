@@ -1,5 +1,6 @@
 -- A store of version 1, made by doteval 0.1.0 and written with sqlite3.Connection.iterdump(); what it told of it
--- stands in version_1.json.
+-- stands in version_1.json. The experiment `old` is what `doteval run nested/eval_old.py --experiment old` stored when
+-- names counted from the store's folder; `nested` was a project of its own.
 PRAGMA application_id = 1685025893;
 PRAGMA user_version = 1;
 BEGIN TRANSACTION;
@@ -60,6 +61,11 @@ INSERT INTO "bodies" VALUES(35,'{"row": {"text": "r2"}}');
 INSERT INTO "bodies" VALUES(36,'{"row": {"text": "r3"}}');
 INSERT INTO "bodies" VALUES(37,'{"row": {"text": "r1"}}');
 INSERT INTO "bodies" VALUES(38,'{"row": {"text": "r1"}}');
+INSERT INTO "bodies" VALUES(39,'{"row": {"n": 0}}');
+INSERT INTO "bodies" VALUES(40,'{"row": {"n": 1}}');
+INSERT INTO "bodies" VALUES(41,'{"row": {"n": 2}}');
+INSERT INTO "bodies" VALUES(42,'{"row": {"n": 3}}');
+INSERT INTO "bodies" VALUES(43,'{"row": {"n": 4}}');
 CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     experiment INTEGER NOT NULL,        -- experiments.id
@@ -74,6 +80,7 @@ INSERT INTO "evaluations" VALUES(1,1,'f.py::v',12,4,NULL,NULL);
 INSERT INTO "evaluations" VALUES(3,1,'f.py::again',NULL,1,NULL,NULL);
 INSERT INTO "evaluations" VALUES(4,4,'f.py::v',NULL,3,NULL,NULL);
 INSERT INTO "evaluations" VALUES(6,6,'f.py::v',NULL,1,NULL,NULL);
+INSERT INTO "evaluations" VALUES(8,8,'nested/eval_old.py::eval_old',5,1,NULL,NULL);
 CREATE TABLE experiments (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a reader may still hold it
     name TEXT NOT NULL UNIQUE,
@@ -82,6 +89,7 @@ CREATE TABLE experiments (
 INSERT INTO "experiments" VALUES(1,'plain',1.0);
 INSERT INTO "experiments" VALUES(4,'anew',1.0);
 INSERT INTO "experiments" VALUES(6,'parts',1.0);
+INSERT INTO "experiments" VALUES(8,'old',1.79574631955113410948e+09);
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     evaluation INTEGER NOT NULL,        -- evaluations.id
@@ -139,6 +147,11 @@ INSERT INTO "records" VALUES(35,4,4,X'72320000000000000000000000000000',NULL,0,0
 INSERT INTO "records" VALUES(36,4,4,X'72330000000000000000000000000000',NULL,0,0,2,NULL,1,100.0,0.5,0.0,1,NULL,NULL,NULL);
 INSERT INTO "records" VALUES(37,4,5,X'72310000000000000000000000000000',NULL,0,0,0,NULL,1,100.0,0.5,0.0,1,NULL,NULL,NULL);
 INSERT INTO "records" VALUES(38,6,6,X'72310000000000000000000000000000',NULL,0,0,0,NULL,1,100.0,0.5,0.0,1,NULL,NULL,NULL);
+INSERT INTO "records" VALUES(39,8,7,X'3A3E9787B44E9FC2D951E7DC0EEB0C18',NULL,0,0,0,NULL,1,1.7957463195658383369e+09,2.11244000183796742931e-04,0.0,1,NULL,NULL,NULL);
+INSERT INTO "records" VALUES(40,8,7,X'D816D21BA42E04C490E39C91CE89FEFD',NULL,0,1,0,NULL,1,1.79574631956611633297e+09,5.91979996897862292826e-05,0.0,1,NULL,NULL,NULL);
+INSERT INTO "records" VALUES(41,8,7,X'D793D7F2EE5EB4595ECD137C43D53766',NULL,0,2,0,NULL,1,1.79574631956620788574e+09,4.09799999943061266094e-05,0.0,1,NULL,NULL,NULL);
+INSERT INTO "records" VALUES(42,8,7,X'A58F5575BC6A89D6D12A6A9CFFC2D569',NULL,0,3,0,NULL,1,1.79574631956628036496e+09,4.05599998885009e-05,0.0,1,NULL,NULL,NULL);
+INSERT INTO "records" VALUES(43,8,7,X'0E342936A047E05E9E2205565801D28E',NULL,0,4,0,NULL,1,1.79574631956635451311e+09,9.83359996098443e-05,0.0,1,NULL,NULL,NULL);
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     uid TEXT NOT NULL UNIQUE,           -- 128 random bits, hex
@@ -159,6 +172,7 @@ INSERT INTO "runs" VALUES(3,'d85099095aa300165a67036f9b540d6b','',3,1.0,9.0,0.0,
 INSERT INTO "runs" VALUES(4,'264aad6cb6dd210faf94acd3cf92c190','',4,1.0,3.0,0.0,'complete',15179,'{}','[]',NULL);
 INSERT INTO "runs" VALUES(5,'b5769fa0f1483f95a90d9df2f130d60f','',4,1.0,NULL,0.0,'running',15179,'{"fresh": true}',NULL,NULL);
 INSERT INTO "runs" VALUES(6,'cf04bd93f50ae69514da8c659ce2b10c','1/2',6,1.0,3.0,0.0,'complete',15179,'{"shard": "1/2"}','[]',NULL);
+INSERT INTO "runs" VALUES(7,'aa249ba21a44d58a27428ca7a14f4e51','',8,1.79574631955113410948e+09,1.79574631956955480579e+09,1.84212459998889244161e-02,'complete',31353,'{"doteval": "0.1.0", "python": "3.11.7", "platform": "linux", "commit": null, "strategy": {"name": "Sequential"}, "columns": ["n"], "repeats": 1, "samples": null, "total": 5, "fresh": false, "shard": null, "source": "40f3783bfdc90c9c"}','[]',NULL);
 CREATE TABLE score_names (
     id INTEGER PRIMARY KEY,
     evaluation INTEGER NOT NULL,        -- evaluations.id
@@ -171,6 +185,7 @@ INSERT INTO "score_names" VALUES(2,1,'length','["mean"]');
 INSERT INTO "score_names" VALUES(3,3,'right','["accuracy"]');
 INSERT INTO "score_names" VALUES(4,4,'right','["mean"]');
 INSERT INTO "score_names" VALUES(5,6,'right','["accuracy"]');
+INSERT INTO "score_names" VALUES(6,8,'eval_old','["accuracy"]');
 CREATE TABLE scores (
     record INTEGER NOT NULL,            -- records.id
     name INTEGER NOT NULL,              -- score_names.id
@@ -222,11 +237,16 @@ INSERT INTO "scores" VALUES(35,4,1,1);
 INSERT INTO "scores" VALUES(36,4,1,1);
 INSERT INTO "scores" VALUES(37,4,0,1);
 INSERT INTO "scores" VALUES(38,5,1,1);
+INSERT INTO "scores" VALUES(39,6,1,1);
+INSERT INTO "scores" VALUES(40,6,1,1);
+INSERT INTO "scores" VALUES(41,6,1,1);
+INSERT INTO "scores" VALUES(42,6,1,1);
+INSERT INTO "scores" VALUES(43,6,0,1);
 CREATE INDEX runs_of ON runs (evaluation);
 CREATE INDEX records_of ON records (evaluation, state);
 CREATE INDEX records_failed ON records (evaluation, state, id, error) WHERE error IS NOT NULL;
 CREATE INDEX attempts_of ON attempts (evaluation);
 DELETE FROM "sqlite_sequence";
-INSERT INTO "sqlite_sequence" VALUES('experiments',7);
-INSERT INTO "sqlite_sequence" VALUES('evaluations',7);
+INSERT INTO "sqlite_sequence" VALUES('experiments',8);
+INSERT INTO "sqlite_sequence" VALUES('evaluations',8);
 COMMIT;
