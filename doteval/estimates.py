@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from .errors import PluginError, UsageError
 from .plugins import Registry
@@ -58,8 +58,7 @@ class Estimate:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """
     What a database can add up over the rows, one value a row, without handing them out.
 

@@ -81,6 +81,11 @@ class Command(NamedTuple):
     forms: Sequence[str]
     run: Callable[[Call], Answer]
 
+    @property
+    def takes_words(self) -> bool:
+        """Whether it has arguments that are no options."""
+        return any(not names[0].startswith("-") for names, _ in self.options)
+
 
 def command(
     help: str, examples: str, *options: Option, forms: Sequence[str] = ()

@@ -57,23 +57,29 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         UsageError: there is no such command or option.
         SystemExit: argparse has told a mistake, or the help.
     """
-    before, unknown = parser().parse_known_args(arguments)
+    unknown: list[str]
+    if arguments[0] in NAMES:  # nearly always: nothing stands before it to be read
+        before, unknown = argparse.Namespace(storage=None, color="auto", command=arguments), []
+    else:
+        before, unknown = parser().parse_known_args(arguments)
     name, *rest = before.command
     if name not in NAMES:
         raise UsageError(f"there is no command {name!r}{similar(name, NAMES, NAMES, cutoff=0.6)}")
     end = rest.index("--") if "--" in rest else len(rest)
-    whole, own = _parsers_of(named(name), before)
+    command = named(name)
+    own = _Options(command, before)
     found, words = own.parse_known_args(rest[:end])
     unknown += [word for word in words if word[:1] == "-" and word != "-" and " " not in word]
     if not unknown:
         words += rest[end + 1 :]
-        options, more = whole.parse_known_args(["--", *words] if words else [], found)
-        unknown = [word for word in more if word != "--"]
+        if words or command.takes_words:
+            found, more = own.whole().parse_known_args(["--", *words] if words else [], found)
+            unknown = [word for word in more if word != "--"]
     if unknown:
         told = " ".join(map(repr, unknown))
         raise UsageError(f"unknown: {told}; see `{program()} {name} --help`")
-    options.command = name
-    return options
+    found.command = name
+    return found
 
 
 def parser() -> argparse.ArgumentParser:
@@ -122,37 +128,48 @@ def _overview() -> str:
     return "\n".join([*lines, "", *wrap(more, width)])
 
 
-def _parsers_of(command: Command, before: argparse.Namespace) -> tuple[_Parser, _Parser]:
+class _Options(_Parser):
     """
-    Of all that a command takes, and of its options alone; they print the same help.
+    Of the options of a command alone.
 
     What stood before the command is the default of what may stand behind.
     """
-    own = _Parser(prog=f"{program()} {command.name}", formatter_class=_Help, allow_abbrev=False)
-    for names, settings in command.options:
-        if names[0].startswith("-"):
-            own.add_argument(*names, **settings)
-    own.set_defaults(form=None)
-    group = own.add_mutually_exclusive_group() if command.forms else own
-    for form in command.forms:
-        group.add_argument(
-            f"--{form}", dest="form", action="store_const", const=form, help=FORMS[form]
+
+    def __init__(self, command: Command, before: argparse.Namespace) -> None:
+        super().__init__(
+            prog=f"{program()} {command.name}", formatter_class=_Help, allow_abbrev=False
         )
-    _add_common(own, before.storage, before.color)
-    whole = _Parser(
-        prog=own.prog,
-        description=f"{command.help[0].upper()}{command.help[1:]}.",
-        epilog=_examples(command.examples),
-        formatter_class=_Help,
-        parents=[own],
-        add_help=False,
-        allow_abbrev=False,
-    )
-    for names, settings in command.options:
-        if not names[0].startswith("-"):
-            whole.add_argument(*names, **settings)
-    own.format_help = whole.format_help  # type: ignore[method-assign]
-    return whole, own
+        self._command = command
+        for names, settings in command.options:
+            if names[0].startswith("-"):
+                self.add_argument(*names, **settings)
+        self.set_defaults(form=None)
+        group = self.add_mutually_exclusive_group() if command.forms else self
+        for form in command.forms:
+            group.add_argument(
+                f"--{form}", dest="form", action="store_const", const=form, help=FORMS[form]
+            )
+        _add_common(self, before.storage, before.color)
+
+    def whole(self) -> _Parser:
+        """The same with the arguments that are no options, and with the help of all."""
+        command = self._command
+        found = _Parser(
+            prog=self.prog,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            epilog=_examples(command.examples),
+            formatter_class=_Help,
+            parents=[self],
+            add_help=False,
+            allow_abbrev=False,
+        )
+        for names, settings in command.options:
+            if not names[0].startswith("-"):
+                found.add_argument(*names, **settings)
+        return found
+
+    def format_help(self) -> str:
+        return self.whole().format_help()
 
 
 def _add_common(parser: argparse.ArgumentParser, storage: str | None, color: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import Any
 
-from ..datasets import read_file
 from ..errors import UsageError
 
 _ROW, _HUMAN, _LABEL = "row.", "human.", "label"
@@ -32,6 +31,8 @@ class Labels:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
+        from ..datasets import read_file  # here, as few look with labels
+
         self._path = path
         self._rows = list(read_file(path))
         if not self._rows or not all(isinstance(row, Mapping) for row in self._rows):

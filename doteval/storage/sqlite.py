@@ -25,7 +25,7 @@ from .schema import BUSY
 from .tally import add_scores, added, clear, tally
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Running:
     """
     What is being run through this object.
