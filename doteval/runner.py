@@ -14,7 +14,7 @@ from .budget import Budget
 from .errors import UsageError
 from .evaluation import BoundEvaluation, Evaluation, ForEach
 from .record import Record, new_name
-from .reporting.progress import Heartbeat, Live, Notebook, notebook, printing_above, progress_on
+from .reporting.display import Heartbeat, Live, Notebook, notebook, printing_above, progress_on
 from .reporting.summary import Summary
 from .running import Answers, Execution, Options, driver, evaluation_name
 from .running.version import distributed

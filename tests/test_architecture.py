@@ -129,7 +129,8 @@ views.figures            # values, intervals, changes, as people read them
 views.media              # values as text, bytes as what they are
 views.table              # columns and rows, for a terminal, Markdown, CSV and a notebook
 
-reporting.progress
+reporting.progress       # the state of a run, in one line
+reporting.display        # and shown while it changes
 reporting.figures        # figures that a run has kept
 reporting.people         # what people said of some rows
 reporting.values         # what is stored, row by row

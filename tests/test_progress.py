@@ -17,18 +17,8 @@ from dataclasses import replace
 import pytest
 
 from doteval import foreach, run
-from doteval.reporting.progress import (
-    Heartbeat,
-    Live,
-    Mean,
-    Snapshot,
-    Trouble,
-    heartbeat,
-    line,
-    notebook,
-    printing_above,
-    progress_on,
-)
+from doteval.reporting.display import Heartbeat, Live, notebook, printing_above, progress_on
+from doteval.reporting.progress import Mean, Snapshot, Trouble, heartbeat, line
 from doteval.storage import open_store
 from doteval.text import display_width
 from doteval.views.figures import limit_path

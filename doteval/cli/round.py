@@ -200,7 +200,7 @@ class Round:
 
     def run(self, chosen: Sequence[Chosen]) -> int:
         """Run them; the exit code of the worst."""
-        from ..reporting.progress import printing_above, progress_on
+        from ..reporting.display import printing_above, progress_on
 
         terminal = self._call.terminal
         self._say(f"experiment {terminal.paint(terminal.shown(self._experiment), 'strong')}")

@@ -16,8 +16,9 @@ from typing import Any
 
 from ..errors import DotevalError
 from ..metrics import Estimate
+from ..reporting.display import Heartbeat, printing_above, progress_on
 from ..reporting.overview import MANY, overview_lines
-from ..reporting.progress import Heartbeat, Snapshot, printing_above, progress_on
+from ..reporting.progress import Snapshot
 from ..reporting.summary import Summary, summarise
 from ..reporting.views import STATUS_STYLES, short_names, summary_lines
 from ..storage import Place, open_store
