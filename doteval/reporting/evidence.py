@@ -12,7 +12,8 @@ from ..record import LABELS
 from ..storage import Store
 from ..views.figures import percentage
 from .compare import evaluations_of
-from .pairs import Difference, Source, difference
+from .difference import Difference, difference
+from .pairs import Source
 from .people import Labels
 from .slices import slice_summaries
 from .summary import Summary, summarise
