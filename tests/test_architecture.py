@@ -135,7 +135,8 @@ reporting.people         # what people said of some rows
 reporting.values         # what is stored, row by row
 reporting.scores         # figures of the scores
 reporting.summary        # records to numbers
-reporting.pairs          # rows that two experiments share, and what differs
+reporting.pairs          # rows that two experiments share
+reporting.difference     # what differs in them
 reporting.views          # numbers to lines
 reporting.experiments    # as they are listed
 reporting.overview       # several evaluations as one table, a matrix, a trend

@@ -18,7 +18,7 @@ from doteval.cli import main
 from doteval.errors import NotFound, StoreError, UsageError
 from doteval.reporting.compare import Comparison, compare
 from doteval.reporting.compared import comparison_lines, comparison_markdown
-from doteval.reporting.pairs import Difference
+from doteval.reporting.difference import Difference
 from doteval.storage import open_store
 from doteval.text import display_width
 from doteval.views.figures import change, p_value

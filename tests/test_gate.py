@@ -17,9 +17,9 @@ from doteval.cli import main
 from doteval.cli.gate import from_project
 from doteval.errors import NotFound, UsageError
 from doteval.metrics import Estimate, accuracy, maximum, mean
+from doteval.reporting.difference import Difference
 from doteval.reporting.gate import Stored, Verdict, judge, outcome_of
 from doteval.reporting.grammar import Baseline, GateError, parse
-from doteval.reporting.pairs import Difference
 from doteval.reporting.summary import Summary
 from doteval.statistics.power import rows_for_share
 from doteval.statistics.shares import exact

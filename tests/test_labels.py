@@ -16,9 +16,9 @@ from doteval.evaluators import classify
 from doteval.metrics import find
 from doteval.reporting.compared import comparison_lines, comparison_markdown
 from doteval.reporting.details import record_lines
+from doteval.reporting.difference import Question
 from doteval.reporting.gate import Stored, judge
 from doteval.reporting.grammar import parse
-from doteval.reporting.pairs import Question
 from doteval.reporting.summary import summarise
 from doteval.reporting.views import summary_lines
 from doteval.statistics.labels import Confusion, krippendorff_alpha

@@ -116,7 +116,7 @@ def run(call: Call) -> Answer:
     """
     from ..reporting.compare import compare
     from ..reporting.compared import comparison_lines, comparison_markdown, difference_table
-    from ..reporting.pairs import REGRESSION, UNSURE
+    from ..reporting.difference import REGRESSION, UNSURE
 
     options = call.options
     if options.more:

@@ -25,8 +25,7 @@ from ..statistics import distributions, tests
 from ..statistics.noise import Flips
 from ..storage import Address, Store, opened
 from ..views.terminal import preformatted, printed
-from .figures import KEPT, UNTIL, recalled
-from .pairs import (
+from .difference import (
     BETTER,
     NO_LOSS,
     NONE,
@@ -34,13 +33,12 @@ from .pairs import (
     UNJUDGED,
     UNSURE,
     Difference,
-    Pairs,
     Question,
-    Side,
-    Source,
     detectable,
     difference_of,
 )
+from .figures import KEPT, UNTIL, recalled
+from .pairs import Pairs, Side, Source
 from .slices import FEWEST, TOO_FEW, members
 from .summary import Summary, of_versions, versions_of
 from .views import one_of, short_name

@@ -17,7 +17,7 @@ from ..views.table import Cell, Column, Table, code
 from ..views.terminal import Piece, Terminal, flow
 from .compare import Comparison, Contrast, Example, ScoreChange
 from .details import wrapped
-from .pairs import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
+from .difference import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
 from .slices import TOO_FEW, slice_name, slice_value
 from .views import LONGEST_NAME, short_name
 

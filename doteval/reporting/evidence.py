@@ -5,68 +5,20 @@ What gates are judged by: what is stored, or a summary where the store can not b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Union
 
 from ..errors import NotFound, UsageError
 from ..record import LABELS
 from ..storage import Store
+from ..views.figures import percentage
 from .compare import evaluations_of
-from .pairs import Difference, Source, difference
+from .difference import Difference, difference
+from .pairs import Source
 from .people import Labels
 from .slices import slice_summaries
 from .summary import Summary, summarise
 from .values import Rows, Values
 from .views import short_name
-
-
-class Evidence(Protocol):
-    """What gates are judged by."""
-
-    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
-        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
-        ...
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
-        """
-        Of the same evaluation in another experiment.
-
-        Raises:
-            NotFound: there is none.
-        """
-        ...
-
-    def parts(
-        self, whole: Summary, by: Sequence[str], anytime: bool
-    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
-        """
-        The slices of an evaluation by the values of columns: these values, a summary, and what
-        tells of the rows of the slice alone.
-
-        Args:
-            whole: the evaluation; its confidence is that of the intervals of all slices together.
-        """
-        ...
-
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        """The values of its scores by row: those of its repeats."""
-        ...
-
-    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
-        """The same of its scores that are labels: what was said."""
-        ...
-
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        """From another experiment to the one that is judged, over the rows that both have."""
-        ...
 
 
 class Stored:
@@ -96,6 +48,7 @@ class Stored:
         self._summaries: dict[tuple[float, bool], list[Summary]] = {}
 
     def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
         asked = confidence, anytime
         if asked not in self._summaries:
             self._summaries[asked] = [
@@ -114,16 +67,25 @@ class Stored:
     def parts(
         self, whole: Summary, by: Sequence[str], anytime: bool
     ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
+        """
+        The slices of an evaluation by the values of columns: these values, a summary, and what
+        tells of the rows of the slice alone.
+
+        Args:
+            whole: the evaluation; its confidence is that of the intervals of all slices together.
+        """
         found = slice_summaries(self._store, whole, by, anytime, self._people)
         of = self._store, self._experiment, self._names, self._people
         return [(each.by, summary, Stored(*of, each.keys)) for each, summary in found]
 
     def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        """The values of its scores by row: those of its repeats."""
         of = self._experiment, evaluation
         values = Values(self._store, *of, self._store.runs(*of))
         return {name: values.of(name) for name in self._store.tally(*of).scores}
 
     def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
+        """The same of its scores that are labels: what was said."""
         of = self._experiment, evaluation
         values, scores = Values(self._store, *of, []), self._store.tally(*of).scores
         return {
@@ -133,6 +95,12 @@ class Stored:
         }
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:
+        """
+        Of the same evaluation in another experiment.
+
+        Raises:
+            NotFound: there is none.
+        """
         return summarise(self._store, *self._source(experiment, evaluation))
 
     def difference(
@@ -145,6 +113,7 @@ class Stored:
         anytime: bool = False,
         factor: float = 1.0,
     ) -> Difference:
+        """From another experiment to the one that is judged, over the rows that both have."""
         here = Source(self._experiment, evaluation)
         before = self._source(experiment, evaluation)
         return difference(
@@ -163,7 +132,6 @@ class Stored:
 
 
 _GONE = "is gone when gates are judged"
-_NO_ROWS = f"a memory:// store {_GONE}, with it the rows; name a file with --storage"
 
 
 class AtHand:
@@ -181,32 +149,19 @@ class AtHand:
         if anytime or confidence != self._summary.confidence:
             raise UsageError(
                 f"a memory:// store {_GONE}, with it all but intervals of "
-                f"{100 * self._summary.confidence:.10g}% for one look; name a file with --storage"
+                f"{percentage(self._summary.confidence)} for one look; name a file with --storage"
             )
         return [self._summary]
 
-    def parts(
-        self, whole: Summary, by: Sequence[str], anytime: bool
-    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
-        raise UsageError(_NO_ROWS)
+    def rows(self, *asked: object) -> NoReturn:
+        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
 
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        raise UsageError(_NO_ROWS)
+    parts = labels = rows
 
-    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
-        raise UsageError(_NO_ROWS)
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
+    def baseline(self, experiment: str, *asked: object) -> NoReturn:
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
 
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
+    difference = baseline
+
+
+Evidence = Union[Stored, AtHand]

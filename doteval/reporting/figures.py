@@ -13,6 +13,7 @@ from typing import Any
 
 from ..metrics import Estimate
 from ..record import Run
+from ..views.figures import percentage
 
 HEADER = "figures"  # where a run's header has them
 UNTIL = "until"  # where it has what the run was to decide, and whether it has
@@ -69,5 +70,5 @@ def _estimate(figure: Mapping[str, Any], confidence: float) -> Estimate:
     method = f"{KEPT}; {of['method']}"
     if figure["confidence"] != confidence:
         low = high = None
-        method = f"{KEPT}; no interval: it kept that of {100 * figure['confidence']:g}%"
+        method = f"{KEPT}; no interval: it kept that of {percentage(figure['confidence'])}"
     return Estimate(value, n, stderr, low, high, method)

@@ -19,7 +19,7 @@ from ..views.json import plain_fields
 from ..views.table import Column, Table
 from ..views.terminal import Terminal, preformatted, printed
 from .compare import Comparison, compare, judged
-from .pairs import BETTER, REGRESSION
+from .difference import BETTER, REGRESSION
 from .summary import Summary, summarise
 from .views import estimate_cells, short_name
 

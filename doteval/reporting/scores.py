@@ -156,7 +156,7 @@ class _Score:
         span = None if facts["nans"] else self._span_for(metric.name)
         if span is None:
             return None
-        if metric.name in _MEANS and not self._repeated and not isinstance(self._values, Subset):
+        if metric.name in MEANS and not self._repeated and not isinstance(self._values, Subset):
             n, total = facts["n"] + self._failed, facts["total"]
             return (total + self._failed * span[0]) / n, (total + self._failed * span[1]) / n
         found = [self._value_if(metric, filling) for filling in span]
@@ -164,7 +164,7 @@ class _Score:
 
     def _span_for(self, metric: str) -> metrics.Span:
         """What an answer is worth at least and at most, where a better one never costs."""
-        if metric not in _MEANS and not (self._facts["boolean"] and metric.startswith(_OF_REPEATS)):
+        if metric not in MEANS and not (self._facts["boolean"] and metric.startswith(OF_REPEATS)):
             return None
         low, high = self._facts["low"], self._facts["high"]
         spans = [self._span, (0.0, 1.0) if metric == "accuracy" else None]
@@ -197,7 +197,7 @@ class _Score:
         return self._read
 
 
-_MEANS = ("accuracy", "mean")
-_OF_REPEATS = ("pass@", "pass^")
+MEANS = ("accuracy", "mean")
+OF_REPEATS = ("pass@", "pass^")
 _MOST_SHARES = 20  # labels of a score; of more, the most frequent
 _OF_MANY = 5

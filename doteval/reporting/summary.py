@@ -17,6 +17,7 @@ from ..record import Run
 from ..storage import Store
 from ..storage.parts import shards_of, total_of
 from ..storage.tally import Tally
+from ..views.figures import estimate_figure, interval, percentage
 from ..views.json import plain_fields
 from ..views.terminal import printed
 from .figures import UNTIL, kept
@@ -196,7 +197,6 @@ class Summary:
         """
         from html import escape  # only here: what draws no notebook needs no markup
 
-        from ..views.figures import estimate_figure, interval
         from ..views.table import Table
 
         def shown(value: object) -> str:
@@ -209,7 +209,7 @@ class Summary:
             for name, by_metric in self.scores.items()
             for metric, each in by_metric.items()
         ]
-        names = ("score", "metric", "value", f"{100 * self.confidence:g}% CI", "n")
+        names = ("score", "metric", "value", f"{percentage(self.confidence)} CI", "n")
         table = Table(names, rows).html() if rows else ""
         why = f"<div>{escape(text.safe(self.error, 300))}</div>" if self.error else ""
         return (

@@ -16,7 +16,7 @@ from statistics import stdev
 
 from doteval.metrics import accuracy, find, mean
 from doteval.reporting import compare as comparing
-from doteval.reporting import pairs
+from doteval.reporting import difference
 from doteval.statistics import (
     correction,
     distributions,
@@ -195,15 +195,16 @@ def clusters(effort: int) -> Table:
     return Table("clusters", ("clusters", "`mean`", "`accuracy`"), tuple(rows))
 
 
-def _verdict(changes: Sequence[float], span: intervals.Interval | None) -> pairs.Difference:
+def _verdict(changes: Sequence[float], span: intervals.Interval | None) -> difference.Difference:
     """Of a comparison of numbers alone, judged without a margin."""
-    asked = pairs.Question(frozenset(), frozenset(), None, 0.95, 0, 0)
+    asked = difference.Question(frozenset(), frozenset(), None, 0.95, 0, 0)
     n = len(changes)
-    found = pairs.Difference("s", "mean", n, 0.0, 0.0, 0.0, verdict="cannot tell", independent=n)
-    found = pairs._of_numbers(found, [0.0] * n, changes, None, span, asked)
+    verdict = "cannot tell"
+    found = difference.Difference("s", "mean", n, 0.0, 0.0, 0.0, verdict=verdict, independent=n)
+    found = difference._of_numbers(found, [0.0] * n, changes, None, span, asked)
     verdict, _ = comparing._verdict(found, found.p, None, 0.05)
-    least = pairs.detectable(found, 0.05)
-    return pairs.replace(found, verdict=verdict, detectable=least)
+    least = difference.detectable(found, 0.05)
+    return difference.replace(found, verdict=verdict, detectable=least)
 
 
 NULLS: dict[str, tuple[Draw, intervals.Interval | None]] = {
