@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 
 from doteval import Score
-from doteval.errors import NotFound
+from doteval.errors import NotFound, UsageError
 from doteval.record import Record, Run, Usage
 from doteval.reporting.compare import compare
 from doteval.reporting.details import FAILED, RIGHT, SCORED, WRONG, verdict
+from doteval.reporting.noise import spreads
+from doteval.reporting.people import Labels
 from doteval.reporting.summary import summarise
 from doteval.storage import Store, open_store
 from doteval.views.bins import Histogram, Timeline
@@ -231,6 +233,40 @@ def test_who_runs_no_scripts_reads_the_figures(store: Store) -> None:
 
     for said in ("80%", "44–97%", "10 of 12 scored", "base → now", "-20 pp", "JavaScript"):
         assert said in shown, said
+
+
+def test_a_page_tells_what_repeats_tell(store: Store) -> None:
+    """The figures of `show --noise`, with what twice the rows or repeats would buy; in text too."""
+    flips = (at == 0 or (at < 6 and repeat) for at in range(12) for repeat in range(2))
+    stock(store, "now", [(right if each else wrong)(at // 2, repeat=at % 2)
+                         for at, each in enumerate(flips)])  # fmt: skip
+
+    made = page(store)
+
+    (found,) = spreads(store, ("now", EVALUATION))
+    (told,) = made.part()["noise"]
+    plans = {(each["rows"], each["repeats"]): each["half_width"] for each in found.plans()}
+    assert told["half_widths"] == [plans[12, 2], plans[24, 2], plans[12, 4]]
+    assert (told["flaky"], told["rows"]) == (found.noise.flaky, 12) == (5, 12)
+    assert told["flips"] == round(12 * found.noise.flips, 1)
+    assert "5 rows flaky (41.7%)" in made.shown
+
+
+def test_a_page_holds_a_judge_against_people(store: Store, tmp_path: Path) -> None:
+    """As `show --labels`; a file that fits no score is refused."""
+    stock(store, "now", map(right, range(20)))
+    said = tmp_path / "people.csv"
+    said.write_text("question,exact\n" + "".join(f"question {n},{n > 4}\n" for n in range(20)))
+
+    made = page(store, people=Labels(said))
+
+    people = Labels(said)
+    known = summarise(store, "now", EVALUATION, people=people).to_dict()["scores"]["exact"]
+    assert made.part()["summary"]["scores"]["exact"] == json.loads(json.dumps(known))
+    assert known["agreement"]["value"] == 0.75
+    said.write_text("question,other,kind\nquestion 1,True,x\n")
+    with pytest.raises(UsageError, match="no column is named as a score"):
+        page(store, people=Labels(said))
 
 
 def test_a_page_has_the_summary_of_each_evaluation(store: Store) -> None:

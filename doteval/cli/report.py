@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from ..views.figures import size
-from .call import Answer, Call, command, flag, option
+from .call import LABELS, Answer, Call, command, flag, option, people_in
 from .output import STDOUT, write
 from .parser import version
 
@@ -29,6 +29,7 @@ from .parser import version
         help="where to write it, - for standard output (default: report.html); an older report "
         "there is replaced",
     ),
+    LABELS,
     flag("--force", "replace a file that is there, whatever it is"),
 )
 def run(call: Call) -> Answer:
@@ -39,7 +40,14 @@ def run(call: Call) -> Answer:
     options = call.options
     experiments = list(dict.fromkeys(options.experiments))
     store = call.store()
-    pieces = report_page(store, experiments, options.baseline, now=time.time(), version=version())
+    pieces = report_page(
+        store,
+        experiments,
+        options.baseline,
+        people=people_in(call),
+        now=time.time(),
+        version=version(),
+    )
     read = experiments if options.baseline is None else [*experiments, options.baseline]
     whole = unchanged(store, read, pieces)
     written = write(whole, options.output, call.out, force=options.force, mark=MARK)

@@ -298,7 +298,7 @@ def _read(call: Call, store: Store, name: str) -> Iterator[Record]:
     if options.wrong:
         from ..reporting.details import WRONG, verdict
 
-        records = (record for record in records if verdict(record) == WRONG)
+        records = (each for each in records if verdict(each) == WRONG and not _is_unread(each))
     if options.unread:
         records = filter(_is_unread, records)
     if options.row is not None:

@@ -25,7 +25,9 @@ from ..record import Record, Run
 from ..reporting.compare import Comparison, compare
 from ..reporting.compared import comparison_lines
 from ..reporting.details import FAILED, WRONG, verdict
+from ..reporting.noise import Spread, spread_lines, spreads
 from ..reporting.pairs import Source
+from ..reporting.people import Labels
 from ..reporting.summary import Summary, summarise
 from ..reporting.views import short_names, summary_lines
 from ..storage import Store
@@ -80,6 +82,7 @@ def report_page(
     experiments: Sequence[str],
     baseline: str | None = None,
     *,
+    people: Labels | None = None,
     bounds: Bounds | None = None,
     now: float,
     version: str = "",
@@ -90,6 +93,7 @@ def report_page(
     Args:
         experiments: whose evaluations are shown; at least one.
         baseline: an experiment to compare each with.
+        people: what people said of some rows; None: nothing.
         bounds: None: 50,000 records, 32 million characters of texts, 50,000 of one text.
         now: when the page is made, Unix seconds.
         version: of doteval.
@@ -97,8 +101,9 @@ def report_page(
     Raises:
         NotFound: there is no such experiment.
         StoreError: the store can not be read.
+        UsageError: the labels of people do not fit.
     """
-    report = _Report(store, experiments, baseline, bounds or Bounds())
+    report = _Report(store, experiments, baseline, people, bounds or Bounds())
     title = escape(text.safe(", ".join(experiments), _LONGEST_NAME))
     before, plain, between, after = _template(title)
     yield before
@@ -150,6 +155,7 @@ class _Part:
             several.
         runs: whose records count.
         baseline: where what it is compared with is stored; None where there is nothing.
+        spreads: what its repeats tell.
         verdicts: those of the baseline.
         kept: by `tag_of`, the place on the page of each of its records and a hash of its answer;
             filled where there is a baseline.
@@ -164,6 +170,7 @@ class _Part:
     latencies: Histogram = field(default_factory=Histogram)
     slices: Slices = field(default_factory=Slices)
     baseline: Source | None = None
+    spreads: Sequence[Spread] = ()
     verdicts: Verdicts = field(default_factory=lambda: Verdicts(()))
     kept: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -181,7 +188,24 @@ class _Part:
             "timeline": self.timeline.to_dict(),
             "latencies": self.latencies.to_dict(),
             "slices": self.slices.to_dict(),
+            "noise": list(map(_noise, self.spreads)),
         }
+
+
+def _noise(spread: Spread) -> dict[str, Any]:
+    """What a page tells of a score's noise; half the width of its interval now, and of more."""
+    noise, rows, repeats = spread.noise, spread.rows, round(spread.noise.repeats)
+    plans = (rows, repeats), (2 * rows, repeats), (rows, 2 * repeats)
+    return {
+        "score": spread.score,
+        "metric": spread.metric,
+        "repeats": noise.repeats,
+        "rows": noise.rows,
+        "flaky": noise.flaky,
+        "flips": None if noise.flips is None else round(noise.flips * rows, 1),
+        "of_repeats": spread.within,
+        "half_widths": [noise.half_width(*plan, spread.confidence) for plan in plans],
+    }
 
 
 _HEADER = ("python", "platform", "commit", "branch", "clean")  # what of it a page tells
@@ -191,11 +215,17 @@ class _Report:
     """What a page shows; `records` comes before `facts`, which tell what of them was cut."""
 
     def __init__(
-        self, store: Store, experiments: Sequence[str], baseline: str | None, bounds: Bounds
+        self,
+        store: Store,
+        experiments: Sequence[str],
+        baseline: str | None,
+        people: Labels | None,
+        bounds: Bounds,
     ) -> None:
         self._store = store
         self._experiments = experiments
         self._baseline = baseline
+        self._people = people
         self._bounds = bounds
         self._notes: list[str] = []
         self._comparisons: list[Comparison] = []
@@ -205,6 +235,8 @@ class _Report:
             store.evaluations(baseline)  # it must exist
         for experiment in experiments:
             self._add(experiment)
+        if people is not None:
+            people.check()
         names = dict.fromkeys(name for part in self._parts for name in part.summary.scores)
         self._scores = list(names)[:_SCORES]
         self._columns = Columns()
@@ -217,14 +249,15 @@ class _Report:
         for evaluation, short in short_names(self._store.evaluations(experiment)).items():
             called = f"{experiment} · {short}" if len(self._experiments) > 1 else short
             source = Source(experiment, evaluation)
-            summary = summarise(self._store, *source)
+            summary = summarise(self._store, *source, people=self._people)
             runs = _that_count(self._store.runs(*source))
             timeline = Timeline(runs, summary.done, self._store.tally(*source).ended)
             part = _Part(source, short, called, summary, runs, timeline)
+            part.spreads = spreads(self._store, source)
             if evaluation in pairs:
                 before = part.baseline = pairs[evaluation]
                 part.verdicts = Verdicts(self._store.records(*before))
-                self._before[before] = summarise(self._store, *before)
+                self._before[before] = summarise(self._store, *before, people=self._people)
             self._parts.append(part)
 
     def _compare(self, before: str, after: str) -> dict[str, Source]:
@@ -245,7 +278,10 @@ class _Report:
         """The figures as text, for who runs no scripts; "" where there are none."""
         terminal = Terminal()
         parts = self._parts[:_EVALUATIONS]
-        blocks = [summary_lines(part.summary, terminal, part.called) for part in parts]
+        blocks = []
+        for part in parts:
+            blocks.append(summary_lines(part.summary, terminal, part.called))
+            blocks += [list(spread_lines(each, terminal)) for each in part.spreads]
         blocks += [comparison_lines(each, terminal) for each in self._comparisons]
         return "\n\n".join("\n".join(lines) for lines in blocks)
 

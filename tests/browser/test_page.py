@@ -6,9 +6,11 @@ BROWSER_SHOTS=folder keeps pictures of it, to be looked at; -rP shows what was m
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,18 @@ import pytest
 
 import doteval
 from doteval import Score
+from doteval.cli import main
 from doteval.metrics import Estimate
 from doteval.record import Record, Usage
 from doteval.reporting.compare import compare
+from doteval.reporting.noise import spreads
 from doteval.reporting.slices import slices
 from doteval.storage import Store, open_store
 from doteval.text import count, duration, percent, rate
 from doteval.views.figures import change, figure, interval
 from doteval.views.page import report_page
 from tests.browser.chromium import Browser, missing
-from tests.stocked import BEGAN, HOSTILE, recorded, right, stock, wrong
+from tests.stocked import BEGAN, EVALUATION, HOSTILE, recorded, right, stock, wrong
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser")
 
@@ -859,6 +863,47 @@ def test_slices_count_as_the_command_line_does(browser: Browser, pages: Path, st
         "eval_mail[a]",
         *(f"{percent(each.value)}n = {each.n}" for each in estimates),
     ]
+
+
+def test_what_repeats_tell_is_a_table(browser: Browser, tmp_path: Path) -> None:
+    """Each score on a line, as `show --noise` has it."""
+    with closing(open_store(tmp_path / "one.db")) as store:
+        stock(store, "twice", [(right if (n + r) % 3 else wrong)(n, repeat=r)
+                               for n in range(30) for r in range(2)])  # fmt: skip
+        (spread,) = spreads(store, ("twice", EVALUATION))
+        (tmp_path / "twice.html").write_text(
+            "".join(report_page(store, ["twice"], now=BEGAN, version="1")), encoding="utf-8"
+        )
+    now, rows, repeats = (
+        f"±{change('accuracy', spread.noise.half_width(*plan))[1:]}"
+        for plan in ((30, 2), (60, 2), (30, 4))
+    )
+
+    page = opened(browser, tmp_path / "twice.html")
+    titles, line = (texts(page, f".evaluation .heat {part} tr > *") for part in ("thead", "tbody"))
+
+    assert titles[1:3] == ["repeats", "flaky rows"]
+    assert line[:3] == ["exact", "2", "20 of 30"]
+    assert line[5:] == [now, rows, repeats]
+
+
+@pytest.mark.parametrize("experiment", ["two", "now", "many"])
+def test_records_are_counted_as_the_command_line_does(
+    browser: Browser, pages: Path, store: Store, experiment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Failed, wrong and unread ones: what `show` lists is what the buttons leave."""
+    page = opened(browser, pages / f"{experiment}.html")
+    chip = "return document.querySelector(`input[value=${arguments[0]}] + span small`)?.textContent"
+    for option, only in (("--errors", "failed"), ("--wrong", "wrong"), ("--unread", "unread")):
+        asked = ["--storage", str(store.path), "show", experiment, option, "--json"]  # type: ignore[attr-defined]
+        assert main(asked) == 0
+        listed = json.loads(capsys.readouterr().out)["evaluations"]
+        n = sum(len(each["records"]) for each in listed)
+
+        shown = (
+            page.run(chip, only) or "0"
+        )  # there is no button for unread ones where there are none
+        assert shown == count(n), only
 
 
 def test_a_slice_leads_to_its_records_and_has_an_address(browser: Browser, pages: Path) -> None:
