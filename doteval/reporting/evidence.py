@@ -5,7 +5,7 @@ What gates are judged by: what is stored, or a summary where the store can not b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Union
 
 from ..errors import NotFound, UsageError
 from ..record import LABELS
@@ -17,56 +17,6 @@ from .slices import slice_summaries
 from .summary import Summary, summarise
 from .values import Rows, Values
 from .views import short_name
-
-
-class Evidence(Protocol):
-    """What gates are judged by."""
-
-    def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
-        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
-        ...
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
-        """
-        Of the same evaluation in another experiment.
-
-        Raises:
-            NotFound: there is none.
-        """
-        ...
-
-    def parts(
-        self, whole: Summary, by: Sequence[str], anytime: bool
-    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
-        """
-        The slices of an evaluation by the values of columns: these values, a summary, and what
-        tells of the rows of the slice alone.
-
-        Args:
-            whole: the evaluation; its confidence is that of the intervals of all slices together.
-        """
-        ...
-
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        """The values of its scores by row: those of its repeats."""
-        ...
-
-    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
-        """The same of its scores that are labels: what was said."""
-        ...
-
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        """From another experiment to the one that is judged, over the rows that both have."""
-        ...
 
 
 class Stored:
@@ -96,6 +46,7 @@ class Stored:
         self._summaries: dict[tuple[float, bool], list[Summary]] = {}
 
     def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        """Of the evaluations to judge, with intervals of this confidence, for any time or once."""
         asked = confidence, anytime
         if asked not in self._summaries:
             self._summaries[asked] = [
@@ -113,17 +64,26 @@ class Stored:
 
     def parts(
         self, whole: Summary, by: Sequence[str], anytime: bool
-    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
+    ) -> Sequence[tuple[Mapping[str, Any], Summary, Stored]]:
+        """
+        The slices of an evaluation by the values of columns: these values, a summary, and what
+        tells of the rows of the slice alone.
+
+        Args:
+            whole: the evaluation; its confidence is that of the intervals of all slices together.
+        """
         found = slice_summaries(self._store, whole, by, anytime, self._people)
         of = self._store, self._experiment, self._names, self._people
         return [(each.by, summary, Stored(*of, each.keys)) for each, summary in found]
 
     def rows(self, evaluation: str) -> Mapping[str, Rows]:
+        """The values of its scores by row: those of its repeats."""
         of = self._experiment, evaluation
         values = Values(self._store, *of, self._store.runs(*of))
         return {name: values.of(name) for name in self._store.tally(*of).scores}
 
     def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
+        """The same of its scores that are labels: what was said."""
         of = self._experiment, evaluation
         values, scores = Values(self._store, *of, []), self._store.tally(*of).scores
         return {
@@ -133,6 +93,12 @@ class Stored:
         }
 
     def baseline(self, experiment: str, evaluation: str) -> Summary:
+        """
+        Of the same evaluation in another experiment.
+
+        Raises:
+            NotFound: there is none.
+        """
         return summarise(self._store, *self._source(experiment, evaluation))
 
     def difference(
@@ -145,6 +111,7 @@ class Stored:
         anytime: bool = False,
         factor: float = 1.0,
     ) -> Difference:
+        """From another experiment to the one that is judged, over the rows that both have."""
         here = Source(self._experiment, evaluation)
         before = self._source(experiment, evaluation)
         return difference(
@@ -162,10 +129,6 @@ class Stored:
         raise NotFound(f"{experiment!r} has no evaluation {short_name(evaluation)!r}")
 
 
-_GONE = "is gone when gates are judged"
-_NO_ROWS = f"a memory:// store {_GONE}, with it the rows; name a file with --storage"
-
-
 class AtHand:
     """
     Evidence from a summary, where the store can not be asked any more.
@@ -178,6 +141,7 @@ class AtHand:
         self._summary = summary
 
     def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        """The one, with the intervals that it has."""
         if anytime or confidence != self._summary.confidence:
             raise UsageError(
                 f"a memory:// store {_GONE}, with it all but intervals of "
@@ -185,28 +149,19 @@ class AtHand:
             )
         return [self._summary]
 
-    def parts(
-        self, whole: Summary, by: Sequence[str], anytime: bool
-    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
-        raise UsageError(_NO_ROWS)
+    def rows(self, *asked: object) -> NoReturn:
+        """There are none any more."""
+        raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
 
-    def rows(self, evaluation: str) -> Mapping[str, Rows]:
-        raise UsageError(_NO_ROWS)
+    labels = parts = rows
 
-    def labels(self, evaluation: str) -> Mapping[str, Mapping[bytes, Sequence[str]]]:
-        raise UsageError(_NO_ROWS)
-
-    def baseline(self, experiment: str, evaluation: str) -> Summary:
+    def baseline(self, experiment: str, *asked: object) -> NoReturn:
+        """A store of one experiment has no other."""
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
 
-    def difference(
-        self,
-        experiment: str,
-        evaluation: str,
-        score: str,
-        metric: str,
-        confidence: float,
-        anytime: bool = False,
-        factor: float = 1.0,
-    ) -> Difference:
-        raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
+    difference = baseline
+
+
+_GONE = "is gone when gates are judged"
+
+Evidence = Union[Stored, AtHand]  # what gates are judged by
