@@ -122,6 +122,17 @@ def test_a_test_among_several_notices_less(contest, storage):
     assert alone < two.detectable < 1.5 * alone
 
 
+def test_evaluations_that_changed_alike_are_as_many_questions(contest, storage):
+    """Also where p and difference are the same: Holm counts each."""
+    for name in ("eval_x", "eval_y", "eval_z"):
+        for experiment, values in zip("ab", answers(20, 8, 0), strict=True):
+            record(storage, experiment, {"exact": values}, name=name)
+
+    found = compare("a", "b", storage=str(storage)).evaluations
+
+    assert {each.scores[0].differences[0].adjusted for each in found} == {3 * 2 / 2**8}
+
+
 def test_metrics_that_say_the_same_are_one_question(contest):
     """Accuracy and mean of true and false do not correct each other: 2 / 2**7."""
     comparison = contest(*answers(93, 7, 0), metrics=("accuracy", "mean"))

@@ -13,7 +13,7 @@ the few examples that are shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Union
@@ -562,23 +562,25 @@ def judged(
         fewest: rows below which nothing is told, and nothing tested.
     """
     every = [each for it in found for score in it.scores for each in score.differences]
-    enough = [each.n >= fewest for each in every]
-    tested = [each.p if able else None for each, able in zip(every, enough, strict=True)]
-    adjusted, asked = _holm(tested, every)
+    places = [at for at, it in enumerate(found) for score in it.scores for _ in score.differences]
+
+    def corrected(p_of: Callable[[Difference], float | None]) -> tuple[list[float | None], int]:
+        values = [p_of(each) if each.n >= fewest else None for each in every]
+        return _holm(values, list(zip(places, every, strict=True)))
+
+    adjusted, asked = corrected(lambda each: each.p)
     beyond = adjusted
     if margin is not None:
-        tested = [
-            _p_beyond(each, margin) if able else None
-            for each, able in zip(every, enough, strict=True)
-        ]
-        beyond, _ = _holm(tested, every)
-    every = [replace(each, detectable=detectable(each, (1 - confidence) / asked)) for each in every]
-    again = iter(
-        [
-            _with_verdict(each, p, q, margin, 1 - confidence, able)
-            for each, p, q, able in zip(every, adjusted, beyond, enough, strict=True)
-        ]
-    )
+        beyond, _ = corrected(lambda each: _p_beyond(each, margin))
+    level = 1 - confidence
+    told = []
+    for each, p, q in zip(every, adjusted, beyond, strict=True):
+        verdict, reason = _verdict(each, q, margin, level)
+        if each.n < fewest and verdict != UNJUDGED:
+            verdict, reason = UNSURE, TOO_FEW
+        seen = detectable(each, level / asked)
+        told.append(replace(each, adjusted=p, detectable=seen, verdict=verdict, reason=reason))
+    again = iter(told)
     return tuple(
         replace(
             it,
@@ -592,16 +594,19 @@ def judged(
 
 
 def _holm(
-    values: Sequence[float | None], of: Sequence[Difference]
+    values: Sequence[float | None], of: Sequence[tuple[int, Difference]]
 ) -> tuple[list[float | None], int]:
     """
     Corrected for each other, and for how many questions; None stays None.
 
     Metrics of one score that say the same, as accuracy and mean of true and false do, are one.
+
+    Args:
+        of: where each stands, and the difference.
     """
-    same = [(each.score, value, each.value) for each, value in zip(of, values, strict=True)]
-    asked = list(dict.fromkeys(each for each in same if each[1] is not None))
-    corrected = tests.holm([value for _, value, _ in asked if value is not None])
+    same = [(at, each.score, p, each.value) for (at, each), p in zip(of, values, strict=True)]
+    asked = list(dict.fromkeys(each for each in same if each[2] is not None))
+    corrected = tests.holm([p for _, _, p, _ in asked if p is not None])
     known = dict(zip(asked, corrected, strict=True))
     return [known.get(each) for each in same], max(1, len(asked))
 
@@ -613,20 +618,6 @@ def _p_beyond(each: Difference, margin: float) -> float | None:
     centre = (each.low + each.high) / 2
     gain = -centre if each.lower_is_better else centre
     return 2 * distributions.normal_tail(abs(gain + margin) / each.stderr)
-
-
-def _with_verdict(
-    each: Difference,
-    adjusted: float | None,
-    p: float | None,
-    margin: float | None,
-    level: float,
-    enough: bool,
-) -> Difference:
-    verdict, reason = _verdict(each, p, margin, level)
-    if not enough and verdict != UNJUDGED:
-        verdict, reason = UNSURE, TOO_FEW
-    return replace(each, adjusted=adjusted, verdict=verdict, reason=reason)
 
 
 def _verdict(

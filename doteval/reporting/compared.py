@@ -30,7 +30,7 @@ VERDICT_STYLES = {
     UNJUDGED: "dim",
 }
 _LINES = 2  # of a text of an example
-_LONGEST_VALUE = 120  # characters of a value of a row, so that a long one hides no other
+_LONGEST_VALUE = 60  # characters of a value of a row, so that a long one hides no other
 _LONGEST_TEXT = 400  # characters of a row or an answer that are looked at for an example
 
 
@@ -154,7 +154,7 @@ def difference_table(comparison: Comparison, contrasts: Sequence[Contrast]) -> T
     )
     columns = (
         Column("evaluation", foreign=True),
-        *(Column(name, least=8, foreign=True, foreign_name=True) for name in by),
+        *(Column(name, least=_least(name), foreign=True, foreign_name=True) for name in by),
         Column("score", style="strong", least=8, foreign=True),
         Column("metric", drop=1, foreign=True),
         before,
@@ -279,7 +279,8 @@ def _example(
     comparison: Comparison, example: Example, record: Record, terminal: Terminal
 ) -> Iterator[str]:
     """The row, and below it what either answered, one below the other."""
-    (_, row), *answers = _texts(comparison, example, record)
+    longest = _LONGEST_TEXT if terminal.width is None else _LONGEST_VALUE
+    (_, row), *answers = _texts(comparison, example, record, longest)
     lines = islice(wrapped(terminal, f"row {record.position}  {row}", 6), _LINES)
     for at, line in enumerate(lines):
         yield f"{'      ' if at else '    '}{line}"
@@ -290,9 +291,16 @@ def _example(
             yield f"      {terminal.paint(line, 'dim')}"
 
 
-def _texts(comparison: Comparison, example: Example, record: Record) -> list[tuple[str, str]]:
+def _least(name: str) -> int:
+    """Down to which a column of this name may be cut: its header should be readable."""
+    return min(max(8, text.display_width(name)), 16)
+
+
+def _texts(
+    comparison: Comparison, example: Example, record: Record, longest: int = _LONGEST_TEXT
+) -> list[tuple[str, str]]:
     """The row in brief, and what was answered."""
-    parts = [f"{name}={text.safe(value, _LONGEST_VALUE)}" for name, value in record.row.items()]
+    parts = [f"{name}={text.safe(value, longest)}" for name, value in record.row.items()]
     found = [("row", ", ".join(parts))]
     for name, each in zip(comparison.labels, (example.before, example.after), strict=True):
         answer = _answer(each)

@@ -10,7 +10,6 @@ from typing import Any, NoReturn, Union
 from ..errors import NotFound, UsageError
 from ..record import LABELS
 from ..storage import Store
-from ..views.figures import percentage
 from .compare import evaluations_of
 from .difference import Difference, difference
 from .pairs import Source
@@ -66,7 +65,7 @@ class Stored:
 
     def parts(
         self, whole: Summary, by: Sequence[str], anytime: bool
-    ) -> Sequence[tuple[Mapping[str, Any], Summary, Evidence]]:
+    ) -> Sequence[tuple[Mapping[str, Any], Summary, Stored]]:
         """
         The slices of an evaluation by the values of columns: these values, a summary, and what
         tells of the rows of the slice alone.
@@ -131,9 +130,6 @@ class Stored:
         raise NotFound(f"{experiment!r} has no evaluation {short_name(evaluation)!r}")
 
 
-_GONE = "is gone when gates are judged"
-
-
 class AtHand:
     """
     Evidence from a summary, where the store can not be asked any more.
@@ -146,22 +142,27 @@ class AtHand:
         self._summary = summary
 
     def summaries(self, confidence: float, anytime: bool = False) -> Sequence[Summary]:
+        """The one, with the intervals that it has."""
         if anytime or confidence != self._summary.confidence:
             raise UsageError(
                 f"a memory:// store {_GONE}, with it all but intervals of "
-                f"{percentage(self._summary.confidence)} for one look; name a file with --storage"
+                f"{100 * self._summary.confidence:.10g}% for one look; name a file with --storage"
             )
         return [self._summary]
 
     def rows(self, *asked: object) -> NoReturn:
+        """There are none any more."""
         raise UsageError(f"a memory:// store {_GONE}, with it the rows; name a file with --storage")
 
-    parts = labels = rows
+    labels = parts = rows
 
     def baseline(self, experiment: str, *asked: object) -> NoReturn:
+        """A store of one experiment has no other."""
         raise NotFound(f"there is no experiment {experiment!r} in this memory:// store")
 
     difference = baseline
 
 
-Evidence = Union[Stored, AtHand]
+_GONE = "is gone when gates are judged"
+
+Evidence = Union[Stored, AtHand]  # what gates are judged by
