@@ -194,7 +194,7 @@ def test_the_code_of_a_page_runs(page: Path, folder: Path) -> None:
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     """Files exist, and headings that are linked to as well."""
     prose = FENCE.sub("", page.read_text(encoding="utf-8"))
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+    for target in re.findall(r"(?:\]\(|\bsrc=\"|\bsrcset=\")([^)\"\s]+)[)\"]", prose):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")

@@ -260,7 +260,7 @@ def test_gates_ask_for_the_share_of_a_label(verdicts):
     found = judge(map(parse, texts), Stored(verdicts, "e"))
 
     assert [each.outcome for each in found] == ["pass", "pass", "fail"]
-    assert found[1].message.startswith("0.0, 95% interval 0.0 to 0.05963 for one look, n = 60")
+    assert found[1].message.startswith("0%, 95% interval 0% to 6.0% for one look, n = 60")
     assert found[2].message.startswith("'topic' has several metrics")
 
 
