@@ -22,7 +22,7 @@ from doteval.reporting.compare import compare
 from doteval.reporting.slices import slices
 from doteval.storage import Store, open_store
 from doteval.text import count, duration, percent, rate
-from doteval.views.figures import change, figure, interval
+from doteval.views.figures import change, estimate_figure, figure, interval
 from doteval.views.page import report_page
 from tests.browser.chromium import Browser, missing
 from tests.stocked import BEGAN, HOSTILE, recorded, right, stock, wrong
@@ -857,7 +857,7 @@ def test_slices_count_as_the_command_line_does(browser: Browser, pages: Path, st
     assert shown[0] == ["", hard.by["level"], easy.by["level"]]
     assert shown[1] == [
         "eval_mail[a]",
-        *(f"{percent(each.value)}n = {each.n}" for each in estimates),
+        *(f"{estimate_figure('accuracy', each)}n = {each.n}" for each in estimates),
     ]
 
 
