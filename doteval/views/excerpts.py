@@ -184,7 +184,7 @@ def answer_of(record: Record) -> str:
     """What a record answered, or why it failed: the beginning of that."""
     outcome = record.outcome
     if isinstance(outcome, Failure):
-        return _start(f"{outcome.type}: {outcome.message[: 4 * _PREVIEW]}")
+        return _start(f"{outcome.type}: {outcome.message}")
     return "" if outcome.model_response is None else _start(outcome.model_response)
 
 
