@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -357,3 +358,14 @@ def summary_of(store: Store, text: str) -> str:
     records = [recorded(0, Score(text, True)), recorded(1, type=text, message=text)]
     stock(store, name, records, evaluation=f"eval_x.py::{text}")
     return "".join(markdown_pieces(store, name))
+
+
+def test_no_base64_reaches_markdown_or_junit(store: Store) -> None:
+    """What an error quotes is told as what it is."""
+    image = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(900)).decode()
+    stock(store, "now", [recorded(0, message=f"can not read {image}")])
+
+    for pieces in (markdown_pieces, junit_pieces):
+        document = "".join(pieces(store, "now"))
+        assert image[:40] not in document
+        assert "jpeg, 904 bytes" in document

@@ -206,6 +206,7 @@ def test_lines_go_on_below_where_the_terminal_ends():
     assert flow([Piece("a/name/that/is/one/word")], Terminal(width=12)) == [
         "a/name/that/is/one/word"
     ]
+    assert flow([Piece("p95 0.87 s, 12 kB")], Terminal(width=9)) == ["p95", "  0.87 s,", "  12 kB"]
     assert flow(pieces, Terminal(width=None)) == ["one · two · three · a very long piece"]
     assert flow(pieces[:2], ASCII) == ["one | two"]
     assert flow([], WIDE) == [""]

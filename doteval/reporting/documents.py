@@ -258,8 +258,8 @@ def _case(record: Record, classname: str, name: str) -> str:
     )
     outcome = record.outcome
     if isinstance(outcome, Failure):
-        told = (outcome.traceback or outcome.message)[-_LONGEST:]
-        kind, said = "error", outcome.message
+        told = as_text(outcome.traceback or outcome.message)[-_LONGEST:]
+        kind, said = "error", as_text(outcome.message, limit=_LONGEST + 1)
         head += f"><error type={_attribute(outcome.type)} message={_attribute(said)}>"
     elif verdict(record) == WRONG:
         kind, told = "failure", ""
@@ -343,7 +343,7 @@ def _markdown_failures(
             shown += 1
             assert isinstance(record.outcome, Failure)
             name = f"{short_name(summary.evaluation)} {_which(record)}"
-            said = f"{record.outcome.type}: {record.outcome.message}"
+            said = as_text(f"{record.outcome.type}: {record.outcome.message}")
             yield f"- {code(name)} {code(said)}\n"
     if failed > shown:
         yield f"- and {plural(failed - shown, 'other')}\n"

@@ -100,9 +100,9 @@ _LIST = (
     Column("errors", "right"),
     Column("score", least=5, drop=3, foreign=True),
     Column("value", "right"),
-    Column("95% CI", "right", drop=5),
+    Column("95% CI", "right", drop=2),
     Column("when", drop=4, style="dim"),
-    Column("took", "right", drop=2),
+    Column("took", "right", drop=5),
     Column("tags", least=10, drop=8, style="dim", foreign=True),
     Column("note", least=10, drop=7, style="dim", foreign=True),
 )

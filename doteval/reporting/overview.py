@@ -218,7 +218,7 @@ def trend_table(found: Sequence[Trend], unicode: bool = True) -> Table:
         Column("score", foreign=True, least=8),
         Column("experiments", "right", drop=1),
         Column("trend"),
-        Column("from", "right"),
+        Column("from", "right", drop=3),
         Column("to", "right"),
         Column("95% CI", "right"),
         Column("latest", foreign=True, drop=2),

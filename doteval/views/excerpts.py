@@ -126,14 +126,19 @@ class Slices:
                     sums[name] = [n + 1, total + number]
 
     def to_dict(self) -> dict[str, Any]:
-        """By column, each value with the number of records and the mean of each score."""
+        """
+        By column, each value with the number of records and the mean of each score; without columns
+        that tell each record from the others.
+        """
         return {
             column: [
                 [value, {name: [n, total / n] for name, (n, total) in sums.items()}]
                 for value, sums in of.items()
             ]
             for column, of in self._sums.items()
-            if of is not None and len(of) > 1
+            if of is not None
+            and len(of) > 1
+            and any(n > 1 for sums in of.values() for n, _ in sums.values())
         }
 
 
@@ -184,7 +189,7 @@ def answer_of(record: Record) -> str:
     """What a record answered, or why it failed: the beginning of that."""
     outcome = record.outcome
     if isinstance(outcome, Failure):
-        return _start(f"{outcome.type}: {outcome.message[: 4 * _PREVIEW]}")
+        return _start(f"{outcome.type}: {outcome.message}")
     return "" if outcome.model_response is None else _start(outcome.model_response)
 
 
@@ -338,18 +343,21 @@ def _is_message(value: object) -> bool:
 
 
 def _content(message: Mapping[str, Any]) -> str:
-    """The texts of a message below each other, and what else it holds as JSON."""
+    """The texts and pictures of a message below each other, and what else it holds as JSON."""
     content = message.get("content")
     others = {key: value for key, value in message.items() if key not in ("role", "content")}
     blocks = content if isinstance(content, list) else [content]
-    told = [
-        block["text"]
-        if isinstance(block, Mapping) and isinstance(block.get("text"), str)
-        else block
-        for block in (*blocks, others)
-        if block is not None and block != {}
-    ]
-    return "\n\n".join(map(written, told))
+    told = [_block(block) for block in (*blocks, others) if block is not None and block != {}]
+    return "\n\n".join(told)
+
+
+def _block(block: object) -> str:
+    """Of a text the text, of one picture the picture, whatever a client wraps it in."""
+    if isinstance(block, Mapping) and isinstance(block.get("text"), str):
+        return str(block["text"])
+    whole = written(block)
+    pictures = [each for each in blobs(whole) if each.base64] if isinstance(block, Mapping) else []
+    return whole[pictures[0].start : pictures[0].end] if len(pictures) == 1 else whole
 
 
 def _notes(score: Score, answer: Any) -> Iterator[Part]:

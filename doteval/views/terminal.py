@@ -8,6 +8,7 @@ and the stream's encoding can carry it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
@@ -251,18 +252,22 @@ def labelled(
     return lines
 
 
+_GAP = r" (?!(?:(?<=\d )(?:ms|s|min|h|d|kB|MB|GB|bytes|pp)\b))"
+
+
 def _broken(pieces: Iterable[Piece], room: int) -> Iterator[Piece]:
     """
     The pieces, those in several that are too wide for a line of so many columns.
 
-    A word stays whole, and so does what is painted: that was fitted before.
+    A word stays whole, a number stays with its unit, and so does what is painted: that was fitted
+    before.
     """
     for piece in pieces:
         if text.display_width(piece.text) <= room or "\x1b" in piece.text:
             yield piece
             continue
         line = ""
-        for word in piece.text.split(" "):
+        for word in re.split(_GAP, piece.text):
             longer = f"{line} {word}" if line else word
             if line and text.display_width(longer) > room:
                 yield piece._replace(text=line)
