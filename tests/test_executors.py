@@ -423,6 +423,50 @@ def test_a_worker_is_told_of_the_end_of_its_parent(monkeypatch):
     os.close(read)
 
 
+def test_a_worker_that_nothing_tells_looks_after_its_parent(monkeypatch):
+    """As in loky's processes, which only know the number that their parent had."""
+    parent = SimpleNamespace(sentinel=None, pid=7)
+    parents = iter([7, 7, 1])
+    monkeypatch.setattr(executors, "_watching", 0)
+    monkeypatch.setattr(executors, "_LOOK", 0.001)
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: parent)
+    ended = threading.Event()
+
+    executors._end_with_parent(lambda code: ended.set())
+
+    assert ended.wait(30)
+    assert next(parents, None) is None
+
+
+class Tearing:
+    """Takes results for errors, as Dask's does where a worker dies as its result arrives."""
+
+    def __init__(self, times):
+        self.times = times
+
+    def submit(self, function, *arguments):
+        future = Future()
+        self.times -= 1
+        try:
+            result = function(*arguments)
+            if self.times >= 0:
+                _, _, _ = result
+            future.set_result(result)
+        except ValueError as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.mark.parametrize(("times", "scored"), [(3, 1), (4, 0)])
+def test_a_result_that_its_executor_tears_is_computed_again(times, scored):
+    """A row is not guilty of it, up to three times."""
+    work = ForEach(executor=Tearing(times), retries=0)("n", [1])(travellers.on_any_thread)
+    summary = quiet(work)
+
+    assert summary.scored == scored
+
+
 def _is_alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -216,6 +217,12 @@ class Elsewhere:
                 if self._executor is executor:  # the first of its rows to notice
                     self._executor = None
                     executor.shutdown(wait=False)
+            except ValueError as error:
+                # Dask's executor takes a result for an error (of three parts) where the worker that
+                # held it dies as it arrives. What a row raises is returned, and never raised here.
+                tries += 1
+                if "to unpack" not in str(error) or tries > _LIVES:
+                    raise
             else:
                 here = ATTEMPT.get()
                 if here is not None:
@@ -315,6 +322,7 @@ def _begin(initializer: Callable[..., object] | None, arguments: tuple[Any, ...]
 
 
 _watching = 0  # the process that does
+_LOOK = 1.0  # seconds between two looks after a parent, where nothing tells of its end
 
 
 def _end_with_parent(end: Callable[[int], object] = os._exit) -> None:
@@ -331,7 +339,11 @@ def _end_with_parent(end: Callable[[int], object] = os._exit) -> None:
     _watching = os.getpid()
 
     def watch() -> None:
-        connection.wait([parent.sentinel])
+        if parent.sentinel is None:  # loky's processes know no more than who it was
+            while os.getppid() == parent.pid:
+                time.sleep(_LOOK)
+        else:
+            connection.wait([parent.sentinel])
         end(1)
 
     Thread(target=watch, name="doteval-parent", daemon=True).start()

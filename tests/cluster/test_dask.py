@@ -131,6 +131,24 @@ def test_a_killed_worker_costs_no_row_and_nothing_is_stored_twice(executor, tmp_
     assert again.scored == 40
 
 
+def test_a_result_that_is_lost_as_it_arrives_costs_no_row(client, monkeypatch):
+    """Its worker has died between the result's arrival and Dask's look at it."""
+    gather, lost = client._gather, []
+
+    async def gather_and_lose(futures, **options):
+        data = await gather(futures, **options)
+        if len(lost) < 2:
+            lost.append(futures[0])
+            futures[0]._state.lose()
+        return data
+
+    monkeypatch.setattr(client, "_gather", gather_and_lose)
+    summary = quiet(on(client, travellers.eval_plain, retries=0))
+
+    assert len(lost) == 2
+    assert (summary.scored, dict(summary.errors)) == (6, {})
+
+
 def test_a_row_that_kills_its_workers_fails_and_the_others_do_not(executor, strict):
     """
     Dask gives up on it; it is the row's failure, not the run's. One at a time, because rows that

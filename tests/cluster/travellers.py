@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from doteval import Score
+from doteval import Score, note
 
 
 def eval_plain(n):
@@ -33,6 +33,17 @@ def eval_dies_once(n, folder):
     if n == 5 and not Path(folder, "died").exists():
         Path(folder, "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+
+def eval_noted(n, folder):
+    """Dies once at row 5, and fails at row 7 for good."""
+    note(prompt=f"ask {n}", usage={"input_tokens": 3})
+    if n == 5 and not Path(folder, "died").exists():
+        Path(folder, "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if n == 7:
+        raise ValueError("seven")
     return True
 
 
