@@ -268,7 +268,9 @@ class Submissions(Holding):
             submission.since = time.time()
             try:
                 rows = [row.call(**row.named) for _, row in sorted(submission.members.items())]
-                ticket = _ticket(await self._call(self._batch.submit, rows, submission.key))
+                given = await self._call(self._batch.submit, rows, submission.key)
+                submission.is_sent = True  # whatever its ticket is like
+                ticket = _ticket(given)
             except Exception as error:  # theirs, whatever it is
                 failures += 1
                 await self._refused(submission, error, failures)
@@ -421,9 +423,8 @@ def _by_number(found: Any, count: int) -> Mapping[int, Any]:
         for number, reply in found.items():
             is_text = isinstance(number, str) and number.isdecimal()
             replies[int(number) if is_text else number] = reply
-        odd = ", ".join(
-            f"a reply to row {each!r:.80}" for each in [*replies.keys() - {*range(count)}]
-        )
+        strange = [each for each in replies if each not in range(count)]
+        odd = f"a reply to row {strange[0]!r:.80}" if strange else ""
     elif isinstance(found, (list, tuple)):
         replies = dict(enumerate(found))
         odd = "" if len(found) == count else f"{len(found)} replies"
