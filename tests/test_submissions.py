@@ -348,6 +348,22 @@ def test_a_refusal_of_a_provider_that_can_not_be_asked_is_believed(store):
     assert quiet(doubling(range(4), provider), "e", store).scored == 4
 
 
+def test_a_batch_without_a_ticket_that_can_be_kept_is_there_all_the_same(store):
+    """What submit() returned shows that it has submitted; nobody pays for it once more."""
+    provider = Provider()
+    provider.submit = lambda rows, key: Provider.submit(provider, rows, key) and None
+    quiet(doubling(range(4), provider), "e", store)
+    first = failures("e", store)[0]
+    quiet(doubling(range(4), provider), "e", store)
+    second = failures("e", store)[0]
+    provider.find = lambda key: {"id": key}
+
+    assert "it returned None; expected a ticket" in first
+    assert "not known whether" in second
+    assert quiet(doubling(range(4), provider), "e", store).scored == 4
+    assert len(provider.submitted) == 1
+
+
 def test_what_can_be_repeated_is_repeated_as_it_was(store):
     """The same rows in the same order under the same key, wherever they stand by now."""
     provider = Blind()

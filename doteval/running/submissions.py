@@ -63,11 +63,12 @@ class Submission:
         self.members: dict[int, Row] = {}
         self.ticket: Any = None
 
-    def begin_anew(self) -> None:
-        """As one that nobody has, of the rows that are there."""
-        rows = [row for _, row in sorted(self.members.items())]
-        self.key, self.is_sent = os.urandom(16).hex(), False
-        self.rows, self.members = [(row.key, row.repeat) for row in rows], dict(enumerate(rows))
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Submission:
+        """One that nobody has yet."""
+        made = cls(os.urandom(16).hex(), [(row.key, row.repeat) for row in rows], 0.0, False)
+        made.members.update(enumerate(rows))
+        return made
 
     @property
     def is_whole(self) -> bool:
@@ -78,13 +79,6 @@ class Submission:
     def name(self) -> str:
         """For people."""
         return f"batch {self.key if self.ticket is None else one_line(self.ticket, _LONG)}"
-
-
-def _made_of(rows: Sequence[Row]) -> Submission:
-    made = Submission("", (), 0.0, False)
-    made.members.update(enumerate(rows))
-    made.begin_anew()
-    return made
 
 
 class Submissions(Holding):
@@ -140,15 +134,16 @@ class Submissions(Holding):
             key = call.digest.hex()
             if call.number == _INTENT:
                 told = json.loads(call.request)["rows"]
-                rows = [(bytes.fromhex(each), repeat) for each, repeat in told]
+                rows: Sequence[Rowid] = [(bytes.fromhex(each), repeat) for each, repeat in told]
                 made = known[key] = Submission(key, rows, call.started, True)
                 self._owner.update((row, (made, at)) for at, row in enumerate(rows))
             elif call.number == _TICKET:
                 known[key].ticket = json.loads(call.response)
             else:
-                for at in json.loads(call.response):
-                    if self._owner.get(known[key].rows[at]) == (known[key], at):
-                        del self._owner[known[key].rows[at]]
+                rows = known[key].rows
+                for at in json.loads(call.response) or range(len(rows)):
+                    if self._owner.get(rows[at]) == (known[key], at):
+                        del self._owner[rows[at]]
 
     # ------------------------------------------------------------------ rows that come
 
@@ -170,7 +165,7 @@ class Submissions(Holding):
     def _begin(self, begun: list[Submission]) -> None:
         """Go on with what was submitted before, and submit the group."""
         if self._group:
-            begun.append(_made_of(self._group))
+            begun.append(Submission.of(self._group))
             self._group = []
         self._open.update(dict.fromkeys(begun))
         # The source is asked out of sight of the event loop, where no task may be made.
@@ -221,20 +216,20 @@ class Submissions(Holding):
 
     async def _deliver(self, submission: Submission) -> None:
         """From wherever it stands to the replies of its rows."""
+        sent, problem = submission, ""
         replies: Mapping[int, Any] | None = {}
-        problem = ""
         try:
             try:
-                await self._send(submission)
-                replies = await self._collect(submission)
+                sent = await self._send(submission)
+                replies = await self._collect(sent)
             except RowError as error:
                 problem = str(error)
             if replies is None:
-                self._left.append(submission)
+                self._left.append(sent)
             else:
-                for at, row in submission.members.items():
-                    row.call = self._answered(row, replies.get(at), submission.name, problem)
-                self._ready.extend(submission.members.values())
+                for at, row in sent.members.items():
+                    row.call = self._answered(row, replies.get(at), sent.name, problem)
+                self._ready.extend(sent.members.values())
             del self._open[submission]
             self._wake()
         except asyncio.CancelledError:
@@ -252,29 +247,38 @@ class Submissions(Holding):
         error.is_news = bool(problem)  # else the other replies are there
         return raising(error)
 
-    async def _send(self, submission: Submission) -> None:
+    async def _send(self, submission: Submission) -> Submission:
         """
-        Submit it, if it has not been.
+        Submit it, if it has not been, or what is left of it in its place.
+
+        Returns:
+            the one that has a ticket.
 
         Raises:
             RowError: it is not, or nobody knows.
         """
         if submission.ticket is not None:
-            return
+            return submission
         if not submission.is_sent:
             await self._keep(submission, _INTENT)
         failures, ticket = 0, await self._found(submission)
+        if ticket is None and not submission.is_whole:  # rows of it are gone: it will never be
+            await self._keep(submission, _OVER)
+            return await self._send(Submission.of([*submission.members.values()]))
         while ticket is None:
             submission.since = time.time()
             try:
                 rows = [row.call(**row.named) for _, row in sorted(submission.members.items())]
-                ticket = _ticket(await self._call(self._batch.submit, rows, submission.key))
+                given = await self._call(self._batch.submit, rows, submission.key)
+                submission.is_sent = True  # whatever its ticket is like
+                ticket = _ticket(given)
             except Exception as error:  # theirs, whatever it is
                 failures += 1
                 await self._refused(submission, error, failures)
                 ticket = await self._found(submission)
         await self._keep(submission, _TICKET, ticket)
         submission.ticket = ticket  # which is durable now
+        return submission
 
     async def _found(self, submission: Submission) -> Any:
         """
@@ -286,12 +290,7 @@ class Submissions(Holding):
         if not submission.is_sent:
             return None
         if self._find is not None:
-            ticket = await self._patiently("find", self._find, submission.key)
-            if ticket is None and not submission.is_whole:  # what is left of it, as another
-                await self._keep(submission, _OVER, [*range(len(submission.rows))])
-                submission.begin_anew()
-                await self._keep(submission, _INTENT)
-            return ticket
+            return await self._patiently("find", self._find, submission.key)
         if self._is_idempotent and submission.is_whole:
             return None  # it is the same, however often
         why = "neither find() nor `idempotent` can tell"
@@ -318,7 +317,7 @@ class Submissions(Holding):
             await asyncio.sleep(max(pause, min(reading.asked or 0.0, self._policy.patience)))
             return
         if not submission.is_sent and self._find is None and not self._is_idempotent:
-            await self._keep(submission, _OVER, [*range(len(submission.rows))])
+            await self._keep(submission, _OVER)
         raise RowError(f"submit() raised {_told(error)}")
 
     async def _collect(self, submission: Submission) -> Mapping[int, Any] | None:
@@ -421,9 +420,8 @@ def _by_number(found: Any, count: int) -> Mapping[int, Any]:
         for number, reply in found.items():
             is_text = isinstance(number, str) and number.isdecimal()
             replies[int(number) if is_text else number] = reply
-        odd = ", ".join(
-            f"a reply to row {each!r:.80}" for each in [*replies.keys() - {*range(count)}]
-        )
+        strange = [each for each in replies if each not in range(count)]
+        odd = f"a reply to row {strange[0]!r:.80}" if strange else ""
     elif isinstance(found, (list, tuple)):
         replies = dict(enumerate(found))
         odd = "" if len(found) == count else f"{len(found)} replies"

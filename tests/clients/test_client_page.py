@@ -10,7 +10,8 @@ import pytest
 
 from doteval.cli import main
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/use-your-client.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/how-to/use-your-client.md"
 FILES = dict(
     re.findall(r'```python title="(\w+\.py)"\n(.*?)```', PAGE.read_text("utf-8"), re.DOTALL)
 )
@@ -50,3 +51,21 @@ def test_a_file_of_the_page_runs(file, endpoint, tmp_path, monkeypatch, capsys):
     assert shown["scores"]["numeric_match"]["accuracy"]["value"] == 0.5
     assert (shown["usage"]["input_tokens"], shown["usage"]["output_tokens"]) == (6, 2)
     assert endpoint.requests == 2
+
+
+def test_the_batch_of_the_page_goes_through_the_real_client(tmp_path, monkeypatch, capsys):
+    """What stands for the client of OpenAI there is as far as a batch goes the same."""
+    pytest.importorskip("openai")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)
+    page = (ROOT / "docs/how-to/run-in-batches.md").read_text("utf-8")
+    (code,) = re.findall(r'title="eval_batch.py"\n(.*?)```', page, re.DOTALL)
+    code = code.replace("import OpenAI, serve", "import serve\nfrom openai import OpenAI")
+    Path("eval_batch.py").write_text(code.replace("base_url=url", "base_url=url, api_key='k'"))
+
+    assert main(["run", "eval_batch.py", "--experiment", "e", "-q"]) == 0
+    capsys.readouterr()
+    assert main(["show", "e", "--json"]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)["evaluations"]
+
+    assert (shown["scored"], shown["scores"]["exact_match"]["accuracy"]["value"]) == (100, 1)
