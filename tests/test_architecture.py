@@ -182,8 +182,10 @@ runner                   # run and run_async
 pytest_plugin.options    # what pytest's command line asks for
 pytest_plugin.loop       # the event loop of evaluations and their async fixtures
 pytest_plugin.terminal   # progress on pytest's terminal, and the section at the end
+pytest_plugin.session    # what one session has for its evaluations
 pytest_plugin.item       # one evaluation in its item: run, judged, told
-pytest_plugin            # the hooks; the wing is the only one that imports pytest
+pytest_plugin.hooks      # around items, where a session has evaluations
+pytest_plugin            # the other hooks; the wing is the only one that imports pytest
 
 testing                  # the checks for authors of stores
 
@@ -415,6 +417,7 @@ def test_a_session_without_evaluations_loads_no_loop_and_no_database(tmp_path: P
         "doteval.errors",
         "doteval.pytest_plugin",
         "doteval.pytest_plugin.options",
+        "doteval.pytest_plugin.session",
     }
     assert not {"asyncio", "sqlite3"} & idle
 

@@ -16,8 +16,10 @@ import doteval.evaluation
 import doteval.pytest_plugin
 import doteval.reporting.views
 import doteval.running.monitor
+from doteval.pytest_plugin import hooks
 from doteval.pytest_plugin.loop import SessionLoop
 from doteval.pytest_plugin.options import Options
+from doteval.pytest_plugin.session import SETTING
 from doteval.pytest_plugin.terminal import Screen, command, told_lines
 from doteval.reporting.summary import Summary, summarise
 from doteval.storage import locate, open_store
@@ -1566,7 +1568,7 @@ def test_workers_are_handed_the_name(project: Project) -> None:
     config._do_configure()
     screen = Screen(config)
 
-    setting = config.stash[doteval.pytest_plugin._SETTING]
+    setting = config.stash[SETTING]
     assert setting.experiment == "from the controller"
     assert screen.listener is None
     config._ensure_unconfigure()
@@ -1576,12 +1578,12 @@ def test_a_debugger_without_evaluations_needs_no_line(project: Project) -> None:
     """What would show one is not even loaded."""
     config = project.pytester.parseconfigure()
 
-    doteval.pytest_plugin.pytest_enter_pdb(config)
+    hooks.pytest_enter_pdb(config)
 
-    setting = config.stash[doteval.pytest_plugin._SETTING]
+    setting = config.stash[SETTING]
     assert "screen" not in vars(setting)
     setting.screen.fall_silent()  # nor where it shows nothing yet
-    doteval.pytest_plugin.pytest_enter_pdb(config)
+    hooks.pytest_enter_pdb(config)
 
 
 def test_a_loop_that_was_never_needed_closes() -> None:

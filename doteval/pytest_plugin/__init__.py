@@ -8,125 +8,23 @@ Evaluations as pytest items.
     told        what came out travels with the item's report, so that it also reaches the
                 controller of pytest-xdist, and is shown once, at the end
 
-A session without evaluations pays nothing: of this wing it loads this room and the options, neither
-asyncio nor a database is loaded before an evaluation runs, and evaluations are recognised only
-where somebody has imported them.
+A session without evaluations pays nothing: of this wing it loads what collects and reads options,
+the hooks around an item come with the first evaluation, neither asyncio nor a database is loaded
+before one runs, and evaluations are recognised only where somebody has imported them.
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Generator, Iterator, Mapping
-from functools import cached_property, partial
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from ..errors import DatasetError, DotevalError, UsageError
-from .options import Options, add_options, read_options
-
-if TYPE_CHECKING:
-    from ..storage.place import Place
-    from .loop import SessionLoop
-    from .terminal import Screen
-
-
-class Setting:
-    """
-    What one session has for its evaluations.
-
-    Attributes:
-        options: what was asked for.
-        loop: that evaluations run on; it and the screen are made when an evaluation needs them.
-        screen: where progress is shown.
-        told: what evaluations have told, by their node ids; it comes with the reports of the
-            items, as those also come from the workers of pytest-xdist.
-        item: the evaluation that is running; None for any other item.
-        config_of_fixtures: what the fixtures that are set up have put into `eval_config`.
-        filled_by: the names of these fixtures, by those of the entries.
-        begun: names of the evaluations that --fresh has begun anew; a repeated item resumes.
-        classes: those with evaluations that pytest does not collect, and where they stand.
-        place: of the store, once it was looked for.
-    """
-
-    def __init__(self, config: pytest.Config, options: Options) -> None:
-        self.config = config
-        self.options = options
-        self.told: dict[str, str] = {}
-        self.item: pytest.Item | None = None
-        self.begun: set[str] = set()
-        self.config_of_fixtures: dict[str, Any] = {}
-        self.filled_by: dict[str, str | None] = {}
-        self.classes: list[tuple[pytest.Collector, type]] = []
-        self._place: Place | None = None
-
-    @cached_property
-    def loop(self) -> SessionLoop:
-        from .loop import SessionLoop
-
-        return SessionLoop()
-
-    @cached_property
-    def screen(self) -> Screen:
-        from .terminal import Screen
-
-        return Screen(self.config)
-
-    def filling(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """While a fixture is set up: what it puts into `eval_config` goes at its teardown."""
-        config = self.config_of_fixtures
-        before = dict(config)
-        yield
-        for name, value in config.items():
-            if name not in before or before[name] is not value:
-                self.filled_by[name] = request.fixturename
-                request.addfinalizer(partial(config.pop, name, None))
-
-    def config_for(self, item: pytest.Function) -> dict[str, Any]:
-        """What the fixtures that an item uses have put into `eval_config`."""
-        return {
-            name: value
-            for name, value in self.config_of_fixtures.items()
-            if self.filled_by.get(name) in item.fixturenames
-        }
-
-    def close(self) -> None:
-        """Close the event loop, if there was need of one."""
-        if "loop" in vars(self):
-            self.loop.close()
-
-    @property
-    def experiment(self) -> str:
-        """The experiment of this session; a name is made when the first evaluation needs it."""
-        if not self.options.experiment:
-            from ..record import new_name
-
-            self.options = self.options._replace(experiment=new_name())
-        return self.options.experiment
-
-    @property
-    def place(self) -> Place:
-        """
-        Where results are kept; looked for once, before an evaluation changes the directory.
-
-        Raises:
-            pytest.UsageError: the address means nothing.
-        """
-        if self._place is None:
-            from ..storage.place import locate
-
-            try:
-                self._place = locate(self.options.storage, self.config.rootpath)
-            except DotevalError as error:
-                raise pytest.UsageError(str(error)) from error
-        return self._place
-
-
-_SETTING = pytest.StashKey[Setting]()
-_ENTRY = pytest.StashKey[str]()
-
+from ..errors import UsageError
+from .options import add_options, read_options
+from .session import SETTING, Setting, evaluation_of, is_evaluation
 
 # ----------------------------------------------------------------------------- options
 
@@ -150,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     handed = getattr(config, "workerinput", {}).get("doteval_experiment")
     if handed is not None:  # by the controller of pytest-xdist
         options = options._replace(experiment=handed)
-    setting = config.stash[_SETTING] = Setting(config, options)
+    setting = config.stash[SETTING] = Setting(config, options)
     if options.said:
         assert setting.place  # a wrong address is told at once
 
@@ -158,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """The controller of pytest-xdist names the experiment for all of its workers."""
-    node.workerinput["doteval_experiment"] = node.config.stash[_SETTING].experiment
+    node.workerinput["doteval_experiment"] = node.config.stash[SETTING].experiment
 
 
 # -------------------------------------------------------------------------- collection
@@ -240,9 +138,9 @@ def pytest_pycollect_makeitem(
         items, where this name of the evaluation is not the one to collect.
     """
     evaluation = obj.__func__ if isinstance(obj, staticmethod) else obj
-    if not _is_evaluation(evaluation):
+    if not is_evaluation(evaluation):
         if isinstance(obj, type) and _is_overlooked(collector, name, obj):
-            collector.config.stash[_SETTING].classes.append((collector, obj))
+            collector.config.stash[SETTING].classes.append((collector, obj))
         return None
     if getattr(evaluation, "__test__", True) is False or not _is_its_name(collector, name, obj):
         return []
@@ -254,15 +152,9 @@ def pytest_pycollect_makeitem(
     return None
 
 
-def _is_evaluation(obj: object) -> bool:
-    """Whether it is an evaluation of this very package; a copy of it has a plugin of its own."""
-    room = sys.modules.get(f"{__package__.rpartition('.')[0]}.evaluation")
-    return room is not None and isinstance(obj, (room.Evaluation, room.BoundEvaluation))
-
-
 def _is_overlooked(collector: pytest.Module | pytest.Class, name: str, owner: type) -> bool:
     """Whether pytest passes over a class of evaluations that does not say `__test__ = False`."""
-    if not any(map(_is_evaluation, vars(owner).values())):
+    if not any(map(is_evaluation, vars(owner).values())):
         return False
     module: Any = collector.getparent(pytest.Module)
     if owner.__module__ != module.obj.__name__:  # it is another file's
@@ -293,22 +185,21 @@ def _is_its_name(collector: pytest.Module | pytest.Class, name: str, obj: Any) -
     return name == (own if own in names or not names else names[0])
 
 
-def _evaluation_of(item: pytest.Item) -> Any:
-    """The evaluation that an item runs; None for any other item."""
-    obj = getattr(item, "obj", None)
-    return obj if _is_evaluation(obj) else None
-
-
 def pytest_collection_finish(session: pytest.Session) -> None:
     """
-    Find the store before the first row is paid for, and tell of evaluations that nothing collects.
+    Find the store before the first row is paid for, see to it that evaluations are run as what they
+    are, and tell of those that nothing collects.
 
     Raises:
         pytest.UsageError: the store's address means nothing; or warnings are errors.
     """
-    setting = session.config.stash[_SETTING]
-    if any(_evaluation_of(item) is not None for item in session.items):
+    setting = session.config.stash[SETTING]
+    if any(evaluation_of(item) is not None for item in session.items):
         assert setting.place
+        if not session.config.getoption("collectonly"):
+            from . import hooks
+
+            session.config.pluginmanager.register(hooks, hooks.__name__)
     for collector, owner in setting.classes:
         if _is_test_case(owner):
             why = "pytest takes nothing but test methods of a unittest.TestCase: use a plain class"
@@ -323,115 +214,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(sentence) from error
 
 
-# ----------------------------------------------------------------------------- running
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Remember which evaluation is running: its async fixtures are ours to set up."""
-    setting = item.config.stash[_SETTING]
-    setting.item = None if _evaluation_of(item) is None else item
-    yield
-    setting.item = None
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-) -> Iterator[None]:
-    """
-    Set up an async fixture on the loop that evaluations run on.
-
-    Outermost, so that plugins for async tests see a plain function and leave it alone. Fixtures
-    of other items stay with those plugins.
-    """
-    function: Any = fixturedef.func
-    setting = request.config.stash[_SETTING]
-    if setting.item is None or not (
-        inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-    ):
-        yield from setting.filling(request)
-        return
-    bound, owner = function, getattr(function, "__self__", None)
-    if owner is not None and isinstance(request.instance, type(owner)):
-        bound = function.__func__.__get__(request.instance)  # the very instance that runs
-    definition: Any = fixturedef
-    definition.func = setting.loop.stand_in(
-        bound, request.fixturename or fixturedef.argname, request.addfinalizer
-    )
-    yield from setting.filling(request)
-    definition.func = function
-
-
-class _Recognised(type):
-    def __instancecheck__(cls, error: object) -> bool:
-        return isinstance(error, pytest.fail.Exception) and str(error).endswith(
-            " from pytest-timeout."
-        )
-
-
-class _Alarm(BaseException, metaclass=_Recognised):
-    """
-    What pytest-timeout raises, told from `pytest.fail()` in a row by its message.
-
-    Its alarm goes off in whatever the main thread is doing. Inside a plain function it would be
-    taken for the row's own failure, and the next rows, without an alarm, could take for ever.
-    """
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an evaluation over its dataset, and judge how that went."""
-    evaluation = _evaluation_of(pyfuncitem)
-    if evaluation is None:
-        return None
-    said, cause = _run(pyfuncitem, evaluation)
-    if said is None:
-        return True
-    if pyfuncitem.config.getoption("usepdb", False) and isinstance(cause, Exception):
-        raise cause  # the debugger stops where the row failed
-    del cause  # Python keeps the last traceback, and so would the fixtures stay in it
-    pytest.fail(said, pytrace=False)
-
-
-def _run(item: pytest.Function, evaluation: Any) -> tuple[str | None, BaseException | None]:
-    """Run it; why the item fails, and the exception behind that, where there is one."""
-    from .item import Call
-
-    setting = item.config.stash[_SETTING]
-    call = Call(
-        item,
-        evaluation,
-        options=setting.options,
-        experiment=setting.experiment,
-        place=setting.place,
-        again=item.nodeid in setting.begun,
-        screen=setting.screen,
-        fatal=(KeyboardInterrupt, pytest.exit.Exception, _Alarm),
-        config=setting.config_for(item),
-        fixtures=_functions_of_fixtures(item),
-    )
-    setting.begun.add(item.nodeid)
-    try:
-        call.run(setting.loop)
-        return call.verdict(), call.execution.first_error
-    except DotevalError as error:
-        return call.refusal(error), error.__cause__ if isinstance(error, DatasetError) else None
-    finally:
-        item.stash[_ENTRY] = entry = call.entry()
-        setting.told[item.nodeid] = entry  # an interrupted item has no report
-
-
-def _functions_of_fixtures(item: pytest.Function) -> list[Any]:
-    """Of the fixtures that an item uses, those that it overrides not included."""
-    known = item._fixtureinfo.name2fixturedefs
-    return [known[name][-1].func for name in item.fixturenames if known.get(name)]
-
-
 @pytest.fixture(scope="session")
 def eval_params(pytestconfig: pytest.Config) -> Mapping[str, Any]:
     """What `--eval-param NAME=VALUE` gave, by name."""
-    return dict(pytestconfig.stash[_SETTING].options.asked.get("params", {}))
+    return dict(pytestconfig.stash[SETTING].options.asked.get("params", {}))
 
 
 @pytest.fixture(scope="session")
@@ -441,53 +227,28 @@ def eval_config(pytestconfig: pytest.Config) -> dict[str, Any]:
     values. What a fixture has put there is kept with the runs of the evaluations that use it, and
     goes when the fixture is torn down.
     """
-    return pytestconfig.stash[_SETTING].config_of_fixtures
-
-
-def pytest_enter_pdb(config: pytest.Config) -> None:
-    """A debugger and a line that is drawn again and again can not share a terminal."""
-    if "screen" in vars(setting := config.stash[_SETTING]):
-        setting.screen.fall_silent()
+    return pytestconfig.stash[SETTING].config_of_fixtures
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the loop, after the last fixture of the session."""
-    if _SETTING in config.stash:
-        config.stash[_SETTING].close()
+    if SETTING in config.stash:
+        config.stash[SETTING].close()
 
 
 # ----------------------------------------------------------------------------- telling
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, Any, None]:
-    """Give the reports of an evaluation what it has told, for they travel further than we do."""
-    outcome = yield
-    setting = item.config.stash[_SETTING]
-    if setting.item is not item:
-        return
-    report = outcome.get_result()
-    if call.when == "call" and _ENTRY in item.stash:
-        report.doteval = item.stash[_ENTRY]
-        del item.stash[_ENTRY]
-    elif call.when == "setup" and call.excinfo is None:  # until its call is over, it is unfinished
-        from .item import begun
-
-        report.doteval = begun(item, setting.place, setting.experiment)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_from_serializable(config: pytest.Config, data: dict[str, Any]) -> None:
     """The controller of pytest-xdist hears from its workers what evaluations have told."""
     if "doteval" in data:
-        config.stash[_SETTING].told[data["nodeid"]] = data["doteval"]
+        config.stash[SETTING].told[data["nodeid"]] = data["doteval"]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show what came out of the evaluations; nothing under -qq."""
-    setting = config.stash[_SETTING]
+    setting = config.stash[SETTING]
     if not setting.told or config.getoption("verbose") < -1:
         return
     from .terminal import told_lines
