@@ -21,7 +21,7 @@ PACKAGE = Path(doteval.__file__).parent
 # Top to bottom: an import may only point at a room that stands above. A new module gets its
 # place here, and its reason in docs/explanation/design.md.
 ORDER = """
-errors text redaction quantities record usage keys plugins
+errors text redaction flags quantities record usage keys plugins
 
 concurrency.evidence     # what attempts show; this room and the next seven are arithmetic alone
 concurrency.gates        # fixed ones, and what each gate is asked
@@ -416,6 +416,7 @@ def test_a_session_without_evaluations_loads_no_loop_and_no_database(tmp_path: P
     assert {name for name in idle if name.partition(".")[0] == "doteval"} == {
         "doteval",
         "doteval.errors",
+        "doteval.flags",
         "doteval.pytest_plugin",
         "doteval.pytest_plugin.options",
         "doteval.pytest_plugin.session",

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, DotevalError, ExecutorError, UsageError
+from ..flags import AGAIN, FLAGS
 from ..quantities import Allowance, Param, tag, words
 from ..record import FINAL, Failure, Record, failure_hint
 from ..views.figures import plural
 from ..views.media import brief
-from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, flag, option, quoted, typed
+from .call import FAILED, INCONCLUSIVE, OK, SIGNALLED, Call, Option, option, quoted, typed
 
 if TYPE_CHECKING:
     from ..budget import Budget
@@ -35,66 +36,20 @@ def _budget(said: str) -> Budget:
     return Budget.parse(said)
 
 
+def asked(name: str, **settings: Any) -> Option:
+    """An option that runs under pytest have too."""
+    return option(f"--{name}", **FLAGS[name], **settings)
+
+
 # What commands that run take.
-FRESH = flag("--fresh", "run all rows anew; old records no longer count")
-MAX_ERRORS = option(
-    "--max-errors",
-    metavar="N|P%",
-    type=typed(Allowance.parse),
-    default=Allowance(),
-    help="how many rows of an evaluation may fail without failing the command (default: none)",
+FRESH = asked("fresh")
+MAX_ERRORS = asked("max-errors", type=typed(Allowance.parse), default=Allowance())
+BUDGET = asked("budget", type=typed(_budget))
+PARAMS = option("-P", type=typed(Param.parse), default=[], **FLAGS["param"])
+ASKED = (  # of a run, by whichever command
+    *map(asked, ("keep-config", "keep-going", "note", "calls", "calls-from")),
+    asked("tag", type=typed(tag), default=[]),
 )
-BUDGET = option(
-    "--budget",
-    metavar="LIMITS",
-    type=typed(_budget),
-    help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%: then "
-    "nothing new starts, and the same command resumes",
-)
-PARAMS = option(
-    "-P",
-    dest="params",
-    metavar="NAME=VALUE",
-    type=typed(Param.parse),
-    action="append",
-    default=[],
-    help="a value for the parameter NAME of the evaluations, or in a mapping for their "
-    "parameter `params`; kept with the run; JSON, or else a text",
-)
-KEEP_CONFIG = flag(
-    "--keep-config",
-    "resume although the last run had another config; its rows and new ones then stand in "
-    "one figure, which says so",
-)
-KEEP_GOING = flag(
-    "--keep-going",
-    "go on although nothing succeeds: a run that can not succeed ends early otherwise",
-)
-TAGS = option(
-    "--tag",
-    dest="tags",
-    metavar="NAME=VALUE",
-    type=typed(tag),
-    action="append",
-    default=[],
-    help="a tag of the experiment, which `list` shows and finds; can be given several times",
-)
-NOTE = option(
-    "--note", metavar="TEXT", help="a sentence about the experiment, for `list` and `show`"
-)
-CALLS = option(
-    "--calls",
-    choices=("live", "reuse", "replay"),
-    help="of calls that are replayable: make them, and keep them (the default); serve those "
-    "that are known; or serve all, where one that is not known raises, so that nothing "
-    "is paid",
-)
-CALLS_FROM = option(
-    "--calls-from",
-    metavar="NAME",
-    help="the only experiment whose calls are served (default: all of the store)",
-)
-ASKED = (KEEP_CONFIG, KEEP_GOING, TAGS, NOTE, CALLS, CALLS_FROM)  # of a run, by whichever command
 QUIET = option(
     "--quiet",
     "-q",
@@ -156,11 +111,6 @@ def refuse_resources(chosen: Sequence[Chosen]) -> None:
     )
 
 
-# Options that the command that resumes repeats.
-_REPEATED = (
-    "--samples", "--max-errors", "--shard", "-P", "--grid", "--budget", "--keep-going", "--calls",
-    "--calls-from", "--until",
-)  # fmt: skip
 _INTERRUPTIONS = {
     int(signal.SIGTERM): "terminated",
     int(getattr(signal, "SIGHUP", 1)): "the terminal was closed",
@@ -187,9 +137,10 @@ class Round:
         self._options = options
         self._experiment = experiment
         self._typed = [*typed]
-        for name in _REPEATED:
-            kept = "params" if name == "-P" else name.lstrip("-").replace("-", "_")
-            self._typed += words(name, getattr(call.options, kept, None))
+        for name in (*AGAIN, "grid"):
+            kept = FLAGS.get(name, {}).get("dest", name).replace("-", "_")
+            said = "-P" if name == "param" else f"--{name}"
+            self._typed += words(said, getattr(call.options, kept, None))
         self._shows = call.options.quiet < 2
         self._failed = 0  # rows
         self._final = 0  # of them, those that do not run again

@@ -26,6 +26,7 @@ from .round import (
     QUIET,
     Chosen,
     Round,
+    asked,
     asked_of,
     refuse_resources,
 )
@@ -63,29 +64,13 @@ def _experiment(said: str) -> str:
         help="where to store the results; the same name again resumes (default: a new name, made "
         "of the time)",
     ),
-    option(
-        "--samples",
-        metavar="N",
-        type=typed(parse_rows),
-        help="only the first N rows of each dataset",
-    ),
+    asked("samples", type=typed(parse_rows)),
     FRESH,
     MAX_ERRORS,
-    option(
-        "--shard",
-        metavar="I/N",
-        type=typed(Shard.parse),
-        help="only part I of N of the rows, chosen by what is in them, so on every machine the "
-        "same; `doteval merge` brings the stores together",
-    ),
+    asked("shard", type=typed(Shard.parse)),
     BUDGET,
     PARAMS,
-    option(
-        "--until",
-        metavar="GATE",
-        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': "
-        "exit code 0 if it holds, 1 if not, 3 if rows or budget are used up before",
-    ),
+    asked("until"),
     option(
         "--grid",
         metavar="NAME=A,B",

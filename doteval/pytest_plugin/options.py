@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import UsageError
+from ..flags import AGAIN, FLAGS
 
 if TYPE_CHECKING:
     import pytest
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _KEYS = ("experiment", "storage", "eval_max_errors", "eval_budget", "eval_gate")
-_REPEATED = (
-    *("--storage", "--samples", "--eval-shard", "--eval-param", "--eval-budget", "--eval-until"),
-    *("--eval-keep-going", "--eval-calls", "--eval-calls-from"),
-)
 
 
 class Options(NamedTuple):
@@ -66,29 +63,11 @@ def add_options(parser: pytest.Parser) -> None:
         "result run (default: a new name for each session)",
     )
     group.addoption(
-        "--samples",
-        dest="doteval_samples",
-        metavar="N",
-        help="run only the first N rows of each dataset",
-    )
-    group.addoption(
         "--storage",
         dest="doteval_storage",
         metavar="ADDRESS",
         help="where results are kept: a path, sqlite://results.db or memory:// "
         "(default: the .doteval/ of the project)",
-    )
-    group.addoption(
-        "--fresh",
-        dest="doteval_fresh",
-        action="store_true",
-        help="run every row again, in place of what the experiment has stored",
-    )
-    group.addoption(
-        "--eval-max-errors",
-        dest="doteval_max_errors",
-        metavar="N|N%",
-        help="pass in spite of so many failed rows, or such a share of them: 5 or 2%% (default: 0)",
     )
     group.addoption(
         "--eval-gate",
@@ -98,79 +77,19 @@ def add_options(parser: pytest.Parser) -> None:
         help="fail an evaluation unless this holds, as in 'exact_match.accuracy >= 0.8' or "
         "'errors <= 2%%'; can be given several times",
     )
-    group.addoption(
-        "--eval-shard",
-        dest="doteval_shard",
-        metavar="I/N",
-        help="run only part I of N of the rows of each dataset, chosen by what is in them; "
-        "`doteval merge` brings the stores of all parts together",
-    )
-    group.addoption(
-        "--eval-budget",
-        dest="doteval_budget",
-        metavar="LIMITS",
-        help="what each evaluation may use up, such as time=30m,tokens=2M,cost=5,errors=5%%; one "
-        "that is stopped by it fails, and can be resumed",
-    )
-    group.addoption(
-        "--eval-until",
-        dest="doteval_until",
-        metavar="GATE",
-        help="end each evaluation as soon as it is decided, as in 'exact_match >= 0.8 @ 95%%': it "
-        "passes if that holds, and fails if it does not or can not be decided",
-    )
-    group.addoption(
-        "--eval-param",
-        dest="doteval_params",
-        metavar="NAME=VALUE",
-        action="append",
-        help="a value for the fixture eval_params, a mapping; kept with the runs; JSON, or else a "
-        "text; can be given several times",
-    )
-    group.addoption(
-        "--eval-keep-config",
-        dest="doteval_keep_config",
-        action="store_true",
-        help="resume although the last run had another config",
-    )
-    group.addoption(
-        "--eval-keep-going",
-        dest="doteval_keep_going",
-        action="store_true",
-        help="go on although nothing succeeds: a run that can not succeed ends early otherwise",
-    )
-    group.addoption(
-        "--eval-tag",
-        dest="doteval_tags",
-        metavar="NAME=VALUE",
-        action="append",
-        help="a tag of the experiment, which `doteval list` shows and finds; can be given several "
-        "times",
-    )
-    group.addoption(
-        "--eval-note",
-        dest="doteval_note",
-        metavar="TEXT",
-        help="a sentence about the experiment, for `doteval list` and `doteval show`",
-    )
-    group.addoption(
-        "--eval-calls",
-        dest="doteval_calls",
-        choices=("live", "reuse", "replay"),
-        help="of calls that are replayable: make them, and keep them (the default); serve those "
-        "that are known; or serve all, where one that is not known raises, so that nothing is paid",
-    )
-    group.addoption(
-        "--eval-calls-from",
-        dest="doteval_calls_from",
-        metavar="NAME",
-        help="the only experiment whose calls are served (default: all of the store)",
-    )
+    for name, settings in FLAGS.items():
+        kept = settings.get("dest", name).replace("-", "_")
+        group.addoption(_option(name), **{**settings, "dest": f"doteval_{kept}"})
     parser.addini("experiment", "default for --experiment")
     parser.addini("storage", "default for --storage, from the folder of this file")
     parser.addini("eval_max_errors", "default for --eval-max-errors")
     parser.addini("eval_budget", "default for --eval-budget")
     parser.addini("eval_gate", "default for --eval-gate, one in a line", type="linelist")
+
+
+def _option(name: str) -> str:
+    """How an option is typed that `doteval run` has too; two are older than the prefix."""
+    return f"--{name}" if name in ("samples", "fresh") else f"--eval-{name}"
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -223,7 +142,11 @@ def read_options(config: pytest.Config) -> Options:
             "calls_from": given["doteval_calls_from"],
             "until": value(_until, "--eval-until"),
         },
-        repeated=tuple(word for each in _REPEATED for word in words(each, config.getoption(each))),
+        repeated=tuple(
+            word
+            for each in ("--storage", *map(_option, AGAIN))
+            for word in words(each, config.getoption(each))
+        ),
     )
 
 
