@@ -76,7 +76,8 @@ evaluators               # the face, with those of plugins
 datasets
 
 storage.columns          # what may stand in a column of a file that may come from anywhere
-storage.schema           # opens a database and explains what goes wrong with it
+storage.diagnosis        # what an error of SQLite means
+storage.schema           # opens a database
 storage.place            # addresses; knows no SQL
 storage.locks
 storage.encoding         # values and documents as JSON

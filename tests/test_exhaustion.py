@@ -23,7 +23,7 @@ from doteval.concurrency.reading import MACHINE, read
 from doteval.errors import StoreError
 from doteval.record import failure_hint
 from doteval.storage.database import Database
-from doteval.storage.schema import Exhausted
+from doteval.storage.diagnosis import Exhausted
 from doteval.storage.writer import Grouped
 from tests.storage.made import a_run, a_store, an_entry
 

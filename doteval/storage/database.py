@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..errors import DamageError, StoreError
 from .columns import odd_in
-from .schema import BUSY, FILES, Exhausted, connect, explain, undo
+from .diagnosis import FILES, Exhausted, explain
+from .schema import BUSY, connect, undo
 
 # Values that one statement may bind: SQLite's own default. 3.31 and older stop at 999.
 _MOST_VALUES = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
@@ -61,13 +63,13 @@ class Database:
         self.name = ":memory:" if path is None else str(path)
         self._busy = busy
         self._mutex = threading.RLock()
-        self._sql: dict[tuple[str, int], str] = {}
         self._identity: tuple[int, int] | None = None
-        is_empty = path is not None and read_only and _size(path) == 0
+        status = _status(path) if read_only else None
+        is_empty = status is not None and status.st_size == 0
         self._db = connect(
             None if is_empty else path, read_only=read_only, busy=busy, connection=connection
         )
-        self._identity = self._where()
+        self._identity = _identity(path)
         self._spare: list[int] = []
         if path is not None and not read_only:
             self._save_up()
@@ -282,18 +284,10 @@ class Database:
                 chunk //= 2
                 continue
             self._db.execute(
-                f"{self._statement(target, width, chunk)} {conflict}",
+                f"{_insertion(target, width, chunk)} {conflict}",
                 list(chain.from_iterable(rows[at : at + chunk])),
             )
             at += chunk
-
-    def _statement(self, target: str, width: int, rows: int) -> str:
-        found = self._sql.get((target, rows))
-        if found is None:
-            marks = f"({', '.join('?' * width)})"
-            found = f"INSERT INTO {target} VALUES {', '.join([marks] * rows)}"
-            self._sql[target, rows] = found
-        return found
 
     def update(self, statement: str, ids: Sequence[int]) -> int:
         """
@@ -310,16 +304,7 @@ class Database:
 
     def is_moved(self) -> bool:
         """Whether the file is no longer the one that was opened."""
-        return self._where() != self._identity
-
-    def _where(self) -> tuple[int, int] | None:
-        if self.path is None:
-            return None
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+        return _identity(self.path) != self._identity
 
     def _told(self, error: sqlite3.Error) -> StoreError:
         if self._identity is not None and self.is_moved():
@@ -330,12 +315,23 @@ class Database:
         return explain(error, self.name)
 
 
-def _size(path: Path) -> int | None:
-    """Bytes of a file; None where there is none, or nobody says."""
+@lru_cache(256)
+def _insertion(target: str, width: int, rows: int) -> str:
+    marks = f"({', '.join('?' * width)})"
+    return f"INSERT INTO {target} VALUES {', '.join([marks] * rows)}"
+
+
+def _status(path: Path | None) -> os.stat_result | None:
+    """Of a file; None where there is none, or nobody says."""
     try:
-        return os.stat(path).st_size
+        return None if path is None else os.stat(path)
     except OSError:
         return None
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    status = _status(path)
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def by_column(rows: Iterable[Sequence[Any]]) -> list[Any]:

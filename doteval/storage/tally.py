@@ -248,13 +248,7 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
         names = _names(db, evaluation)
         if anew is not None and not anew.keys() <= {id for id, *_ in names}:
             raise db.damaged("a score has no name")
-        failures = {
-            error: _summed(db, sums)
-            for error, *sums in db.all(
-                f"SELECT error, {_TOTALS}, {_EXTREMES} {_FAILED} GROUP BY error", evaluation
-            )
-        }
-        db.check("error", [(error,) for error in failures])
+        failures = _failures(db, evaluation)
         stale, superseded = (
             db.all(f"SELECT count(*) FROM records WHERE evaluation = ? AND state = {state}",
                    evaluation)[0][0]
@@ -264,15 +258,8 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
         for sums in failures.values():
             failed = _together(failed, sums)
         # Latency is that of what was scored; of everything, where nothing was.
-        of, where = (scored, _SCORED) if scored["records"] else (failed, _FAILED)
-        if of["records"] <= _EXACT or of is failed:
-            durations = [
-                (each, 1)
-                for (each,) in db.rows("duration", f"{where} ORDER BY duration", evaluation)
-            ]
-        else:
-            bins = sorted((int(bin), count) for bin, count in scored[_BINS].items())
-            durations = [(exp(bin / _STEPS), count) for bin, count in bins]
+        of = scored if scored["records"] else failed
+        duration = _latency(db, evaluation, of, _FAILED if of is failed else _SCORED)
     if anew is not None and scored["records"] > keeping:
         _keep(db, evaluation, revision, scored, anew)
     sums = _together(scored, failed)
@@ -287,12 +274,7 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
         superseded=superseded,
         errors=dict(errors),
         attempts=sums["attempts"],
-        duration={
-            "mean": of["latency"] / of["records"] if of["records"] else None,
-            "p50": _quantile(durations, 0.50),
-            "p95": _quantile(durations, 0.95),
-            "most": of["slowest"],
-        },
+        duration=duration,
         waited=sums["waited"],
         input_tokens=None if sums["input_tokens"] is None else int(sums["input_tokens"]),
         output_tokens=None if sums["output_tokens"] is None else int(sums["output_tokens"]),
@@ -306,6 +288,36 @@ def tally(db: Database, evaluation: int, *, keeping: int = _EXACT) -> Tally:
         began=sums["began"],
         ended=sums["ended"],
     )
+
+
+def _failures(db: Database, evaluation: int) -> dict[str, dict[str, Any]]:
+    """The sums of failures, by the type of the error."""
+    found = {
+        error: _summed(db, sums)
+        for error, *sums in db.all(
+            f"SELECT error, {_TOTALS}, {_EXTREMES} {_FAILED} GROUP BY error", evaluation
+        )
+    }
+    db.check("error", [(error,) for error in found])
+    return found
+
+
+def _latency(
+    db: Database, evaluation: int, sums: Mapping[str, Any], where: str
+) -> dict[str, float | None]:
+    """What is known of the durations of records, of which these are the sums."""
+    if sums["records"] <= _EXACT or _BINS not in sums:
+        rows = db.rows("duration", f"{where} ORDER BY duration", evaluation)
+        durations = [(each, 1) for (each,) in rows]
+    else:
+        bins = sorted((int(bin), count) for bin, count in sums[_BINS].items())
+        durations = [(exp(bin / _STEPS), count) for bin, count in bins]
+    return {
+        "mean": sums["latency"] / sums["records"] if sums["records"] else None,
+        "p50": _quantile(durations, 0.50),
+        "p95": _quantile(durations, 0.95),
+        "most": sums["slowest"],
+    }
 
 
 def _kept(db: Database, evaluation: int) -> tuple[int, dict[str, Any] | None]:
