@@ -292,18 +292,6 @@ class Contents:
         total: int | None = self._db.rows("total", "FROM evaluations WHERE id = ?", number)[0][0]
         return total
 
-    def _stored(self, evaluation: int, after: int, limit: int) -> list[Stored]:
-        columns = "id, key, digest, repeat, error, state"
-        of = "FROM records WHERE id > ? AND evaluation = ? AND state"
-        return [
-            Stored(id, key, digest, repeat, error is not None, state, error == FINAL)
-            for id, key, digest, repeat, error, state in self._db.rows(
-                columns,
-                f"{of} = {LIVE} UNION ALL SELECT {columns} {of} = {STALE} ORDER BY id LIMIT ?",
-                after, evaluation, after, evaluation, limit,
-            )
-        ]  # fmt: skip
-
     def stored_of(self, experiment: str, evaluation: str) -> Iterator[Stored]:
         """
         What `stored` has, for who is no run.
@@ -312,7 +300,7 @@ class Contents:
             NotFound: there is no such experiment or evaluation.
         """
         number, after = self.number_of(experiment, evaluation), 0
-        while page := self._stored(number, after, _PAGE_OF_KEYS):
+        while page := stored_in(self._db, number, after, _PAGE_OF_KEYS):
             after = page[-1].id
             yield from page
 
@@ -457,3 +445,16 @@ class Contents:
             )
         number: int = found[0][0]
         return number
+
+
+def stored_in(db: Database, evaluation: int, after: int, limit: int) -> list[Stored]:
+    columns = "id, key, digest, repeat, error, state"
+    of = "FROM records WHERE id > ? AND evaluation = ? AND state"
+    return [
+        Stored(id, key, digest, repeat, error is not None, state, error == FINAL)
+        for id, key, digest, repeat, error, state in db.rows(
+            columns,
+            f"{of} = {LIVE} UNION ALL SELECT {columns} {of} = {STALE} ORDER BY id LIMIT ?",
+            after, evaluation, after, evaluation, limit,
+        )
+    ]  # fmt: skip

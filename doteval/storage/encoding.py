@@ -13,14 +13,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import DamageError, UsageError
 from ..keys import described, fields_of, is_missing
 from ..quantities import Shard
-
-if TYPE_CHECKING:
-    pass  # who only reads loads no loop
 
 _LONGEST_REPR = 1_000  # characters kept of a value that JSON does not know
 LONGEST_INT = 14_000  # bits; from 4,300 digits on, Python refuses to print or read it
@@ -160,6 +157,51 @@ def is_part(value: Any) -> bool:
         return False
 
 
+_Fits = Callable[[Any], bool]
+
+
+def _optional(fits: _Fits) -> _Fits:
+    return lambda value: value is None or fits(value)
+
+
+def _list(fits: _Fits) -> _Fits:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _values(fits: _Fits) -> _Fits:
+    """An object with any names."""
+    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+
+
+def _object(fits: _Fits, *names: str, **others: _Fits) -> _Fits:
+    """An object with these names, whose values fit."""
+    fields = {**dict.fromkeys(names, fits), **others}
+    return lambda value: (
+        isinstance(value, dict)
+        and fields.keys() <= value.keys()
+        and all(fits(value[name]) for name, fits in fields.items())
+    )
+
+
+def _part(fits: _Fits, *names: str) -> _Fits:
+    """An object that may have these names, whose values fit."""
+    return lambda value: (
+        isinstance(value, dict) and all(fits(value[name]) for name in names if name in value)
+    )
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_string(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_whole(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
@@ -168,82 +210,39 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 2**63  # NaN is not
 
 
-def _is_text(value: Any) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _is_figure(value: Any) -> bool:
-    """Whether it is what `reporting.figures.kept` makes."""
-    if not isinstance(value, dict):
-        return False
-    estimate, of = value.get("estimate"), value.get("of")
-    if not isinstance(estimate, dict) or not isinstance(of, dict):
-        return False
-    numbers = [estimate.get(name, "") for name in ("value", "stderr", "low", "high")]
-    return (
-        all(isinstance(value.get(name), str) for name in ("score", "metric"))
-        and isinstance(estimate.get("method"), str)
-        and _is_whole(estimate.get("n"))
-        and type(value.get("confidence")) is float
-        and all(each is None or type(each) in (int, float) for each in (*numbers, *of.values()))
-    )
-
-
-_UNTIL: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("gate", "outcome", "problem"), lambda value: isinstance(value, str)),
-    **dict.fromkeys(("n", "rows"), _is_whole),
-}
-_HEADER: dict[str, tuple[Callable[[Any], bool], str]] = {
+_is_text = _optional(_is_string)
+_is_count = _optional(_is_whole), "a whole number, or null"
+_is_amount = _optional(lambda value: type(value) in (int, float))
+_ESTIMATE = _object(_is_amount, "value", "stderr", "low", "high", method=_is_string, n=_is_whole)
+_FIGURE = _object(  # what `reporting.figures.kept` makes
+    _is_string, "score", "metric", estimate=_ESTIMATE, of=_values(_is_amount),
+    confidence=lambda value: type(value) is float,
+)  # fmt: skip
+_HEADER: dict[str, tuple[_Fits, str]] = {
     **dict.fromkeys(
         ("doteval", "python", "platform", "commit", "branch", "note", "source", "named"),
         (_is_text, "a text"),
     ),
-    **dict.fromkeys(("code", "config"), (lambda value: isinstance(value, dict), "an object")),
-    "tags": (
-        lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),
-        "an object of texts",
-    ),
-    "clean": (lambda value: value is None or isinstance(value, bool), "true, false or null"),
-    "strategy": (
-        lambda value: isinstance(value, dict) and isinstance(value.get("name", ""), str),
-        "an object with a name",
-    ),
-    "columns": (
-        lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
-        "a list of names",
-    ),
+    **dict.fromkeys(("code", "config"), (_is_object, "an object")),
+    **dict.fromkeys(("samples", "total"), _is_count),
+    "tags": (_values(_is_text), "an object of texts"),
+    "clean": (_optional(_is_flag), "true, false or null"),
+    "strategy": (_part(_is_string, "name"), "an object with a name"),
+    "columns": (_list(_is_string), "a list of names"),
     "repeats": (_is_whole, "a whole number"),
-    "cluster": (lambda value: value is None or isinstance(value, str), "a name, or null"),
-    "samples": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
-    "total": (lambda value: value is None or _is_whole(value), "a whole number, or null"),
-    "fresh": (lambda value: isinstance(value, bool), "true or false"),
-    "shard": (lambda value: value is None or is_part(value), 'such as "1/4", or null'),
-    "rescored": (
-        lambda value: (
-            isinstance(value, dict)
-            and isinstance(value.get("from"), str)
-            and _is_whole(value.get("edits"))
-        ),
-        "an object with from and edits",
-    ),
+    "cluster": (_is_text, "a name, or null"),
+    "fresh": (_is_flag, "true or false"),
+    "shard": (_optional(is_part), 'such as "1/4", or null'),
+    "rescored": (_object(_is_string, "from", edits=_is_whole), "an object with from and edits"),
     "calls": (
-        lambda value: (
-            isinstance(value, dict) and all(_is_whole(value.get(n)) for n in ("made", "served"))
-        ),
+        _object(_is_whole, "made", "served"),
         "an object with the whole numbers made and served",
     ),
     "until": (
-        lambda value: (
-            isinstance(value, dict)
-            and _UNTIL.keys() <= value.keys()
-            and all(fits(value[name]) for name, fits in _UNTIL.items())
-        ),
+        _object(_is_string, "gate", "outcome", "problem", n=_is_whole, rows=_is_whole),
         "an object with gate, outcome, problem, n and rows",
     ),
-    "figures": (
-        lambda value: isinstance(value, list) and all(map(_is_figure, value)),
-        "a list of figures as a run keeps them",
-    ),
+    "figures": (_list(_FIGURE), "a list of figures as a run keeps them"),
 }
 
 
@@ -258,11 +257,11 @@ def check_header(header: Any) -> None:
     _check(header, "'header'", _HEADER)
 
 
-_CHANGE: dict[str, tuple[Callable[[Any], bool], str]] = {
+_CHANGE: dict[str, tuple[_Fits, str]] = {
     "at": (_is_number, "a number of seconds"),
     "limit": (_is_whole, "a whole number"),
     "reason": (_is_text, "a text, or null"),
-    "throughput": (lambda value: value is None or _is_number(value), "a number, or null"),
+    "throughput": (_optional(_is_number), "a number, or null"),
 }
 
 
@@ -273,7 +272,7 @@ def check_metrics(metrics: Any) -> None:
     Raises:
         ValueError: they are not.
     """
-    if not (isinstance(metrics, list) and all(isinstance(each, str) for each in metrics)):
+    if not _list(_is_string)(metrics):
         raise ValueError("the metrics of a score are no list of names")
 
 
@@ -292,33 +291,17 @@ def check_history(history: Any) -> None:
             raise ValueError("a change in 'history' lacks 'at' or 'limit'")
 
 
-_BODY: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "row": (lambda value: isinstance(value, dict), "an object"),
+_BODY: dict[str, tuple[_Fits, str]] = {
+    **dict.fromkeys(("row", "scores", "expected"), (_is_object, "an object")),
     "error": (_is_text, "a text, or null"),
-    "scores": (lambda value: isinstance(value, dict), "an object"),
-    "expected": (lambda value: isinstance(value, dict), "an object"),
-    "labels": (
-        lambda value: (
-            isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
-        ),
-        "an object of texts",
-    ),
-    "unread": (
-        lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
-        "a list of names",
-    ),
+    "labels": (_values(_is_string), "an object of texts"),
+    "unread": (_list(_is_string), "a list of names"),
     "usage": (
-        lambda value: (
-            isinstance(value, dict)
-            and all(value.get(part) is None or _is_number(value[part]) for part in PARTS)
-        ),
+        _part(_optional(_is_number), *PARTS),
         "an object with the numbers cached_tokens and reasoning_tokens",
     ),
     "failure": (
-        lambda value: (
-            isinstance(value, dict)
-            and all(isinstance(value.get(name, ""), str) for name in ("message", "traceback"))
-        ),
+        _part(_is_string, "message", "traceback"),
         "an object with the texts message and traceback",
     ),
 }
@@ -336,7 +319,7 @@ def check_body(body: Any) -> None:
         raise ValueError("'body' has no row")
 
 
-def _check(given: Any, what: str, fields: Mapping[str, tuple[Callable[[Any], bool], str]]) -> None:
+def _check(given: Any, what: str, fields: Mapping[str, tuple[_Fits, str]]) -> None:
     if not isinstance(given, dict):
         raise ValueError(f"{what} is no object")
     for name, value in given.items():

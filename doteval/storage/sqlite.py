@@ -16,7 +16,7 @@ from ..keys import shard_of
 from ..record import LIVE, STALE, SUPERSEDED, Attempt, Call, Run, Stored
 from .archive import insert_calls, insert_records, make_evaluation
 from .claims import Claim, Claims, lock_of
-from .contents import VANISHED, Contents
+from .contents import VANISHED, Contents, stored_in
 from .database import Database, by_column
 from .encoding import dump, load, storable
 from .entries import ATTEMPT_COLUMNS, Entry, attempt_columns
@@ -139,7 +139,7 @@ class SqliteStore(Contents):
         run = replace(run, experiment=storable(run.experiment), evaluation=storable(run.evaluation))
         claim = self._claims.make(run, part)
         if claim is None:
-            raise self._busy(run, part)
+            raise _busy(self._db, run, part)
         try:
             with self._db.writing() as db:
                 if formerly is not None:
@@ -150,9 +150,9 @@ class SqliteStore(Contents):
                     "WHERE evaluation = ? AND part = ? AND status = 'running'",
                     (VANISHED, evaluation, part),
                 )
-                self._refuse_other_division(db, evaluation, run, part)
+                _refuse_other_division(self._claims, db, evaluation, run, part)
                 if fresh:
-                    self._supersede(db, evaluation, part)
+                    _supersede(self._db, db, evaluation, part)
                 number = db.execute(
                     "INSERT INTO runs (uid, part, evaluation, started, status, pid, header) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -248,61 +248,12 @@ class SqliteStore(Contents):
         """Give an evaluation a run's name, unless another run has just done so."""
         before = replace(run, evaluation=old)
         if self._claims.is_running(before, ""):
-            raise self._busy(before, "")
+            raise _busy(self._db, before, "")
         db.execute(
             "UPDATE OR IGNORE evaluations SET name = ? WHERE name = ? AND experiment = "
             "(SELECT id FROM experiments WHERE name = ?)",
             (run.evaluation, old, run.experiment),
         )
-
-    def _busy(self, run: Run, part: str) -> Busy:
-        owner = self._db.all(
-            "SELECT pid FROM runs WHERE evaluation = (SELECT evaluations.id FROM evaluations "
-            "JOIN experiments ON experiments.id = experiment "
-            "WHERE experiments.name = ? AND evaluations.name = ?) AND status = 'running' "
-            "AND (part = '' OR ? IN ('', part)) ORDER BY id DESC LIMIT 1",
-            run.experiment, run.evaluation, part,
-        )  # fmt: skip
-        who = f"process {owner[0][0]}" if owner else "another process"
-        return Busy(
-            f"{run.evaluation} of experiment {run.experiment!r} is being run by {who}; "
-            "wait for it, or give this run another --experiment name"
-        )
-
-    def _refuse_other_division(
-        self, db: sqlite3.Connection, evaluation: int, run: Run, part: str
-    ) -> None:
-        """Halves and thirds of an evaluation have rows in common, which both would pay for."""
-        for other, pid in db.execute(
-            "SELECT part, pid FROM runs "
-            "WHERE evaluation = ? AND status = 'running' AND part NOT IN ('', ?)",
-            (evaluation, part),
-        ).fetchall():
-            same = other.partition("/")[2] == part.partition("/")[2]
-            if not same and self._claims.is_running(run, other):
-                raise Busy(
-                    f"part {other} of {run.evaluation} of experiment {run.experiment!r} is being "
-                    f"run by process {pid}; its parts must be of one number, not also {part}"
-                )
-
-    def _supersede(self, db: sqlite3.Connection, evaluation: int, part: str) -> None:
-        if part:
-            at, _, shards = part.partition("/")
-            theirs = db.execute(
-                "SELECT id, key FROM records WHERE evaluation = ? AND state < 2", (evaluation,)
-            ).fetchall()
-            ids = [id for id, key in theirs if shard_of(key, int(shards)) == int(at) - 1]
-            self._db.update("UPDATE records SET state = 2 WHERE id IN", ids)
-        else:
-            db.execute(
-                "UPDATE records SET state = 2 WHERE evaluation = ? AND state < 2", (evaluation,)
-            )
-            clear(db, evaluation)
-            db.execute(
-                "UPDATE evaluations SET sums = NULL, summed = revision + 1 WHERE id = ?",
-                (evaluation,),
-            )
-        touch(db, evaluation)
 
     def stored(self, number: int, after: int = 0, limit: int = 2_000) -> list[Stored]:
         """
@@ -311,7 +262,7 @@ class SqliteStore(Contents):
         Args:
             after: the last id of the page before.
         """
-        return self._stored(self._runs[number].evaluation, after, limit)
+        return stored_in(self._db, self._runs[number].evaluation, after, limit)
 
     def add(self, number: int, entries: Iterable[Entry | Attempt | Call]) -> None:
         """
@@ -456,6 +407,56 @@ class SqliteStore(Contents):
                      dump(list(run.history)),
                      None if run.error is None else storable(run.error), number),
                 )  # fmt: skip
+
+
+def _busy(db: Database, run: Run, part: str) -> Busy:
+    owner = db.all(
+        "SELECT pid FROM runs WHERE evaluation = (SELECT evaluations.id FROM evaluations "
+        "JOIN experiments ON experiments.id = experiment "
+        "WHERE experiments.name = ? AND evaluations.name = ?) AND status = 'running' "
+        "AND (part = '' OR ? IN ('', part)) ORDER BY id DESC LIMIT 1",
+        run.experiment, run.evaluation, part,
+    )  # fmt: skip
+    who = f"process {owner[0][0]}" if owner else "another process"
+    return Busy(
+        f"{run.evaluation} of experiment {run.experiment!r} is being run by {who}; "
+        "wait for it, or give this run another --experiment name"
+    )
+
+
+def _refuse_other_division(
+    claims: Claims, db: sqlite3.Connection, evaluation: int, run: Run, part: str
+) -> None:
+    """Halves and thirds of an evaluation have rows in common, which both would pay for."""
+    for other, pid in db.execute(
+        "SELECT part, pid FROM runs "
+        "WHERE evaluation = ? AND status = 'running' AND part NOT IN ('', ?)",
+        (evaluation, part),
+    ).fetchall():
+        same = other.partition("/")[2] == part.partition("/")[2]
+        if not same and claims.is_running(run, other):
+            raise Busy(
+                f"part {other} of {run.evaluation} of experiment {run.experiment!r} is being "
+                f"run by process {pid}; its parts must be of one number, not also {part}"
+            )
+
+
+def _supersede(database: Database, db: sqlite3.Connection, evaluation: int, part: str) -> None:
+    if part:
+        at, _, shards = part.partition("/")
+        theirs = db.execute(
+            "SELECT id, key FROM records WHERE evaluation = ? AND state < 2", (evaluation,)
+        ).fetchall()
+        ids = [id for id, key in theirs if shard_of(key, int(shards)) == int(at) - 1]
+        database.update("UPDATE records SET state = 2 WHERE id IN", ids)
+    else:
+        db.execute("UPDATE records SET state = 2 WHERE evaluation = ? AND state < 2", (evaluation,))
+        clear(db, evaluation)
+        db.execute(
+            "UPDATE evaluations SET sums = NULL, summed = revision + 1 WHERE id = ?",
+            (evaluation,),
+        )
+    touch(db, evaluation)
 
 
 def touch(db: sqlite3.Connection, evaluation: int) -> None:
