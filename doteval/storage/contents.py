@@ -19,8 +19,8 @@ from .claims import Claims
 from .columns import KINDS
 from .database import Database
 from .deletion import sweep
-from .encoding import cluster_of, load_body, load_header, load_history, storable
-from .entries import decode
+from .encoding import cluster_of, load_body, storable
+from .entries import RUN_COLUMNS, decode, run_of
 from .tally import Tally, tally
 
 _PAGE = 500  # records read at a time
@@ -82,21 +82,15 @@ class Contents:
         if evaluation is not None:  # by the index of names: an experiment may have thousands
             only, of = "AND evaluations.name = ? ", [*of, storable(evaluation)]
         rows = self._db.rows(
-            "uid, evaluations.name, started, finished, duration, status, pid, header, history, "
-            "error, part",
+            f"evaluations.name, {RUN_COLUMNS}",
             "FROM runs JOIN evaluations ON evaluations.id = evaluation "
             f"WHERE experiment = ? {only}ORDER BY runs.id",
             *of,
         )  # fmt: skip
         found = []
-        for (
-            uid, name, started, finished, duration, status, pid, header, history, error, part
-        ) in rows:  # fmt: skip
-            run = Run(
-                uid, storable(experiment), name, started, finished, duration, status, pid,
-                load_header(header), load_history(history), error,
-            )  # fmt: skip
-            if status == "running" and not self._claims.is_running(run, part):
+        for name, *columns in rows:
+            run = run_of(storable(experiment), name, columns)
+            if run.status == "running" and not self._claims.is_running(run, columns[1]):
                 run = replace(run, status="interrupted", error=VANISHED)
             found.append(run)
         return found

@@ -23,8 +23,16 @@ from .archive import (
     score_names,
 )
 from .database import Database, by_column
-from .encoding import dump, load_header, load_history, storable
-from .entries import ATTEMPT_COLUMNS, attempt_columns, marks_in, value_to
+from .encoding import dump, storable
+from .entries import (
+    ATTEMPT_COLUMNS,
+    RUN_COLUMNS,
+    attempt_columns,
+    marks_in,
+    run_columns,
+    run_of,
+    value_to,
+)
 from .rivals import Rivals, Row
 from .tally import add_scores, added
 
@@ -41,7 +49,6 @@ CREATE TEMP TABLE IF NOT EXISTS known (
 ) WITHOUT ROWID
 """
 _KNOWN_COLUMNS = "key, repeat, id, run, state, failed, digest, started"
-_RUN = "part, started, finished, duration, status, pid, header, history, error"
 
 
 class Contradiction(UsageError):
@@ -75,19 +82,6 @@ class Arrived:
         self.replaced += other.replaced
         self.conflicts += other.conflicts
         self.positions = (*self.positions, *other.positions)[:EXAMPLES]
-
-
-def runs_of(db: Database, evaluation: int, name: tuple[str, str]) -> dict[int, Run]:
-    """Runs by their numbers, in the order in which they began, each with its shard."""
-    return {
-        id: Run(
-            uid, *name, started, finished, duration, status, pid,
-            {**load_header(header), "shard": part or None}, load_history(history), error,
-        )
-        for id, uid, part, started, finished, duration, status, pid, header, history, error in
-        db.rows(f"id, uid, {_RUN}", "FROM runs WHERE evaluation = ? ORDER BY started, id",
-                evaluation)
-    }  # fmt: skip
 
 
 class _Changed(NamedTuple):
@@ -124,7 +118,12 @@ class Destination:
         self.arrived = Arrived()
         with db.writing() as connection:
             self._number = make_evaluation(connection, name[0], created, name[1])
-            mine = runs_of(db, self._number, name)
+            mine = {
+                id: run_of(*name, columns)
+                for id, *columns in db.rows(
+                    f"id, {RUN_COLUMNS}", "FROM runs WHERE evaluation = ?", self._number
+                )
+            }
             theirs = [
                 replace(each.run, header={**each.run.header, "shard": each.part or None})
                 for each in coming
@@ -156,13 +155,11 @@ class Destination:
         for each in self._coming:
             uid = each.run.uid
             if uid not in there:
+                run = replace(each.run, finished=None, status="interrupted", error=_ON_ITS_WAY)
                 number = connection.execute(
-                    f"INSERT INTO runs (evaluation, uid, {_RUN}) "
-                    "VALUES (?, ?, ?, ?, NULL, ?, 'interrupted', ?, ?, ?, ?)",
-                    (self._number, uid, each.part, each.run.started, each.run.duration,
-                     each.run.pid, dump(dict(each.run.header)), dump(list(each.run.history)),
-                     _ON_ITS_WAY),
-                ).lastrowid  # fmt: skip
+                    f"INSERT INTO runs (evaluation, {RUN_COLUMNS}) VALUES (?{', ?' * 10})",
+                    (self._number, *run_columns(run, each.part)),
+                ).lastrowid
                 assert number is not None
                 self.arrived.runs += 1
             elif there[uid][1].finished is None:
@@ -196,18 +193,12 @@ class Destination:
                 run = each.run
                 if run.uid not in self.open:
                     continue
-                # It runs somewhere else, if at all; what it adds from now on comes the next time.
-                is_cut = run.status == "running"
+                if run.status == "running":  # somewhere else, if at all
+                    run = replace(run, status="interrupted", error=run.error or CUT_SHORT)
                 connection.execute(
-                    "UPDATE runs SET part = ?, started = ?, finished = ?, duration = ?, "
-                    "status = ?, pid = ?, header = ?, history = ?, error = ? WHERE id = ?",
-                    (each.part, run.started, run.finished, run.duration,
-                     "interrupted" if is_cut else run.status, run.pid, dump(dict(run.header)),
-                     dump(list(run.history)),
-                     storable(run.error) if run.error is not None else
-                     CUT_SHORT if is_cut else None,
-                     self.open[run.uid]),
-                )  # fmt: skip
+                    f"UPDATE runs SET ({RUN_COLUMNS}) = (?{', ?' * 9}) WHERE id = ?",
+                    (*run_columns(run, each.part), self.open[run.uid]),
+                )
             if self._total is not None:
                 connection.execute(
                     "UPDATE evaluations SET total = ? WHERE id = ? AND (total IS NULL OR ?)",
@@ -395,10 +386,10 @@ def _are_apart(here: Iterable[Run], there: Iterable[Run]) -> bool:
     Whether runs can have no row in common: one side has none, or they are of different shards of
     one division. Then nothing is looked up, and merging many shards takes no longer for each.
     """
-    mine, theirs = ({run.header["shard"] for run in runs} for runs in (here, there))
+    mine, theirs = ({run.header.get("shard") or "" for run in runs} for runs in (here, there))
     if not mine or not theirs:
         return True
     shards = mine | theirs
-    if None in shards or mine & theirs:
+    if "" in shards or mine & theirs:
         return False
     return len({part.partition("/")[2] for part in shards}) == 1

@@ -17,10 +17,11 @@ from ..record import (
     Outcome,
     Record,
     Result,
+    Run,
     Score,
     Usage,
 )
-from .encoding import LONGEST_INT, PARTS, dump, load_body, storable
+from .encoding import LONGEST_INT, PARTS, dump, load_body, load_header, load_history, storable
 
 if TYPE_CHECKING:
     from ..concurrency.row import Row  # who only reads loads no loop
@@ -33,6 +34,9 @@ RECORD_COLUMNS = (  # beside id, evaluation, run and state
 )
 ATTEMPT_COLUMNS = (  # beside evaluation and run
     "key, repeat, number, started, duration, outcome, error, message"
+)
+RUN_COLUMNS = (  # beside id and evaluation
+    "uid, part, started, finished, duration, status, pid, header, history, error"
 )
 CALL_COLUMNS = "key, repeat, digest, number, started, duration, request, response"  # likewise
 
@@ -94,21 +98,10 @@ def encode(
     if cached is not None or reasoning is not None:
         extra += f', "usage": {dump(dict(zip(PARTS, (cached, reasoning), strict=True)))}'
     columns = (
-        row.key,
-        row.digest,
-        row.repeat,
-        row.position,
-        error,
-        row.attempts,
-        began,
-        duration,
-        row.waited,
-        row.concurrency,
-        input_tokens,
-        output_tokens,
-        cost,
+        row.key, row.digest, row.repeat, row.position, error, row.attempts, began, duration,
+        row.waited, row.concurrency, input_tokens, output_tokens, cost,
         None if cluster is None else storable(cluster),
-    )
+    )  # fmt: skip
     body = f'{{"row": {row.text}{extra}}}'
     if len(body) > _LONGEST_BODY:
         raise ValueError(f"its texts have {len(body):,} characters, more than a store can hold")
@@ -287,13 +280,31 @@ def value_of(stored: Any, boolean: int) -> bool | int | float:
 
 def attempt_columns(attempt: Attempt) -> tuple[Any, ...]:
     """A failed attempt as ATTEMPT_COLUMNS hold it."""
+    *told, error, message = attempt
+    return (*told, storable(error), storable(message))
+
+
+def run_columns(run: Run, part: str) -> tuple[Any, ...]:
+    """A run as RUN_COLUMNS hold it; `part` is its shard, "" for all rows."""
+    error = None if run.error is None else storable(run.error)
     return (
-        attempt.key,
-        attempt.repeat,
-        attempt.number,
-        attempt.started,
-        attempt.duration,
-        attempt.outcome,
-        storable(attempt.error),
-        storable(attempt.message),
-    )
+        run.uid, part, run.started, run.finished, run.duration, run.status, run.pid,
+        dump(dict(run.header)), dump(list(run.history)), error,
+    )  # fmt: skip
+
+
+def run_of(experiment: str, evaluation: str, columns: Sequence[Any]) -> Run:
+    """
+    The run that `run_columns` was given; its header knows its shard.
+
+    Raises:
+        DamageError: a document of it is none.
+    """
+    uid, part, started, finished, duration, status, pid, told, history, error = columns
+    header = load_header(told)
+    if part:
+        header["shard"] = part
+    return Run(
+        uid, experiment, evaluation, started, finished, duration, status, pid, header,
+        load_history(history), error,
+    )  # fmt: skip

@@ -28,6 +28,7 @@ STATES = ("live", "stale", "superseded")  # in the order of their numbers
 _FIGURES = RECORD_COLUMNS.split(", ")[2:]  # but key and digest, which are hex here
 _CALL_COLUMNS = "key, repeat, digest, number, started, duration"  # but the texts
 _RUN_COLUMNS = "started, finished, duration, status, error"
+_RUN_FIELDS = ("started", "finished", "duration", "status", "pid", "header", "history", "error")
 
 
 # --- out --------------------------------------------------------------------------------------
@@ -64,20 +65,8 @@ def line_of(fact: Fact, evaluation: str) -> str:
         plain = {name: value for name, value in call._asdict().items() if name not in texts}
         head |= {"run": fact.run, **plain, "key": call.key.hex(), "digest": call.digest.hex()}
         return _with("call", head, **texts)
-    run = fact.run
-    head |= {
-        "run": run.uid,
-        "part": fact.part,
-        "started": run.started,
-        "finished": run.finished,
-        "duration": run.duration,
-        "status": run.status,
-        "pid": run.pid,
-        "header": run.header,
-        "history": list(run.history),
-        "error": run.error,
-    }
-    return dump({"type": "run", **head})
+    told = {name: getattr(fact.run, name) for name in _RUN_FIELDS}
+    return dump({"type": "run", **head, "run": fact.run.uid, "part": fact.part, **told})
 
 
 def _with(kind: str, head: Mapping[str, Any], **texts: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ..errors import DotevalError, NotFound, UsageError
 from ..record import Run
-from .destination import Arrived, runs_of
+from .destination import Arrived
 from .encoding import storable
 from .parts import ABSENT, differences, shards_of, total_of
 from .place import Place
@@ -197,13 +197,12 @@ def _evaluations(store: SqliteStore) -> dict[Name, float]:
 
 
 def _runs(store: SqliteStore | None, name: Name) -> list[Run]:
-    if store is None:
-        return []
+    """By their start."""
     try:
-        number = store.number_of(*name)
+        found = [] if store is None else store.runs(*name)
     except NotFound:
         return []
-    return list(runs_of(store.database, number, name).values())
+    return sorted(found, key=lambda run: run.started)
 
 
 def _runs_to_merge(store: SqliteStore, name: Name) -> list[Run]:

@@ -19,7 +19,7 @@ from .claims import Claim, Claims, lock_of
 from .contents import VANISHED, Contents, stored_in
 from .database import Database, by_column
 from .encoding import dump, load, storable
-from .entries import ATTEMPT_COLUMNS, Entry, attempt_columns
+from .entries import ATTEMPT_COLUMNS, RUN_COLUMNS, Entry, attempt_columns, run_columns
 from .place import make_room
 from .schema import BUSY
 from .tally import add_scores, added, clear, tally
@@ -154,11 +154,9 @@ class SqliteStore(Contents):
                 if fresh:
                     _supersede(self._db, db, evaluation, part)
                 number = db.execute(
-                    "INSERT INTO runs (uid, part, evaluation, started, status, pid, header) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (run.uid, part, evaluation, run.started, run.status, run.pid,
-                     dump(dict(run.header))),
-                ).lastrowid  # fmt: skip
+                    f"INSERT INTO runs (evaluation, {RUN_COLUMNS}) VALUES (?{', ?' * 10})",
+                    (evaluation, *run_columns(run, part)),
+                ).lastrowid
                 revision = self._db.all("SELECT revision FROM evaluations WHERE id = ?", evaluation)
         except BaseException:
             self._claims.give_back(claim)
