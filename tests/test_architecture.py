@@ -146,7 +146,7 @@ reporting.slices         # records to numbers by the values of columns
 reporting.noise          # what repeats tell
 reporting.compare        # two experiments: verdicts on all that differs
 reporting.league         # three and more: each against each, and ranks
-reporting.compared       # a comparison to lines, and to Markdown
+reporting.comparison     # a comparison to lines, and to Markdown
 reporting.grammar        # a text to a gate, or a caret under the mistake
 reporting.evidence       # what gates are judged by
 reporting.gate           # gates and what is stored to verdicts

@@ -17,7 +17,7 @@ from doteval import metrics
 from doteval.cli import main
 from doteval.errors import NotFound, StoreError, UsageError
 from doteval.reporting.compare import Comparison, compare
-from doteval.reporting.compared import comparison_lines, comparison_markdown
+from doteval.reporting.comparison import comparison_lines, comparison_markdown
 from doteval.reporting.difference import Difference
 from doteval.storage import open_store
 from doteval.text import display_width

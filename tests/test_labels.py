@@ -14,7 +14,7 @@ from doteval.errors import NotFound, ResultError, UsageError
 from doteval.evaluation import outcome_of
 from doteval.evaluators import classify
 from doteval.metrics import find
-from doteval.reporting.compared import comparison_lines, comparison_markdown
+from doteval.reporting.comparison import comparison_lines, comparison_markdown
 from doteval.reporting.details import record_lines
 from doteval.reporting.difference import Question
 from doteval.reporting.gate import Stored, judge

@@ -11,7 +11,7 @@ import pytest
 
 from doteval import compare
 from doteval.cli.program import main
-from doteval.reporting.compared import comparison_lines
+from doteval.reporting.comparison import comparison_lines
 from doteval.reporting.gate import AtHand, GateError, Stored, judge, parse
 from doteval.reporting.noise import is_flaky, spreads
 from doteval.statistics.noise import flips, noise

@@ -115,7 +115,7 @@ def run(call: Call) -> Answer:
     Is B worse than A? 0: better, or no loss; 1: yes; 3: that can not be told. Of three and more: 0.
     """
     from ..reporting.compare import compare
-    from ..reporting.compared import comparison_lines, comparison_markdown, difference_table
+    from ..reporting.comparison import comparison_lines, comparison_markdown, difference_table
     from ..reporting.difference import REGRESSION, UNSURE
 
     options = call.options

@@ -176,7 +176,7 @@ class Comparison:
 
     def __str__(self) -> str:
         """What `doteval compare` prints."""
-        return printed(self, "reporting.compared", "comparison_lines")
+        return printed(self, "reporting.comparison", "comparison_lines")
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the same."""

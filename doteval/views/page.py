@@ -23,7 +23,7 @@ from .. import text
 from ..errors import NotFound
 from ..record import Record, Run
 from ..reporting.compare import Comparison, compare
-from ..reporting.compared import comparison_lines
+from ..reporting.comparison import comparison_lines
 from ..reporting.details import FAILED, WRONG, verdict
 from ..reporting.noise import Spread, spread_lines, spreads
 from ..reporting.pairs import Source
