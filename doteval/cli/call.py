@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
+from ..quantities import read
 from ..views.json import json_pieces
 from ..views.terminal import Terminal, is_terminal, sentence_lines, terminal
 from .output import STDOUT, write
@@ -113,8 +114,6 @@ def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """How the parser of the command line reads what was typed for an option."""
 
     def value(text: str) -> Value:
-        from ..quantities import read  # here, as few commands read a quantity
-
         try:
             return read(parse, text)
         except UsageError as error:

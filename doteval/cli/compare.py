@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..errors import UsageError
 from .call import (
@@ -121,19 +122,8 @@ def run(call: Call) -> Answer:
     options = call.options
     if options.more:
         return _ranked(call)
-    comparison = compare(
-        options.a,
-        options.b,
-        evaluation=options.evaluation,
-        other=options.other,
-        storage=call.store(),
-        only=options.only,
-        lower_is_better=options.lower_is_better,
-        margin=options.margin,
-        confidence=options.confidence,
-        paired_only=options.paired_only,
-        by=options.by,
-    )
+    alone = {"other": options.other, "margin": options.margin, "by": options.by}
+    comparison = compare(options.a, options.b, **_asked(call), **alone)
     parts = [each for whole in comparison.evaluations for each in (whole, *whole.slices)]
     return Answer(
         comparison_lines(comparison, call.terminal),
@@ -144,6 +134,12 @@ def run(call: Call) -> Answer:
     )
 
 
+def _asked(call: Call) -> dict[str, Any]:
+    """What two and several experiments can both be asked."""
+    names = ("evaluation", "only", "lower_is_better", "confidence", "paired_only")
+    return {"storage": call.store(), **{name: getattr(call.options, name) for name in names}}
+
+
 def _ranked(call: Call) -> Answer:
     """Three and more experiments."""
     from ..reporting.league import league, league_lines, league_table
@@ -151,14 +147,6 @@ def _ranked(call: Call) -> Answer:
     options = call.options
     if options.other or options.margin is not None or options.by:
         raise UsageError("--other, --margin and --by are for two experiments")
-    found = league(
-        [options.a, options.b, *options.more],
-        storage=call.store(),
-        evaluation=options.evaluation,
-        only=options.only,
-        lower_is_better=options.lower_is_better,
-        confidence=options.confidence,
-        paired_only=options.paired_only,
-    )
+    found = league([options.a, options.b, *options.more], **_asked(call))
     table = league_table(found.standings, found.confidence)
     return Answer(league_lines(found, call.terminal), data=found.to_dict(), table=table)

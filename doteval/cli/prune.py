@@ -14,7 +14,7 @@ from ..quantities import parse_age
 from ..text import count
 from ..views.figures import plural, size
 from ..views.terminal import Piece, flow
-from .call import FAILED, YES, Answer, Call, NoStore, command, flag, option, typed
+from .call import FAILED, YES, Answer, Call, command, flag, option, typed
 
 if TYPE_CHECKING:
     from ..storage.pruning import Pruned, Pruning
@@ -58,10 +58,8 @@ def run(call: Call) -> Answer:
     place = call.place()
     if place.path is None:
         raise UsageError(f"{place} is no file: only stores in SQLite files can be pruned")
-    if not place.path.exists():
-        raise NoStore(f"there is no store at {place}")
-    store = SqliteStore(place.path, place.anchor, create=False)
-    call.stack.callback(store.close)
+    store = call.store()
+    assert isinstance(store, SqliteStore)  # as every store in a file is
     before = time.time() - options.keep
     pruning = Pruning(store, before=before, stale=options.stale, calls=options.calls)
     if options.experiment is None:

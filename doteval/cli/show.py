@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .. import text
 from ..errors import UsageError
+from ..quantities import count, parse_rows
+from ..views.terminal import Piece, flow
 from .call import (
     EVALUATION,
     LABELS,
@@ -31,18 +34,10 @@ if TYPE_CHECKING:
 
 
 def _position(said: str) -> int:
-    from ..quantities import count
-
     found = count(said)
     if isinstance(found, int):
         return found
     raise UsageError("expected the number of a row, from 0, as `show --full` tells it")
-
-
-def _amount(said: str) -> int:
-    from ..quantities import parse_rows
-
-    return parse_rows(said)
 
 
 @command(
@@ -65,7 +60,9 @@ def _amount(said: str) -> int:
     flag("--unread", "the records whose answer could not be read"),
     option("--row", metavar="N", type=typed(_position), help="the records of this row"),
     flag("--calls", "with each record the calls that are kept of it: what was asked and answered"),
-    option("--sample", metavar="N", type=typed(_amount), help="so many records, drawn at random"),
+    option(
+        "--sample", metavar="N", type=typed(parse_rows), help="so many records, drawn at random"
+    ),
     option(
         "--by",
         metavar="COLUMN[,COLUMN]",
@@ -168,7 +165,6 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     from ..reporting.overview import MANY, overview_lines, summary_table
     from ..reporting.summary import summarise
     from ..reporting.views import summary_lines
-    from ..text import count
 
     experiment, terminal, store = call.options.experiment, call.terminal, call.store()
     names = _selected(store, experiment, call.options.evaluation)
@@ -185,10 +181,10 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     else:
         for summary, name in zip(summaries, names.values(), strict=True):
             lines += ["", *summary_lines(summary, terminal, name)]
-    failed = sum(summary.failed for summary in summaries)
-    if failed:
-        rows = "the row that failed" if failed == 1 else f"the {count(failed)} rows that failed"
-        lines += ["", *call.hint(f"{rows}: {call.to_type('show', experiment, '--errors')}")]
+    if failed := sum(summary.failed for summary in summaries):
+        rows = "row" if failed == 1 else f"{text.count(failed)} rows"
+        see = call.to_type("show", experiment, "--errors")
+        lines += ["", *call.hint(f"the {rows} that failed: {see}")]
     table = summary_table(summaries) if summaries else None
     return Answer(lines, table=table), any(summary.status == "running" for summary in summaries)
 
@@ -219,8 +215,6 @@ def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[st
     """The limit over the last run of each evaluation."""
     from ..reporting.details import limit_lines
     from ..reporting.summary import at_work
-    from ..text import duration
-    from ..views.terminal import Piece, flow
 
     for at, (name, called) in enumerate(names.items()):
         runs = store.runs(call.options.experiment, name)
@@ -233,7 +227,7 @@ def _concurrency(call: Call, store: Store, names: dict[str, str]) -> Iterator[st
             Piece(call.terminal.shown(called), "strong"),
             Piece(call.terminal.shown(strategy)),
             Piece(f"last run {run.status}"),
-            *([] if run.finished is None else [Piece(duration(run.duration))]),
+            *([] if run.finished is None else [Piece(text.duration(run.duration))]),
         ]
         yield from [""] if at else []
         yield from flow(facts, call.terminal)
@@ -272,7 +266,6 @@ def _unfinished(call: Call, store: Store, name: str) -> Iterator[str]:
     from collections import Counter
 
     from ..reporting.details import wrapped
-    from ..text import one_line
 
     runs = store.runs(call.options.experiment, name)
     if not runs or runs[-1].status == "complete":  # of a damaged store there may be none
@@ -282,7 +275,7 @@ def _unfinished(call: Call, store: Store, name: str) -> Iterator[str]:
     failed = Counter(each.error for each in attempts if each.started >= run.started)
     told = [f"the last run is {run.status}{'' if run.error is None else f': {run.error}'}"]
     if failed:
-        each = (f"{count:,} {one_line(kind, 80)}" for kind, count in failed.most_common())
+        each = (f"{count:,} {text.one_line(kind, 80)}" for kind, count in failed.most_common())
         told.append(f"its attempts that failed: {', '.join(each)}")
     yield ""
     for sentence in told:
