@@ -230,7 +230,7 @@ def test_the_tutorials_imports_load_little_beside_asyncio():
 
 @pytest.mark.parametrize(
     ("command", "rooms"),
-    [("list", 56), ("show e", 58), ("gate e right>=0.5", 66), ("compare e e2", 63)],
+    [("list", 56), ("show e", 58), ("gate e right>=0.5", 66), ("compare e e2", 64)],
 )
 def test_a_look_at_a_store_loads_few_rooms(command, rooms, tmp_path):
     """Most of what a look costs is loading: neither a loop, nor shutil and bz2 for a help."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def told_of(store):
     for experiment, _ in store.experiments():
         for name in store.evaluations(experiment):
             told = TOLD[f"{experiment} {name}"]
-            tally = asdict(store.tally(experiment, name))
+            tally = store.tally(experiment, name)._asdict()
             scores = {
                 score: {each: facts[each] for each in told["scores"][score]}
                 for score, facts in tally["scores"].items()
