@@ -529,6 +529,21 @@ def test_gate_prints_a_line_for_each_slice_in_every_form(store, tmp_path, capsys
     assert "slice" not in judgement_table(judged(store, "exact >= 1").verdicts).text(Terminal())
 
 
+def test_of_many_slices_those_that_do_not_hold_are_told(store):
+    """All of them in lines, ten in a sentence; of those that hold ten, and how many more."""
+    bad = [wrong(at, **row(at, topic=f"bad {at % 12:02}")) for at in range(120)]
+    good = [right(at, **row(at, topic=f"good {at % 12}")) for at in range(120, 240)]
+    stock(store, "base", [*good, *bad])
+
+    found = judged(store, "exact by topic >= 60%")
+
+    lines = str(found).splitlines()
+    assert [line.split()[0] for line in lines[2:14]] == ["fail"] * 12
+    assert [line.split()[0] for line in lines[14:-1]] == ["pass"] * 10
+    assert lines[-1].strip() == "and 2 other slices of which it holds"
+    assert found.verdicts[0].told.endswith("; and 2 other slices")
+
+
 def test_pytest_tells_the_slices_that_do_not_hold(pytester, monkeypatch):
     """In the failure of the item, which a JUnit file has too."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

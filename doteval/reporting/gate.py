@@ -102,7 +102,9 @@ class Verdict:
     def told(self) -> str:
         """The message with what the slices say that do not hold, and the note."""
         parts = [each for each in self.slices if each.outcome != PASS]
-        said = [f"{slice_name(each.by)}: {each.outcome}, {each.told}" for each in parts]
+        said = [f"{slice_name(each.by)}: {each.outcome}, {each.told}" for each in parts[:_SAID]]
+        if len(parts) > _SAID:
+            said.append(f"and {plural(len(parts) - _SAID, 'other slice')}")
         return "; ".join(filter(None, (self.message, *said, self.note)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +112,9 @@ class Verdict:
         plain = {name: getattr(self, name) for name in self.__slots__}
         slices = [each.to_dict() for each in self.slices]
         return {**plain, "gate": self.gate.text, "by": dict(self.by), "slices": slices}
+
+
+_SAID = 10  # slices in a sentence
 
 
 def judge(gates: Iterable[AnyGate], evidence: Evidence, *, partial: bool = False) -> list[Verdict]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..storage import Address, opened
+from ..views.figures import plural
 from ..views.table import Column, Table
 from ..views.terminal import Piece, Terminal, flow, preformatted, printed
 from .gate import FAIL, PASS, UNDECIDED, AnyGate, Stored, Verdict, judge, outcome_of, parse
@@ -94,11 +95,16 @@ def gate(
     return Judgement(experiment, tuple(verdicts))
 
 
+_WORST_FIRST = (FAIL, UNDECIDED, PASS)
+_HOLDING = 10  # slices that are listed although a gate holds there; `--json` has all
 _STYLES = {PASS: "good", FAIL: "bad", UNDECIDED: "warn"}
 
 
 def judgement_lines(found: Judgement, terminal: Terminal) -> list[str]:
-    """A block for each verdict: the gate, the figures below it, and a line for each slice."""
+    """
+    A block for each verdict: the gate, the figures below it, and a line for each slice, those first
+    that do not hold.
+    """
     several = len({each.evaluation for each in found.verdicts}) > 1
     lines = []
     for each in found.verdicts:
@@ -108,11 +114,16 @@ def judgement_lines(found: Judgement, terminal: Terminal) -> list[str]:
         lines += flow(head, terminal, "", 10, " ")
         for said in filter(None, (each.message, each.note)):
             lines += flow(_words(said, terminal), terminal, " " * 10, 10, " ")
-        for part in each.slices:
+        parts = sorted(each.slices, key=lambda part: _WORST_FIRST.index(part.outcome))
+        holding = [part for part in parts if part.outcome == PASS]
+        for part in parts[: len(parts) - len(holding) + _HOLDING]:
             said = "; ".join(filter(None, (part.message, part.note)))
             name = Piece(terminal.shown(f"{slice_name(part.by)}:"))
             pieces = [_outcome(part), name, *_words(said, terminal)]
             lines += flow(pieces, terminal, " " * 10, 20, " ")
+        if len(holding) > _HOLDING:
+            more = f"and {plural(len(holding) - _HOLDING, 'other slice')} of which it holds"
+            lines.append(terminal.paint(f"{' ' * 10}{more}", "dim"))
     return lines
 
 
