@@ -1038,9 +1038,11 @@ def test_slices_are_told_in_every_form(sliced, storage, capsys):
     at = lines.index("  by level")
 
     assert [line.split()[0] for line in lines[at + 3 : at + 6]] == ["odd", "hard", "easy"]
-    assert lines[at + 3].endswith("too few to tell")
+    assert lines[at + 3].endswith("cannot tell")
     assert lines[at + 6] == "  p is corrected for all slices"
-    assert lines[at + 7].startswith("  level=easy: 1 rows failed in B")
+    assert lines[at + 7] == "  1 rows failed in B; were they wrong, B would be worse: level=easy"
+    assert lines[at + 8] == "  too few to tell: level=odd"
+    assert "`too few to tell: level=odd`" in comparison_markdown(comparison)
     assert "`eval_n` by `level`:\n\n| `level` | `a` |" in comparison_markdown(comparison)
     slices = comparison.to_dict()["evaluations"][0]["slices"]
     assert [each["by"]["level"] for each in slices] == ["easy", "hard", "odd"]
@@ -1062,7 +1064,9 @@ def test_repeats_and_metrics_of_several_scores_are_sliced(storage):
     assert [len(part.scores) for part in contrast.slices] == [2, 2]
     assert contrast.slices[0].scores[0].differences[0].value == 1.5
     assert sum(bool(part.scores) for part in ids.slices) == 12
-    assert told(compare("a", "b", storage=str(storage), by=["id"], only=["y"]), None)
+    shown = told(compare("a", "b", storage=str(storage), by=["id"], only=["y"]), None)
+    assert "too few to tell: id=12; id=13" in shown
+    assert "; id=21; and 2 others" in shown
 
 
 def test_a_column_that_some_evaluation_lacks_is_told_and_that_all_lack_refused(storage):

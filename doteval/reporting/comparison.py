@@ -18,7 +18,7 @@ from ..views.terminal import Piece, Terminal, flow
 from .compare import Comparison, Contrast, Example, ScoreChange
 from .details import wrapped
 from .difference import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
-from .slices import TOO_FEW, slice_name, slice_value
+from .slices import slice_name, slice_value
 from .views import LONGEST_NAME, short_name
 
 VERDICT_STYLES = {
@@ -29,6 +29,7 @@ VERDICT_STYLES = {
     BETTER: "good",
     UNJUDGED: "dim",
 }
+_NAMED = 10  # slices in a sentence
 _LINES = 2  # of a text of an example
 _LONGEST_VALUE = 60  # characters of a value of a row, so that a long one hides no other
 _LONGEST_TEXT = 400  # characters of a row or an answer that are looked at for an example
@@ -96,10 +97,22 @@ def _slices(comparison: Comparison, contrast: Contrast, terminal: Terminal) -> I
     tested = [each.adjusted is not None for each in _differences(contrast.slices)]
     if sum(tested) > 1:
         yield f"  {terminal.paint('p is corrected for all slices', 'dim')}"
+    for said in _reasons(contrast):
+        yield from _sentence(said, terminal)
+
+
+def _reasons(contrast: Contrast) -> Iterator[str]:
+    """Why it can not be told of slices: each reason with those that it is of."""
+    found: dict[str, dict[str, None]] = {}
     for part in contrast.slices:
         for each in _differences([part]):
-            if each.reason not in ("", TOO_FEW):
-                yield from _sentence(f"{slice_name(part.by)}: {each.reason}", terminal)
+            if each.reason:
+                found.setdefault(each.reason, {})[slice_name(part.by)] = None
+    for reason, names in found.items():
+        named = [*islice(names, _NAMED)]
+        if len(names) > _NAMED:
+            named.append(f"and {plural(len(names) - _NAMED, 'other')}")
+        yield f"{reason}: {'; '.join(named)}"
 
 
 def slice_differences(comparison: Comparison, contrast: Contrast) -> Table:
@@ -181,7 +194,6 @@ def difference_table(comparison: Comparison, contrasts: Sequence[Contrast]) -> T
 def _difference(
     contrast: Contrast, score: ScoreChange, each: Difference, by: Sequence[str]
 ) -> list[object]:
-    few = each.reason == TOO_FEW
     return [
         short_name(contrast.b.evaluation),
         *(slice_value(contrast.by[name]) if contrast.by else None for name in by),
@@ -195,9 +207,7 @@ def _difference(
         each.n,
         score.worse,
         score.better,
-        Cell(
-            each.verdict, "dim" if few else VERDICT_STYLES[each.verdict], TOO_FEW if few else None
-        ),
+        Cell(each.verdict, VERDICT_STYLES[each.verdict]),
     ]
 
 
@@ -380,6 +390,8 @@ def _markdown_notes(comparison: Comparison) -> Iterator[str]:
             for each in score.differences:
                 if each.reason:
                     yield f"{where} {code(each.score)}: {escape(text.safe(each.reason))}"
+        for reason in _reasons(contrast):
+            yield f"{where}: {code(reason)}"
     for names, where in ((comparison.gone, comparison.a), (comparison.new, comparison.b)):
         for name in names:
             yield f"{code(short_name(name))} is in {code(where)} alone"

@@ -33,6 +33,7 @@ from .views import LONGEST_NAME, estimate_cells, short_name
 LOWER, HIGHER, TOO_FEW = "lower", "higher", "too few to tell"
 
 FEWEST = 10  # rows of a slice, and of the others, below which nothing is said of a difference
+_LONGEST = 60  # characters of a value in a sentence
 _MOST = 1_000  # slices; more are no slices but the rows themselves
 
 
@@ -222,8 +223,9 @@ def slice_summaries(
 
 
 def slice_name(by: Mapping[str, Any]) -> str:
-    """ "difficulty=hard, language=en"."""
-    return ", ".join(f"{name}={slice_value(value)}" for name, value in by.items())
+    """ "difficulty=hard, language=en"; a long value is cut."""
+    parts = (f"{name}={text.safe(slice_value(value), _LONGEST)}" for name, value in by.items())
+    return ", ".join(parts)
 
 
 def _apart(name: str, found: Sequence[Subset], confidence: float) -> list[tuple[float | None, str]]:
