@@ -874,6 +874,21 @@ def test_examples_stand_under_what_became_of_them(contest):
     ]
 
 
+def test_a_long_column_hides_no_short_one(storage):
+    """A row that does not fit in two lines is cut within its long columns."""
+    for name, slip in (("a", None), ("b", "q1")):
+
+        @doteval.foreach("question,text,level", [("q1", "words " * 40, "hard")])
+        def eval_n(question, text, level, slip=slip):
+            return question != slip
+
+        doteval.run(eval_n, name, storage=str(storage), progress=False)
+    comparison = compare("a", "b", storage=str(storage))
+
+    assert "level=hard" in told(comparison, 80)
+    assert "words " * 40 in told(comparison, None)
+
+
 def test_interval_and_p_stand_below_their_row_where_there_is_no_room(contest):
     """They are what tells luck from skill: of all columns these go last."""
     comparison = contest(*answers(30, 12, 2, 6), metrics=("accuracy", "mean"))

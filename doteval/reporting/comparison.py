@@ -289,9 +289,11 @@ def _example(
     comparison: Comparison, example: Example, record: Record, terminal: Terminal
 ) -> Iterator[str]:
     """The row, and below it what either answered, one below the other."""
-    longest = _LONGEST_TEXT if terminal.width is None else _LONGEST_VALUE
-    (_, row), *answers = _texts(comparison, example, record, longest)
-    lines = islice(wrapped(terminal, f"row {record.position}  {row}", 6), _LINES)
+    (_, row), *answers = _texts(comparison, example, record)
+    lines = [*islice(wrapped(terminal, f"row {record.position}  {row}", 6), _LINES + 1)]
+    if len(lines) > _LINES:
+        row = _row(record, _LONGEST_VALUE)
+        lines = [*islice(wrapped(terminal, f"row {record.position}  {row}", 6), _LINES)]
     for at, line in enumerate(lines):
         yield f"{'      ' if at else '    '}{line}"
     widest = max((text.display_width(label) for label, _ in answers), default=0)
@@ -306,12 +308,14 @@ def _least(name: str) -> int:
     return min(max(8, text.display_width(name)), 16)
 
 
-def _texts(
-    comparison: Comparison, example: Example, record: Record, longest: int = _LONGEST_TEXT
-) -> list[tuple[str, str]]:
+def _row(record: Record, longest: int = _LONGEST_TEXT) -> str:
+    """Its columns, each of so many characters at most."""
+    return ", ".join(f"{name}={text.safe(value, longest)}" for name, value in record.row.items())
+
+
+def _texts(comparison: Comparison, example: Example, record: Record) -> list[tuple[str, str]]:
     """The row in brief, and what was answered."""
-    parts = [f"{name}={text.safe(value, longest)}" for name, value in record.row.items()]
-    found = [("row", ", ".join(parts))]
+    found = [("row", _row(record))]
     for name, each in zip(comparison.labels, (example.before, example.after), strict=True):
         answer = _answer(each)
         if answer is not None:
