@@ -205,6 +205,14 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(goal), f"{name_of(page)} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_needs_no_builder(page: Path) -> None:
+    """It reads on GitHub as it is: links are relative, and no generator has to run before."""
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+
+    assert re.findall(r"\]\(/[^)]*\)|^(?:!!!|:::|\.\. |\{%).*", prose, re.MULTILINE) == []
+
+
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings as they are linked to."""
     prose = FENCE.sub("", page.read_text(encoding="utf-8"))
