@@ -29,6 +29,12 @@ def test_the_pictures_of_a_terminal_show_what_is_printed(
         if name:
             shown = words_of((FOLDER / f"{name}.svg").read_text(encoding="utf-8"))
             assert steady(shown) == steady(f"$ {command}\n{screen.text()}")
+        if name == "run":
+            live = words_of((FOLDER / "live.svg").read_text(encoding="utf-8"))
+            line = "".join(each for each, _ in screen.middle())
+            for field in ("eval_tickets ", "/120 ", " err ", "/s ", "exact_match ", " in flight"):
+                assert field in live
+                assert field in line
 
 
 def test_pictures_are_small_and_used() -> None:

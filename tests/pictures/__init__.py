@@ -36,6 +36,7 @@ COMMANDS = (
     ("list", "doteval list"),
     ("show", "doteval show small --by team"),
     ("compare", "doteval compare large small"),
+    ("pytest", "pytest -q docs/examples/eval_tickets.py --experiment nightly"),
     ("", "doteval report small --baseline large"),
 )
 
@@ -54,5 +55,5 @@ def prepared(folder: Path) -> Path:
 def steady(text: str) -> str:
     """What a run prints, without what differs from run to run: times, and what depends on them."""
     text = re.sub(r"(?m)^ *(limit|time) .*$", r"\1", text)
-    text = re.sub(r"just now|\d+ (s|min) ago|[\d.]+ (ms|s)\b", "#", text)
+    text = re.sub(r"just now|\d+ (s|min) ago|[\d.]+ ?(ms|s)\b", "#", text)
     return re.sub(r"[─\s]+", " ", text).strip()

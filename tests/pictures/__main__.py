@@ -28,7 +28,9 @@ def main() -> None:
         for name, command in COMMANDS:
             screen = drawn(command.split(), folder, WIDTH, environ)
             if name:
-                _write(FOLDER / f"{name}.svg", svg(command, screen, WIDTH).encode())
+                _write(FOLDER / f"{name}.svg", svg(command, screen.lines, WIDTH).encode())
+            if name == "run":
+                _write(FOLDER / "live.svg", svg(command, [screen.middle()], WIDTH).encode())
         if why := missing():
             print(f"the report stays as it is: {why}")
             return

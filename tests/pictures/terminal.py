@@ -28,10 +28,16 @@ _PARTS = re.compile(r"\x1b\[(?P<codes>[\d;?]*)(?P<final>[A-Za-z])|(?P<one>.)", r
 
 
 class Screen:
-    """The lines of a terminal; it is as high as what is written to it."""
+    """
+    The lines of a terminal; it is as high as what is written to it.
+
+    Attributes:
+        lines: what stands there. live: each line that was wiped for another, in their order.
+    """
 
     def __init__(self) -> None:
         self.lines: list[Line] = [[]]
+        self.live: list[Line] = []
         self._row = self._column = 0
         self._style = ""
 
@@ -55,9 +61,15 @@ class Screen:
         if final == "m":
             self._style = codes.strip("0")
         elif final in "JK":  # what is behind the cursor goes
+            if self.lines[self._row] and not self._column:
+                self.live.append(self.lines[self._row][:])
             del self.lines[self._row][self._column :]
             if final == "J":
                 del self.lines[self._row + 1 :]
+
+    def middle(self) -> Line:
+        """The live line in the midst of the run."""
+        return self.live[len(self.live) * 2 // 3]
 
     def text(self) -> str:
         """What stands there, without colours."""
@@ -105,9 +117,9 @@ text{fill:#e6edf3} .s2{fill:#8d96a0} .s31{fill:#ff7b72} .s32{fill:#56d364} .s33{
 """
 
 
-def svg(command: str, screen: Screen, columns: int) -> str:
+def svg(command: str, drawn: Sequence[Line], columns: int) -> str:
     """A command and what it drew, for readers in light and in the dark, whatever font they have."""
-    lines = [[(each, "1") for each in f"$ {command}"], *screen.lines]
+    lines = [[(each, "1") for each in f"$ {command}"], *drawn]
     while not "".join(each for each, _ in lines[-1]).strip():
         del lines[-1]
     wide = round(2 * MARGIN + columns * WIDE)
