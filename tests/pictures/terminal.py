@@ -86,7 +86,7 @@ def drawn(command: Sequence[str], folder: Path, columns: int, environ: Mapping[s
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     screen, decode = Screen(), codecs.getincrementaldecoder("utf-8")().decode
-    environ = {**environ, "TERM": "xterm", "LANG": "C.UTF-8", "PAGER": "cat"}
+    environ = {**environ, "TERM": "xterm", "LANG": "C.UTF-8", "COLUMNS": str(columns)}
     environ.pop("NO_COLOR", None)
     with subprocess.Popen(
         command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environ
