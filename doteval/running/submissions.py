@@ -228,7 +228,7 @@ class Submissions(Holding):
                 self._left.append(sent)
             else:
                 for at, row in sent.members.items():
-                    row.call = self._answered(row, replies.get(at), sent.name, problem)
+                    row.call = self._answered(row, replies.get(at), sent, problem)
                 self._ready.extend(sent.members.values())
             del self._open[submission]
             self._wake()
@@ -237,12 +237,12 @@ class Submissions(Holding):
         except BaseException as error:  # the store's, or an interruption: no task may keep it
             self._fail(error)
 
-    def _answered(self, row: Row, reply: Any, name: str, problem: str) -> Callable[..., Any]:
+    def _answered(self, row: Row, reply: Any, sent: Submission, problem: str) -> Callable[..., Any]:
         """The call of a row whose reply has come; or that has none, for a problem of all."""
         if reply is not None and not isinstance(reply, Exception):
             return partial(_scored, self._function, row.call, reply)
-        lacks = f"no reply came back for this row in {name}"
-        said = lacks if reply is None else f"{_told(reply)} (in {name})"
+        lacks = f"no reply came back for this row in {sent.name}"
+        said = lacks if reply is None else f"{_told(reply)} (in {sent.name})"
         error = RowError(problem or f"{said}; a later run submits it again")
         error.is_news = bool(problem)  # else the other replies are there
         return raising(error)
