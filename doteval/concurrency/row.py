@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from asyncio import TimerHandle
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from .notes import Noted
 from .reading import Reading
-
-_NOTHING: Mapping[str, Any] = {}
-
 
 class Ending(Enum):
     """Who has cancelled an attempt that is running."""
@@ -22,6 +20,7 @@ class Ending(Enum):
     CLOSED = "everything ends"
 
 
+@dataclass(slots=True, eq=False)
 class Row:
     """
     Attributes:
@@ -42,62 +41,26 @@ class Row:
         timer: ends the attempt that is running. ending: who has cancelled it.
     """
 
-    __slots__ = (
-        "call",
-        "inline",
-        "key",
-        "digest",
-        "position",
-        "repeat",
-        "named",
-        "text",
-        "replaces",
-        "attempts",
-        "noted",
-        "started",
-        "ended",
-        "waited",
-        "concurrency",
-        "value",
-        "error",
-        "reading",
-        "token",
-        "tries",
-        "timer",
-        "ending",
-    )
-
-    def __init__(
-        self,
-        call: Callable[..., Any],
-        inline: bool,
-        key: bytes = b"",
-        digest: bytes | None = None,
-        position: int = 0,
-        repeat: int = 0,
-        named: Mapping[str, Any] = _NOTHING,
-        text: str = "",
-    ) -> None:
-        self.call = call
-        self.inline = inline
-        self.key = key
-        self.digest = digest
-        self.position = position
-        self.repeat = repeat
-        self.named = named
-        self.text = text
-        self.replaces: int | None = None
-        self.attempts = 0
-        self.noted: Noted | None = None
-        self.waited = 0.0
-        self.tries: Any = None
-        self.reading: Reading | None = None
-        self.timer: TimerHandle | None = None
-        self.ending: Ending | None = None
-        # The others are set when an attempt starts or ends.
-        self.started: float
-        self.ended: float
-        self.concurrency: int
-        self.token: int
-        self.value: Any
-        self.error: BaseException | None
+    call: Callable[..., Any]
+    inline: bool
+    key: bytes = b""
+    digest: bytes | None = None
+    position: int = 0
+    repeat: int = 0
+    named: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+    replaces: int | None = field(default=None, init=False)
+    attempts: int = field(default=0, init=False)
+    noted: Noted | None = field(default=None, init=False)
+    waited: float = field(default=0.0, init=False)
+    tries: Any = field(default=None, init=False)
+    reading: Reading | None = field(default=None, init=False)
+    timer: TimerHandle | None = field(default=None, init=False)
+    ending: Ending | None = field(default=None, init=False)
+    # The others are set when an attempt starts or ends.
+    started: float = field(init=False)
+    ended: float = field(init=False)
+    concurrency: int = field(init=False)
+    token: int = field(init=False)
+    value: Any = field(init=False)
+    error: BaseException | None = field(init=False)
