@@ -120,6 +120,8 @@ importers                # the face
 cassette                 # calls as they are kept: requests, responses
 replay                   # calls that are kept, and served again
 budget                   # what a run may use up
+declarations             # columns, tags and config, read
+outcomes                 # what came of a row
 evaluation
 files                    # finds evaluations in files, for those who run them without pytest
 

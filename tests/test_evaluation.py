@@ -12,15 +12,11 @@ import pytest
 
 from doteval import ForEach, Result, Score, foreach, metrics
 from doteval.concurrency import Adaptive, AsyncSequential, Retry, Sequential, SlidingWindow
+from doteval.declarations import parse_columns
 from doteval.errors import NotFound, ResultError, UsageError
-from doteval.evaluation import (
-    BoundEvaluation,
-    Evaluation,
-    failure_of,
-    outcome_of,
-    parse_columns,
-)
+from doteval.evaluation import BoundEvaluation, Evaluation
 from doteval.metrics import accuracy, pass_at_k, std
+from doteval.outcomes import failure_of, outcome_of
 from doteval.record import Failure
 from tests.travellers import logged
 

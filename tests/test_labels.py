@@ -11,9 +11,9 @@ import pytest
 
 from doteval import ForEach, Result, Score, compare, run
 from doteval.errors import NotFound, ResultError, UsageError
-from doteval.evaluation import outcome_of
 from doteval.evaluators import classify
 from doteval.metrics import find
+from doteval.outcomes import outcome_of
 from doteval.reporting.comparison import comparison_lines, comparison_markdown
 from doteval.reporting.details import record_lines
 from doteval.reporting.difference import Question

@@ -33,7 +33,7 @@ from doteval.concurrency.reading import (
 )
 from doteval.concurrency.retry import Retry, as_policy
 from doteval.errors import Congested, RowError, StoreError
-from doteval.evaluation import failure_of
+from doteval.outcomes import failure_of
 
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 NOTHING = Reading(Outcome.IGNORED, None)

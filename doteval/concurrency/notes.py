@@ -10,7 +10,6 @@ from typing import Any
 
 from ..record import NO_USAGE, Usage, refuse_awaitable
 from ..text import safe
-from ..usage import read_usage
 
 
 class Noted(dict[str, Any]):
@@ -87,6 +86,8 @@ def note(
         return
     noted.update({name: value for name, value in given.items() if value is not None})
     if usage is not None:
+        from ..usage import read_usage  # what it knows of clients is loaded where one is noted
+
         used, problem = read_usage(usage)
         noted.setdefault("usage", []).append(used)  # threads of one row may note at once
         if problem:

@@ -13,6 +13,7 @@ from typing import Any
 from .notes import Noted
 from .reading import Reading
 
+
 class Ending(Enum):
     """Who has cancelled an attempt that is running."""
 

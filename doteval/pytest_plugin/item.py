@@ -12,8 +12,8 @@ from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any
 
+from ..declarations import as_config
 from ..errors import DatasetError, DotevalError, ExecutorError
-from ..evaluation import as_config
 from ..quantities import Allowance
 from ..record import FINAL, Failure, Record, failure_hint
 from ..reporting.gate import PASS, AnyGate, AtHand, Stored, Verdict, judge

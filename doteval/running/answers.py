@@ -19,8 +19,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..concurrency.notes import note
 from ..errors import DatasetError, NotFound, RowError, UsageError
-from ..evaluation import Evaluation, ForEach, outcome_of
+from ..evaluation import Evaluation, ForEach
 from ..keys import digest_of
+from ..outcomes import outcome_of
 from ..record import LIVE, NO_USAGE, Failure, Record, Result, Score, Stored
 from ..reporting.views import one_of, short_name
 from ..storage import Place, open_store

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..budget import Budget, as_budget
+from ..declarations import as_config
 from ..errors import UsageError
-from ..evaluation import Evaluation, as_config
+from ..evaluation import Evaluation
 from ..quantities import Shard, read
 from ..replay import LIVE, MODES
 from ..reporting.grammar import FIGURES, Gate, parse

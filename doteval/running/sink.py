@@ -21,7 +21,8 @@ from ..concurrency.notes import Noted
 from ..concurrency.reading import Reading
 from ..concurrency.row import Row
 from ..errors import ResultError, RowError
-from ..evaluation import Evaluation, altered, failure_of, outcome_of
+from ..evaluation import Evaluation
+from ..outcomes import altered, failure_of, outcome_of
 from ..record import NO_USAGE, Attempt, Call, Failure, Outcome, Record, Result, Usage
 from ..redaction import redact, safe_without
 from ..replay import Log, Shelf

@@ -25,8 +25,9 @@ from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from ..declarations import as_config
 from ..errors import DatasetError, UsageError
-from ..evaluation import BoundEvaluation, Evaluation, as_config
+from ..evaluation import BoundEvaluation, Evaluation
 from ..keys import digest_of
 from ..storage.place import project
 from ..text import one_line, syntax_of

@@ -23,8 +23,8 @@ from doteval.concurrency.loop import Loop
 from doteval.concurrency.row import Row
 from doteval.concurrency.schedule import Schedule
 from doteval.datasets import binder
-from doteval.evaluation import outcome_of
 from doteval.keys import Identities
+from doteval.outcomes import outcome_of
 from doteval.record import Result, Run
 from doteval.storage.encoding import dump
 from doteval.storage.entries import Entry, encode

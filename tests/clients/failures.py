@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from doteval.concurrency.reading import read
-from doteval.evaluation import failure_of
+from doteval.outcomes import failure_of
 from doteval.text import one_line
 
 from .conftest import DROP, HANG, Answer, Endpoint, http_date
