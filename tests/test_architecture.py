@@ -163,6 +163,7 @@ views.page               # what is stored, as plain data in page.html
 views                    # the face
 
 running.environment      # names, the time, the commit
+running.syntax           # a file: what is defined, what is named, a form to digest
 running.version          # what made a record: the code that an evaluation reaches
 running.driver           # a coroutine to its end, wherever; signals
 running.copies           # each attempt's own copy of a row

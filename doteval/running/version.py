@@ -19,7 +19,7 @@ import copy
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
@@ -30,7 +30,8 @@ from ..errors import DatasetError, UsageError
 from ..evaluation import BoundEvaluation, Evaluation
 from ..keys import digest_of
 from ..storage.place import project
-from ..text import one_line, syntax_of
+from ..text import one_line
+from .syntax import DEFINITIONS, Tree, bound, chains, form, imports, words
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
@@ -40,8 +41,6 @@ _CHANGING = frozenset(  # a value that these made is another one in each run, an
     | {"uuid1", "uuid4", "urandom", "perf_counter", "monotonic"}
 )
 _MOST_NAMES = 5  # that a sentence tells
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
 _PLAIN = (str, bytes, int, float, complex, type(None))
 _IMMUTABLE = (*_PLAIN, tuple, frozenset)
 
@@ -196,8 +195,8 @@ class _Reach:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._trees: dict[str, _Tree | None] = {}
-        self._named: dict[str, _Tree] = {}
+        self._trees: dict[str, Tree | None] = {}
+        self._named: dict[str, Tree] = {}
         self._seen: set[tuple[int, str]] = set()
         self._kept: list[object] = []  # so that no number of `_seen` is used again
         self.found: dict[str, str] = {}
@@ -244,12 +243,12 @@ class _Reach:
         self._note(place if node.name == "<lambda>" else f"{tree.name}::{name}", node)
         self._follow(node, scope, tree)
 
-    def _follow(self, node: ast.AST, scope: Mapping[str, Any], tree: _Tree) -> None:
+    def _follow(self, node: ast.AST, scope: Mapping[str, Any], tree: Tree) -> None:
         """Meet everything that is named in a piece of code."""
-        for module in _imports(node, str(scope.get("__package__") or "")):
+        for module in imports(node, str(scope.get("__package__") or "")):
             self._whole(module)
-        local = _bound(node)
-        for first, *rest in _chains(node):
+        local = bound(node)
+        for first, *rest in chains(node):
             if first in local or first not in scope:
                 continue  # a local name, or a builtin
             thing = scope[first]
@@ -275,7 +274,7 @@ class _Reach:
         file, _, name = place.rpartition("::")
         tree = self._named.get(file)
         made = None if tree is None else tree.assignment(name)
-        fixed = isinstance(value, _IMMUTABLE) and not (made and _words(made) & _CHANGING)
+        fixed = isinstance(value, _IMMUTABLE) and not (made and words(made) & _CHANGING)
         if tree is not None and made is not None and not fixed:
             self._note(place, made)
             self._follow(made, tree.scope, tree)
@@ -295,25 +294,25 @@ class _Reach:
         if tree is not None and tree.name not in self.found:
             self._note(tree.name, tree.node)
             package = module if tree.name.endswith("__init__.py") else module.rpartition(".")[0]
-            for each in _imports(tree.node, package):
+            for each in imports(tree.node, package):
                 self._whole(each)
 
     def _note(self, name: str, node: ast.AST) -> None:
         try:
-            form = repr(_form(node)).encode("utf-8", "replace")
+            told = repr(form(node)).encode("utf-8", "replace")
         except RecursionError:  # generated code, a sum of a thousand terms
-            form = b"too deep"
-        self.found[name] = blake2b(form, digest_size=8).hexdigest()
+            told = b"too deep"
+        self.found[name] = blake2b(told, digest_size=8).hexdigest()
 
     # ------------------------------------------------------------------------ files
 
-    def _tree(self, file: str | None) -> _Tree | None:
+    def _tree(self, file: str | None) -> Tree | None:
         """The syntax tree of a file; None where it is not the user's own."""
         if file is None:
             return None
         if file not in self._trees:
             name = self._name_of(file)
-            tree = self._trees[file] = None if name is None else _Tree.read(file, name)
+            tree = self._trees[file] = None if name is None else Tree.read(file, name)
             if tree is not None:
                 self._named.setdefault(tree.name, tree)
         return self._trees[file]
@@ -331,73 +330,12 @@ class _Reach:
             return None
 
 
-class _Tree:
-    """
-    The syntax tree of a file, or of a cell.
-
-    Attributes:
-        name: how it is called in a fingerprint.
-        scope: the globals of its module, once one of its functions was met.
-    """
-
-    def __init__(self, node: ast.Module, name: str) -> None:
-        self.node = node
-        self.name = name
-        self.scope: Mapping[str, Any] = {}
-
-    @classmethod
-    def read(cls, file: str, name: str) -> _Tree | None:
-        """Read it; None where there is no source."""
-        import linecache
-
-        linecache.checkcache(file)
-        lines = linecache.getlines(file)
-        try:
-            return cls(_parsed("".join(lines)), name) if lines else None
-        except (SyntaxError, ValueError):  # it has been edited since it was imported
-            return None
-
-    def definition(self, thing: Any) -> Any:
-        """The node of a function, by its line, or of a class, by its name."""
-        code = getattr(thing, "__code__", None)
-        name = thing.__qualname__.rpartition(".")[2]
-        for node in ast.walk(self.node):
-            if code is None:
-                if isinstance(node, ast.ClassDef) and node.name == name:
-                    return node
-            elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>":
-                if node.lineno == code.co_firstlineno:
-                    return ast.fix_missing_locations(_of_lambda(node))
-            elif isinstance(node, _FUNCTIONS):
-                first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-                if code.co_firstlineno in (first, node.lineno) and node.name == code.co_name:
-                    return node
-        return None
-
-    def assignment(self, name: str) -> ast.expr | None:
-        """The last expression that the module assigns to a name."""
-        found = None
-        waiting: list[Any] = [self.node]
-        while waiting:
-            node = waiting.pop(0)
-            if isinstance(node, (ast.Assign, ast.AnnAssign)):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                if any(isinstance(each, ast.Name) and each.id == name for each in targets):
-                    found = node.value
-            elif isinstance(node, (ast.Module, ast.If, ast.Try, ast.With, ast.ExceptHandler)):
-                waiting += ast.iter_child_nodes(node)
-        return found
-
-
-_parsed = functools.lru_cache(maxsize=4)(syntax_of)  # several evaluations stand in one file
-
-
 def _stripped(node: Any, scope: Mapping[str, Any]) -> Any:
     """A definition without the decorators that change no answer: ours, and pytest's marks."""
     node = copy.copy(node)
     node.decorator_list = [each for each in node.decorator_list if not _is_mark(each, scope)]
     if isinstance(node, ast.ClassDef):
-        node.body = [_stripped(e, scope) if isinstance(e, _DEFINITIONS) else e for e in node.body]
+        node.body = [_stripped(e, scope) if isinstance(e, DEFINITIONS) else e for e in node.body]
     return node
 
 
@@ -423,23 +361,6 @@ def _home(thing: Any) -> str:
     return str((thing if is_named else type(thing)).__module__)
 
 
-def _of_lambda(node: ast.Lambda) -> ast.FunctionDef:
-    body: list[ast.stmt] = [ast.Return(node.body)]
-    return ast.FunctionDef("<lambda>", node.args, body, [])
-
-
-def _imports(node: ast.AST, package: str) -> Iterator[str]:
-    """The names of what a piece of code imports; some are no modules."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.Import):
-            yield from (alias.name for alias in each.names)
-        elif isinstance(each, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - each.level + 1]
-            parts = [*(above if each.level else ()), *filter(None, [each.module])]
-            yield ".".join(parts)
-            yield from (".".join([*parts, alias.name]) for alias in each.names)
-
-
 def _file_of_module(name: str) -> str | None:
     """Where a module is, without importing it or its packages."""
     from importlib.util import find_spec
@@ -457,49 +378,6 @@ def _file_of_module(name: str) -> str | None:
     below = os.path.join(os.path.dirname(file), *rest.split("."))
     found = (each for each in (f"{below}.py", os.path.join(below, "__init__.py")))
     return next(filter(os.path.isfile, found), None)
-
-
-def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a piece of code but those of annotations."""
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for field, value in ast.iter_fields(node):
-            if field not in ("annotation", "returns", "type_params"):
-                each = value if isinstance(value, list) else [value]
-                waiting += (one for one in each if isinstance(one, ast.AST))
-
-
-def _bound(node: ast.AST) -> set[str]:
-    """The names that a function, or a function within it, makes its own."""
-    if not isinstance(node, _DEFINITIONS):
-        return set()
-    names = set()
-    for each in _walk(node):
-        if isinstance(each, ast.arg):
-            names.add(each.arg)
-        elif isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
-            names.add(each.id)
-    return names
-
-
-def _chains(node: ast.AST) -> Iterator[list[str]]:
-    """`a.b.c` as ["a", "b", "c"], for every name that is read in a piece of code."""
-    within: set[int] = set()
-    for each in _walk(node):
-        chain: list[str] = []
-        inner: ast.AST = each
-        while isinstance(inner, ast.Attribute):
-            chain.insert(0, inner.attr)
-            inner = inner.value
-        if isinstance(inner, ast.Name) and id(inner) not in within:
-            within.add(id(inner))
-            yield [inner.id, *chain]
-
-
-def _words(node: ast.AST) -> set[str]:
-    return {word for chain in _chains(node) for word in chain}
 
 
 def _unwrapped(thing: Any) -> Any:
@@ -528,54 +406,14 @@ def _closure_of(thing: Any) -> dict[str, Any]:
     """The variables of the functions around it."""
     cells = getattr(thing, "__closure__", None) or ()
     names = thing.__code__.co_freevars if cells else ()
-    bound = {}
+    held = {}
     for name, cell in zip(names, cells, strict=True):
         try:
-            bound[name] = cell.cell_contents
+            held[name] = cell.cell_contents
         except ValueError:  # not assigned yet
             continue
-    return bound
+    return held
 
 
 def _is_cell(file: str) -> bool:
     return file.startswith("<ipython") or "ipykernel" in file
-
-
-# --- a form that all versions of Python share -------------------------------------------------
-
-_LEFT_OUT = frozenset({"ctx", "kind", "type_comment", "type_params", "returns", "annotation"})
-
-
-def _form(node: Any, inside: bool = False) -> Any:
-    """
-    A syntax tree as nested tuples: what is absent or empty is left out, as are docstrings, imports
-    (what they bind is followed) and, in functions, annotations.
-
-    Args:
-        inside: whether this is within a function.
-    """
-    if isinstance(node, list):
-        kept = (each for each in node if not isinstance(each, (ast.Import, ast.ImportFrom)))
-        return tuple(_form(each, inside) for each in kept)
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    if isinstance(node, ast.AnnAssign) and inside and node.value is not None:
-        node = ast.Assign([node.target], node.value)
-    inside = inside or isinstance(node, _FUNCTIONS)
-    parts = []
-    for field, value in ast.iter_fields(node):
-        if field in _LEFT_OUT and not (field == "annotation" and not inside):
-            continue
-        if field == "body" and isinstance(node, (*_DEFINITIONS, ast.Module)):
-            value = _without_docstring(value)
-        elif isinstance(node, ast.JoinedStr):  # Python 3.12 puts empty texts into it
-            value = [each for each in value if getattr(each, "value", None) != ""]
-        if value not in (None, []) or isinstance(node, ast.Constant):
-            parts.append((field, _form(value, inside)))
-    return (type(node).__name__, tuple(parts))
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    first = body[0].value if body and isinstance(body[0], ast.Expr) else None
-    is_text = isinstance(first, ast.Constant) and isinstance(first.value, str)
-    return body[1:] if is_text else body
