@@ -110,6 +110,12 @@ def flag(*names_and_help: str) -> Option:
     return option(*names, action="store_true", help=help)
 
 
+def several(name: str, metavar: str, help: str, **settings: Any) -> Option:
+    """An option whose values are a list, of none by default."""
+    help += "; can be given several times"
+    return option(name, metavar=metavar, action="append", default=[], help=help, **settings)
+
+
 def typed(parse: Callable[[str], Value]) -> Callable[[str], Value]:
     """How the parser of the command line reads what was typed for an option."""
 

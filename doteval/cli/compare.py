@@ -20,6 +20,7 @@ from .call import (
     command,
     flag,
     option,
+    several,
     typed,
 )
 
@@ -74,20 +75,8 @@ def _confidence(said: str) -> float:
         metavar="NAME",
         help="the evaluation of B to pair it with, where that has another name",
     ),
-    option(
-        "--only",
-        metavar="SCORE[.METRIC]",
-        action="append",
-        default=[],
-        help="only this score; can be given several times",
-    ),
-    option(
-        "--lower-is-better",
-        metavar="SCORE[.METRIC]",
-        action="append",
-        default=[],
-        help="a score of which less is better; can be given several times",
-    ),
+    several("--only", "SCORE[.METRIC]", "only this score"),
+    several("--lower-is-better", "SCORE[.METRIC]", "a score of which less is better"),
     option(
         "--margin",
         metavar="X|P%",

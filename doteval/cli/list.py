@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotFound
 from ..views.terminal import sentence_lines
-from .call import STORE, TABLE, Answer, Call, NoStore, command, flag, option, program
+from .call import STORE, TABLE, Answer, Call, NoStore, command, flag, program, several
 from .watch import WATCH, refuse, watch
 
 if TYPE_CHECKING:
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     "doteval list --tag prompt=v2\n"
     "doteval list --json",
     WATCH,
-    option(
+    several(
         "--tag",
+        "NAME[=VALUE]",
+        "only the experiments that have this tag, with this value",
         dest="tags",
-        metavar="NAME[=VALUE]",
-        action="append",
-        default=[],
-        help="only the experiments that have this tag, with this value; can be given several times",
     ),
     flag("--trend", "for each evaluation how its first score moved from experiment to experiment"),
     forms=TABLE,

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from ..text import count
 from ..views.figures import plural
 from ..views.terminal import Piece, flow, labelled, words
-from .call import Answer, Call, command, flag, option
+from .call import Answer, Call, command, flag, option, several
 
 if TYPE_CHECKING:
     from ..storage.merging import Merged
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
     "doteval merge all.db machine*.db       # again: only what is new",
     option("out", metavar="OUT", help="the store to merge into; made where it is not there"),
     option("sources", metavar="IN", nargs="+", help="a store to merge; it stays as it is"),
-    option(
-        "--experiment",
-        metavar="NAME",
-        action="append",
-        help="only this experiment; can be given several times (default: all)",
-    ),
+    several("--experiment", "NAME", "only this experiment (default: all)"),
     flag("--force", "merge although the stores hold different evaluations under one name"),
     forms=("json",),
 )
@@ -45,7 +40,7 @@ def run(call: Call) -> Answer:
     found = merge(
         out,
         [locate(each) for each in options.sources],
-        experiments=options.experiment,
+        experiments=options.experiment or None,
         force=options.force,
     )
     data = {"out": str(out), "evaluations": [each.to_dict() for each in found]}
