@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from ..errors import NotFound, StoreError, UsageError
 from ..quantities import read
+from ..text import display_width
 from ..views.json import json_pieces
 from ..views.terminal import Terminal, is_terminal, sentence_lines, terminal
 from .output import STDOUT, write
@@ -189,9 +190,21 @@ class Call:
             for line in answer.lines:
                 self.out.write(f"{line}\n")
 
-    def hint(self, sentence: str) -> list[str]:
-        """What may help next, where a person is reading."""
-        return [] if self.terminal.width is None else sentence_lines(sentence, self.terminal, "dim")
+    def hint(self, sentence: str, *words: str) -> list[str]:
+        """What may help next, where a person is reading: a sentence, or one with a command."""
+        if self.terminal.width is None:
+            return []
+        if words:
+            return self.advice(sentence, *words)
+        return sentence_lines(sentence, self.terminal, "dim")
+
+    def advice(self, sentence: str, *words: str, style: str = "dim") -> list[str]:
+        """A sentence and a command to type, which no end of a line breaks."""
+        terminal, command = self.terminal, self.terminal.shown(self.to_type(*words))
+        both = f"{terminal.shown(sentence)} {command}"
+        if terminal.width is None or display_width(both) <= terminal.width:
+            return [terminal.paint(both, style)]
+        return [*sentence_lines(sentence, terminal, style), f"  {terminal.paint(command, style)}"]
 
     def to_type(self, *words: str) -> str:
         """A command line of this program, for the store that was named."""

@@ -43,7 +43,7 @@ def run(call: Call) -> Answer:
     if amount.runs or amount.records:
         held = f"{plural(amount.evaluations, 'evaluation')}, {plural(amount.records, 'record')}"
     said = call.terminal.shown(f"imported {name!r}: {held}")
-    return Answer([said, *call.hint(f"to see it: {call.to_type('show', name)}")])
+    return Answer([said, *call.hint("to see it:", "show", name)])
 
 
 def _opened(name: str) -> AbstractContextManager[Iterable[bytes]]:

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import NotFound
-from ..views.terminal import sentence_lines
 from .call import STORE, TABLE, Answer, Call, NoStore, command, flag, program, several
 from .watch import WATCH, refuse, watch
 
@@ -70,8 +69,8 @@ def _listed(call: Call) -> tuple[Answer, bool]:
     for each in experiments:
         mixed = max((len(summary.versions) for summary in each.summaries), default=0)
         if mixed:
-            said = f"{each.name!r} {of_versions(mixed)}: {call.to_type('show', each.name)}"
-            lines += sentence_lines(said, call.terminal, "warn")
+            said = f"{each.name!r} {of_versions(mixed)}:"
+            lines += call.advice(said, "show", each.name, style="warn")
     if not experiments:
         lines = [
             "There are no experiments here yet. To make one:",

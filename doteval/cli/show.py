@@ -175,16 +175,15 @@ def _blocks(call: Call) -> tuple[Answer, bool]:
     lines = experiment_lines(Experiment(experiment, summaries, 0.0), time.time(), terminal)
     if len(summaries) >= MANY:
         lines += ["", *overview_lines(summaries, terminal)]
-        one = call.to_type("show", experiment, "--evaluation", next(iter(names.values())))
-        if hint := call.hint(f"one as a whole: {one}"):
+        one = "show", experiment, "--evaluation", next(iter(names.values()))
+        if hint := call.hint("one as a whole:", *one):
             lines += ["", *hint]
     else:
         for summary, name in zip(summaries, names.values(), strict=True):
             lines += ["", *summary_lines(summary, terminal, name)]
     if failed := sum(summary.failed for summary in summaries):
         rows = "row" if failed == 1 else f"{text.count(failed)} rows"
-        see = call.to_type("show", experiment, "--errors")
-        lines += ["", *call.hint(f"the {rows} that failed: {see}")]
+        lines += ["", *call.hint(f"the {rows} that failed:", "show", experiment, "--errors")]
     table = summary_table(summaries) if summaries else None
     return Answer(lines, table=table), any(summary.status == "running" for summary in summaries)
 
