@@ -1032,7 +1032,7 @@ def test_slices_are_compared_and_the_verdict_stays_that_of_the_whole(sliced):
         "odd": ("cannot tell", 5),
     }
     assert (told["hard"].p, told["hard"].adjusted) == (2 * 0.5**12, 2 * 2 * 0.5**12)
-    assert told["easy"].reason == "1 rows failed in B; were they wrong, B would be worse"
+    assert told["easy"].reason == "1 row failed in B; were it wrong, B would be worse"
     assert (told["odd"].adjusted, told["odd"].reason) == (None, "too few to tell")
     assert (contrast.slices[0].failed_a, contrast.slices[0].failed_b) == (0, 1)
 
@@ -1055,7 +1055,7 @@ def test_slices_are_told_in_every_form(sliced, storage, capsys):
     assert [line.split()[0] for line in lines[at + 3 : at + 6]] == ["odd", "hard", "easy"]
     assert lines[at + 3].endswith("cannot tell")
     assert lines[at + 6] == "  p is corrected for all slices"
-    assert lines[at + 7] == "  1 rows failed in B; were they wrong, B would be worse: level=easy"
+    assert lines[at + 7] == "  1 row failed in B; were it wrong, B would be worse: level=easy"
     assert lines[at + 8] == "  too few to tell: level=odd"
     assert "`too few to tell: level=odd`" in comparison_markdown(comparison)
     assert "`eval_n` by `level`:\n\n| `level` | `a` |" in comparison_markdown(comparison)

@@ -1108,7 +1108,7 @@ def test_a_combined_gate_tells_its_parts(tmp_path):
     assert found.message == (
         "eval_x: x >= 0.6: pass, 67% >= 60%; errors <= 30%: pass, 25.0% <= 30%"
     )
-    assert found.note == "1 rows failed; were they wrong, it would be 50.0%"
+    assert found.note == "1 row failed; were it wrong, it would be 50.0%"
     assert gate.concerns("eval_x") and not gate.concerns("eval_y")
 
 

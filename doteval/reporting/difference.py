@@ -19,6 +19,7 @@ from ..statistics.power import detectable_flips, detectable_mean
 from ..statistics.sequential import anytime
 from ..statistics.shares import bounded
 from ..storage import Store
+from ..views.figures import plural
 from .pairs import Pairs, Side, Source
 from .scores import MEANS, OF_REPEATS
 
@@ -251,7 +252,7 @@ def _hidden_loss(
     if not rows:
         return ""
     less = found.lower_is_better
-    said = f"{rows:,} rows failed in B; were they wrong, "
+    said = f"{plural(rows, 'row')} failed in B; were {'it' if rows == 1 else 'they'} wrong, "
     changes, groups = _if_failed(pairs, metric, span[1] if less else span[0])
     if asked.margin is None:
         mean = intervals.mean_of(changes)
@@ -389,7 +390,7 @@ def _resampled(pairs: Pairs, empty: Difference, metric: Metric, asked: Question)
     if metric.name in _NO_DIRECTION:
         a, b = figures(both)
         return replace(empty, a=a, b=b, value=change(both), method="not tested")
-    lost = f"{len(pairs.lost):,} rows failed in B; what they were worth to it nobody knows"
+    lost = f"{plural(len(pairs.lost), 'row')} failed in B; what that was worth to it nobody knows"
     # The differences are a metric of pairs; this tells whose function it was that failed.
     estimate = Metric(metric.name, change).resampled(
         [[pair] for pair in both],

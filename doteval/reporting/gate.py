@@ -325,7 +325,8 @@ def _if_failures_counted(
         if not all(gate.holds(end, threshold) for end in ends):
             width = width_of(verdict.low, verdict.high)
             would = f"{what} would be {beside(show, value, threshold, width)}"
-            note = f"{summary.failed:,} rows failed; were they {word}, {would}"
+            they = "it" if summary.failed == 1 else "they"
+            note = f"{plural(summary.failed, 'row')} failed; were {they} {word}, {would}"
             outcome = PASS if confidence is None and not gate.end else UNDECIDED
             return replace(verdict, outcome=outcome, note=note)
     return verdict
