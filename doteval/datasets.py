@@ -13,6 +13,7 @@ from functools import partial
 from inspect import isasyncgen, isgenerator
 from itertools import chain
 from operator import itemgetter
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from .errors import DatasetError, RowError
@@ -152,11 +153,16 @@ def _columns(columns: tuple[str, ...]) -> str:
     return f"{len(columns)} value{'' if len(columns) == 1 else 's'} ({', '.join(columns)})"
 
 
+class _Short(Repr):
+    """Of many bytes, such as an image, how many there are says more than the first of them."""
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        return repr(value) if len(value) < 60 else f"<{len(value):,} bytes>"
+
+
 def shown(value: object, limit: int = 200) -> str:
     """A value as a short and harmless text for a message."""
-    from reprlib import Repr  # loaded by collections anyway; only messages need it
-
-    short = Repr()
+    short = _Short()
     short.maxstring = short.maxother = limit
     return safe(short.repr(value), limit)
 

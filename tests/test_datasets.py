@@ -99,6 +99,7 @@ def test_a_tuple_of_the_right_length_is_not_copied():
     ("row", "message"),
     [
         (("q",), r"expected 2 values \(question, answer\), got 1 value: \('q',\)"),
+        ((bytes(3_000),), r"got 1 value: \(<3,000 bytes>,\)"),
         ((), "got 0 values"),
         (("q", "a", "b"), "got 3 values"),
         (["q"], r"got 1 value: \['q'\]"),

@@ -35,6 +35,7 @@ SIZED = {
     "webp 640×480 ": riff(b"WEBP", b"VP8L" + bytes(5) + struct.pack("<I", 639 | 479 << 14)),
     "webp 640×480  ": riff(b"WEBP", b"VP8 " + bytes(10) + struct.pack("<HH", 640, 480)),
     "jpeg": b"\xff\xd8\xff\x00" + bytes(200),
+    "png": b"\x89PNG\r\n\x1a\n" + REST,
     "wav": riff(b"WAVE", b"fmt "),
     "mp3": b"\xff\xfb" + REST,
     "mp3 ": b"ID3\x04" + REST,

@@ -189,7 +189,7 @@ def _of_type(mime: str | None) -> str:
 
 
 def _of_png(head: bytes) -> tuple[int, int] | None:
-    return _big(head[16:20]), _big(head[20:24])
+    return (_big(head[16:20]), _big(head[20:24])) if head[12:16] == b"IHDR" else None
 
 
 def _of_gif(head: bytes) -> tuple[int, int] | None:
