@@ -345,6 +345,19 @@ def test_a_fork_has_loops_of_its_own(monkeypatch):
     forks.close()
 
 
+def test_a_loop_with_nothing_left_on_it_is_closed_without_running():
+    """gevent lets go of what a greenlet kept where nothing can wait for anything."""
+
+    class Unwaiting(asyncio.SelectorEventLoop):
+        def run_forever(self):
+            raise RuntimeError("nothing can wait here")
+
+    loop = Unwaiting()
+    close(loop)
+
+    assert loop.is_closed()
+
+
 def test_a_loop_that_runs_is_not_closed():
     """Where the interpreter ends while a thread is at work."""
 

@@ -189,7 +189,8 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     if left:
         loop.run_until_complete(asyncio.wait(left, timeout=_LAST))
-    loop.run_until_complete(loop.shutdown_asyncgens())
+    if getattr(loop, "_asyncgens", True):  # else nothing runs: gevent's hub, which may be who lets
+        loop.run_until_complete(loop.shutdown_asyncgens())  # go here, can not wait for anything
 
 
 # SIGHUP: the terminal was closed, or the connection to it lost. Under `nohup` it is ignored.
