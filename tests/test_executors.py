@@ -439,6 +439,14 @@ def test_a_worker_that_nothing_tells_looks_after_its_parent(monkeypatch):
     assert next(parents, None) is None
 
 
+def test_what_an_error_says_of_the_endpoint_comes_back_with_it(tmp_path):
+    """Its cause does not travel, and it may not itself: a 429 is one all the same."""
+    work = ForEach(executor=travellers.pool)("n", [1])(travellers.refused_once)
+    summary = quiet(work, folder=str(tmp_path))
+
+    assert (summary.scored, summary.attempts) == (1, 3)
+
+
 class Tearing:
     """Takes results for errors, as Dask's does where a worker dies as its result arrives."""
 

@@ -74,6 +74,25 @@ def on_a_visit(module):
     return eval_guest
 
 
+class Busy(Exception):
+    """As httpx raises it: it can be pickled, and not be made again."""
+
+    def __init__(self, *, status_code):
+        super().__init__("busy")
+        self.status_code, self.retry_after = status_code, 0
+
+
+def refused_once(n, folder):
+    """Fails the first time, with an error behind that of a wrapper."""
+    if not Path(folder, "refused").exists():
+        Path(folder, "refused").touch()
+        raise RuntimeError("no answer") from Busy(status_code=429)
+    if not Path(folder, "again").exists():
+        Path(folder, "again").touch()
+        raise Busy(status_code=503)
+    return True
+
+
 class Blocking:
     """A retry object of another library, for plain functions, as tenacity's Retrying."""
 

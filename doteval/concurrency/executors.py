@@ -17,6 +17,7 @@ from ..errors import ExecutorError, UsageError
 from ..redaction import safe_error
 from ..text import safe
 from .notes import ATTEMPT, Noted
+from .reading import Reading, keep, read, speaker
 
 Value = TypeVar("Value")
 End = tuple["BaseException | None", Any]  # what a call raised, or else what it returned
@@ -203,7 +204,7 @@ class Elsewhere:
             executor = self._executor
             try:
                 end: End
-                end, noted = await asyncio.wrap_future(_submitted(executor, function))
+                end, (noted, said) = await asyncio.wrap_future(_submitted(executor, function))
             except BrokenExecutor as error:
                 tries += 1
                 if self._make is None:
@@ -228,6 +229,8 @@ class Elsewhere:
                 if here is not None:
                     here.update(noted)
                     here.calls = noted.calls
+                if end[0] is not None and said is not None:
+                    keep(end[0], said)
                 return end
 
     def _made(self) -> Any:
@@ -281,9 +284,10 @@ class Untransportable(Exception):
     """Stands in for an exception or a result that can not be pickled on its way back."""
 
 
-def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, Noted]:
+def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, tuple[Noted, Reading | None]]:
     """
-    In the worker: what a call returned or raised, as a value that can travel, and what it noted.
+    In the worker: what a call returned or raised, as a value that can travel, what it noted, and
+    what its error says; that is read here, because no cause travels, and few clients' errors do.
 
     Returned, not raised, because SystemExit would end the worker and StopIteration the pool.
     """
@@ -292,10 +296,12 @@ def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, Noted]:
     noted = Noted()
     context = copy_context()
     context.run(ATTEMPT.set, noted)
+    said = None
     try:
         end: End = (None, context.run(function))
     except BaseException as error:  # the attempt at a row: whatever it is, it is the row's
-        end = (error, None)
+        end = (speaker(error), None)
+        said = read(error, time.time())
     noted.update({name: _sent(value) for name, value in noted.items()})
     problem = _obstacle(end)
     if problem is not None:
@@ -303,7 +309,7 @@ def _guarded(function: Callable[[], Any], call: bytes) -> tuple[End, Noted]:
         told = "result" if end[0] is None else f"{type(what).__name__}: {what}"
         told = f"the {type(what).__name__} can not be pickled ({problem}): {told}"
         end = Untransportable(told), None
-    return end, noted
+    return end, (noted, said)
 
 
 def _watch_from_the_start(executor: Any) -> None:

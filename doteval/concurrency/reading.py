@@ -213,10 +213,21 @@ def read(error: BaseException, now: float) -> Reading:
     Source: RFC 9110, sections 10.2.3 (Retry-After) and 15 (status codes); RFC 6585, section 4
         (429).
     """
+    kept = _get(error, _KEPT)
+    if isinstance(kept, Reading):
+        return kept
     # The guards further down keep one bad attribute from hiding the good ones. This one is for
     # what no guard foresees, such as a number that raises when it is compared.
     reading: Reading | None = _call(lambda: _read(error, now, iter(range(_LINKS))))
     return _SAYS_NOTHING if reading is None else reading
+
+
+_KEPT = "_doteval_reading"
+
+
+def keep(error: BaseException, reading: Reading) -> None:
+    """Let `read` tell this of an error that has lost what it was read by, on its way to us."""
+    object.__setattr__(error, _KEPT, reading)  # whatever its class thinks of attributes
 
 
 def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
