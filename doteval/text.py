@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from reprlib import Repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -379,6 +380,23 @@ def when(then: float | None, now: float) -> str:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(then))
     except (OverflowError, ValueError, OSError):
         return NOTHING
+
+
+# --- values ---------------------------------------------------------------------------------
+
+
+class _Short(Repr):
+    """Of many bytes, such as an image, how many there are says more than the first of them."""
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        return repr(value) if len(value) < 60 else f"<{len(value):,} bytes>"
+
+
+def shown(value: object, limit: int = 200) -> str:
+    """A value as a short and harmless text for a message."""
+    short = _Short()
+    short.maxstring = short.maxother = limit
+    return safe(short.repr(value), limit)
 
 
 # --- code --------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ evaluators.calls         # of functions
 evaluators.judges
 evaluators               # the face, with those of plugins
 
-datasets
+datafiles                # rows in files
+datasets                 # anything to rows
 
 storage.columns          # what may stand in a column of a file that may come from anywhere
 storage.diagnosis        # what an error of SQLite means

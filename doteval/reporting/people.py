@@ -23,7 +23,7 @@ class Labels:
     "human." and that name; where there is one score, "label" will do. An empty one is none.
 
     Args:
-        path: a table or JSON lines, see `datasets.read_file`.
+        path: a table or JSON lines, see `datafiles.read_file`.
 
     Raises:
         DatasetError: it can not be read.
@@ -31,7 +31,7 @@ class Labels:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        from ..datasets import read_file  # here, as few look with labels
+        from ..datafiles import read_file  # here, as few look with labels
 
         self._path = path
         self._rows = list(read_file(path))

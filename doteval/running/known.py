@@ -39,11 +39,12 @@ class Known:
         number, finished = _number(record.key, record.repeat), record.final or not record.failed
         if record.final:
             self._final.add(number)
-        if record.state == LIVE:  # what no more counts is in nobody's way
-            if not finished:
-                self._failures[number] = record.id
-            elif record.digest is not None:
-                self._named[number] = record.id
+        if not finished and record.state == LIVE:
+            self._failures[number] = record.id
+        elif not finished:
+            self._failures.setdefault(number, record.id)
+        elif record.digest is not None and record.state == LIVE:
+            self._named[number] = record.id
         if record.digest is not None or finished:
             self.identities.remember(record.key, record.repeat, record.digest, finished)
 
@@ -58,12 +59,12 @@ class Known:
     def replace(self, row: Row) -> bool:
         """Note the stored record whose place the row's takes; whether that is a failure."""
         number = _number(row.key, row.repeat)
-        row.replaces = self._failures.pop(number, None)
-        if row.replaces is not None:
-            return True
-        # It runs in spite of a result that counts: so its content has changed.
+        # Where it runs in spite of a result that counts, its content has changed.
         row.replaces = self._named.pop(number, None)
-        return False
+        if row.replaces is not None:
+            return False
+        row.replaces = self._failures.pop(number, None)
+        return row.replaces is not None
 
     def verdict(self, record: Stored, to_the_end: bool) -> int | None:
         """
