@@ -10,7 +10,8 @@ from ..concurrency.row import Row
 from ..evaluation import Evaluation
 from ..keys import Identities, shard_of
 from ..quantities import Shard
-from ..record import LIVE, STALE, Stored
+from ..record import LIVE, STALE, Run, Stored
+from ..storage import NAMING, Named
 
 
 class Known:
@@ -83,6 +84,21 @@ class Known:
         if wanted and record.state == STALE:  # a failure has run again in its place
             return LIVE if record.final or not record.failed else None
         return STALE if gone and not wanted and record.state == LIVE else None
+
+
+def runs_of(store: Any, experiment: str, named: Named) -> tuple[str, list[Run]]:
+    """
+    The earlier runs of an evaluation, and the name that they are stored under: an earlier version
+    may have given it another one. What has been run since under that one is not its own.
+    """
+    try:
+        for name in (named.name, *named.formerly):
+            runs: list[Run] = store.runs(experiment, name)
+            if runs and (name == named.name or not any(NAMING in run.header for run in runs)):
+                return name, runs
+    except LookupError:
+        pass  # it is a new experiment
+    return named.name, []
 
 
 def _number(key: bytes, repeat: int) -> int:

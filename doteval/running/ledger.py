@@ -30,6 +30,7 @@ from ..storage import NAMING, Named, Place, Store, open_store
 from ..storage.writer import Grouped, Inline, Writer
 from .driver import if_abandoned
 from .environment import Checkout, version
+from .known import runs_of
 from .options import Options
 from .rows import Rows
 from .version import Version
@@ -62,7 +63,7 @@ class Ledger:
         self._made_by = made_by
         self.place = place
         self.experiment = experiment
-        self.name, self._formerly = name
+        self._named, self.name = name, name.name
         self._store: Any = None  # while it is open
         self.shelf: Shelf | None = None
         self._number = 0  # of the evaluation in its store
@@ -150,7 +151,8 @@ class Ledger:
         """
         await self._writer.call(self._open)
         self.shelf = await self._writer.call(self._shelf_of, evaluation, options)
-        former, before = await self._writer.call(self._before)
+        call, experiment = self._writer.call, self.experiment
+        name, before = await call(runs_of, self._store, experiment, self._named)
         header = _header(evaluation, options, self._made_by)
         self._shard = header["shard"]
         header |= {**self._checkout.told(), **beside}
@@ -178,9 +180,9 @@ class Ledger:
         begin = partial(
             self._store.begin, self._run, fresh=options.fresh, part=header["shard"] or ""
         )
-        if former is not None:
-            begin = partial(begin, formerly=former)
-            notes.append(f"what an earlier version stored as {former} goes on")
+        if name != self.name:
+            begin = partial(begin, formerly=name)
+            notes.append(f"what an earlier version stored as {name} goes on")
         self._number = await self._writer.call(begin)
         return notes
 
@@ -200,22 +202,6 @@ class Ledger:
                 "executor= out, or run them live"
             )
         return Shelf(mode, self._store, self._writer.look, options.calls_from)
-
-    def _before(self) -> tuple[str | None, list[Run]]:
-        """
-        The earlier runs of this evaluation, and the name that an earlier version stored them
-        under, where that was another. What has been run since under that name is not ours.
-        """
-        try:
-            for name in (self.name, *self._formerly):
-                runs = self._store.runs(self.experiment, name)
-                if name == self.name and runs:
-                    return None, runs
-                if runs and not any(NAMING in run.header for run in runs):
-                    return name, runs
-        except LookupError:
-            pass  # it is a new experiment
-        return None, []
 
     # -------------------------------------------------------------------- goes on
 

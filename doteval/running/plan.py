@@ -17,14 +17,15 @@ from ..budget import Budget
 from ..concurrency.ahead import NotYet
 from ..concurrency.executors import Journey, off_loop
 from ..concurrency.strategies import summary_of
-from ..errors import DotevalError, NotFound, StoreError, UsageError
+from ..errors import DotevalError, StoreError, UsageError
 from ..evaluation import Evaluation
-from ..record import STALE, Run, Stored
+from ..record import STALE, Stored
 from ..redaction import safe_error
-from ..storage import NAMING, Named, Place
+from ..storage import Named, Place
 from ..storage.history import Earlier, runs_before
 from ..storage.schema import may
 from ..storage.sqlite import SqliteStore
+from .known import runs_of
 from .options import Options
 from .rows import Rows
 from .version import version_of
@@ -221,13 +222,6 @@ def _kind(path: Path) -> str:
     return "the folder" if path.is_dir() else "the file"
 
 
-def _runs(history: SqliteStore, experiment: str, name: str) -> list[Run]:
-    try:
-        return history.runs(experiment, name)
-    except NotFound:
-        return []
-
-
 def _look_at(
     history: SqliteStore,
     experiment: str,
@@ -239,19 +233,13 @@ def _look_at(
     What the experiment that would be resumed has, under today's name or an earlier one: the header
     of its last run, and its records. Nothing of either where the run would begin anew.
     """
-    name, formerly = named
-    runs = {each: _runs(history, experiment, each) for each in (name, *formerly)}
-    header = runs[name][-1].header if runs[name] else None
-    for former in formerly if header is None else ():
-        if runs[former] and NAMING not in runs[former][-1].header:  # as an earlier version named it
-            name, header = former, runs[former][-1].header
-            break
-    running = [run.pid for run in runs[name] if run.status == "running"]
+    name, runs = runs_of(history, experiment, named)
+    running = [run.pid for run in runs if run.status == "running"]
     if running:
         notes.append(f"it is being run just now, by process {running[0]}")
-    if fresh or header is None:
+    if fresh or not runs:
         return None, partial(iter, ())
-    return header, partial(history.stored_of, experiment, name)
+    return runs[-1].header, partial(history.stored_of, experiment, name)
 
 
 # --- the rows ---------------------------------------------------------------------------------
