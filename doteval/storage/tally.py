@@ -63,10 +63,10 @@ _ADD = "ON CONFLICT (evaluation, name) DO UPDATE SET metrics = excluded.metrics,
     else f"{name} = {name} + excluded.{name}"
     for name in _SUMS.split(", ")
 )
-_ODD = (  # a value that is none, see columns
-    "typeof(boolean) <> 'integer' OR boolean NOT BETWEEN 0 AND 15 OR typeof(value) = 'blob' "
-    "OR (typeof(value) = 'text' AND (value = '' OR ltrim(value, '-') GLOB '*[^0-9]*')) "
-    "OR (boolean & 1 AND value NOT IN (0, 1))"
+_ODD = (  # a value that is none, see columns; of AND and OR, SQLite evaluates both sides
+    "typeof(boolean) <> 'integer' OR boolean & -16 OR CASE typeof(value) "
+    "WHEN 'text' THEN boolean & 1 OR value = '' OR ltrim(value, '-') GLOB '*[^0-9]*' "
+    "WHEN 'blob' THEN 1 ELSE boolean & 1 AND value <> 0 AND value <> 1 END"
 )
 _VALUES = (
     f"SELECT scores.name AS name, {_ODD} AS odd, 1 AS trials, boolean & 1 AS boolean, "
