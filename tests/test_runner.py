@@ -507,7 +507,7 @@ def test_a_snapshot_tells_the_state_of_the_run():
     first, last = taken[0], taken[-1]
     assert (first.done, first.total, first.in_flight, first.limit) == (0, 6, 0, 2)
     assert (last.done, last.failed, last.total, last.in_flight) == (4, 0, 6, 2)
-    assert last.scores == {"n": 1.5}
+    assert last.scores == {"n": "1.50"}
     assert 0 < last.oldest <= 1.0
     assert last.path == ()
 
