@@ -140,8 +140,8 @@ def test_a_metric_that_nobody_knows_any_more_does_not_break_show(folder, monkeyp
     shown = capsys.readouterr().out
 
     assert code == 0
-    assert "mean  1 " in shown
-    assert "mine  3 " in shown
+    assert "mean  1.0 " in shown
+    assert "mine    3 " in shown
     assert "kept      size.mine is as its run computed it: there is no metric 'mine'" in shown
 
 
