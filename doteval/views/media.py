@@ -130,7 +130,9 @@ def blobs(whole: str, limit: int | None = None) -> Iterator[Blob]:
         limit: where they may begin at most.
     """
     start = whole if limit is None else whole[: limit + _SHORTEST]
-    if '"base64"' not in start and max(map(len, start.split()), default=0) < _SHORTEST:
+    # Of 60 characters of base64 30 that begin at a multiple of 30 are among them, without a blank.
+    half, ends = _SHORTEST // 2, len(start) - _SHORTEST // 2 + 1
+    if '"base64"' not in start and all(" " in start[at : at + half] for at in range(0, ends, half)):
         return  # most texts, for a tenth of what a search costs
     for found in _BYTES.finditer(whole):
         if limit is not None and found.start() > limit:
