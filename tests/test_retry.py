@@ -372,6 +372,19 @@ def test_a_quota_of_a_minute_is_congestion_although_its_message_speaks_of_billin
     assert read(Says(code=429, details={"error": error}), NOW) == Reading(CONGESTION, 31.0)
 
 
+def test_messages_of_protobuf_are_read_as_their_json():
+    """google.api_core keeps the details of an error as they came by gRPC."""
+
+    class RetryInfo:
+        retry_delay = SimpleNamespace(seconds=26)
+
+    class QuotaFailure:
+        violations = (SimpleNamespace(quota_id="GenerateRequestsPerDayPerProject"),)
+
+    assert read(Says(code=429, details=[RetryInfo()]), NOW) == Reading(CONGESTION, 26.0)
+    assert read(Says(code=429, details=[RetryInfo(), QuotaFailure()]), NOW) == NOTHING
+
+
 @pytest.mark.parametrize("status", [429, 413])
 def test_a_call_that_exceeds_the_whole_limit_is_no_congestion(status):
     """OpenAI says 429 and Groq 413, both with the code of a rate limit; only the text tells."""

@@ -41,7 +41,7 @@ _LOST = 599  # stands for "no answer came": the number that some proxies and Tor
 _FULL, _MISSET, _WRONG = _LOCAL = 600, 601, 602
 _TOLD = 3  # members of a group whose words are told
 _LINKS = 100  # exceptions looked at in one reading, against cycles and groups without end
-_HEADERS = 500  # headers looked at
+_HEADERS = 500  # headers, or violations of a quota, looked at
 _LONGEST_TEXT = 64  # characters; no header value or code that we know is longer
 _LONGEST_BODY = 65_536  # characters or bytes that are looked through for an error code
 
@@ -421,7 +421,7 @@ def _statements(link: Exception) -> Iterator[Any]:
         yield _item(_item(error, "details"), "error_code")
         messages = (error, *(_item(error, name) for name in ("message", "Message")))
         texts += [each[:_LONGEST_BODY] for each in messages if isinstance(each, str)]
-        yield _NO_MONEY if _is_of_a_day(error) else None
+    yield _NO_MONEY if _is_of_a_day(link) else None
     for text in texts:
         yield _NO_MONEY if _EMPTY.search(text) else _TOO_LARGE if _LARGE.match(text) else None
 
@@ -443,22 +443,22 @@ def _error_in(body: Any) -> Any:
     return next((each for each in (_item(body, "error"), _item(body, "Error")) if each), body)
 
 
-def _is_of_a_day(error: Any) -> bool:
+def _is_of_a_day(link: Exception) -> bool:
     """Whether Google says that it is about a quota of a whole day."""
-    for detail in _details(error, "QuotaFailure"):
-        violations = _item(detail, "violations")
-        for violation in violations if isinstance(violations, list) else ():
-            if "PerDay" in str(_item(violation, "quotaId")):
+    for detail in _details(link, "QuotaFailure"):
+        for violation in _some(_item(detail, "violations") or _get(detail, "violations")):
+            if "PerDay" in str(_item(violation, "quotaId") or _get(violation, "quota_id")):
                 return True
     return False
 
 
-def _details(error: Any, kind: str) -> Iterator[Any]:
-    """Google's details of an error that are of this kind."""
-    details = _item(error, "details")
-    for detail in details if isinstance(details, list) else ():
-        if _text(_item(detail, "@type")).endswith(f"google.rpc.{kind}"):
-            yield detail
+def _details(link: Exception, kind: str) -> Iterator[Any]:
+    """Google's details of an error that are of this kind: of JSON, or messages of protobuf."""
+    for details in (_get(link, "details"), *(_item(each, "details") for each in _errors(link))):
+        for detail in details if isinstance(details, list) else ():
+            name = _text(_item(detail, "@type")) or f"google.rpc.{type(detail).__name__}"
+            if name.endswith(f"google.rpc.{kind}"):
+                yield detail
 
 
 def _content(response: Any) -> Any:
@@ -527,10 +527,10 @@ def _from_headers(headers: Any, now: float) -> float | None:
 
 
 def _from_google(link: Exception) -> float | None:
-    """`retryDelay` of a google.rpc.RetryInfo in the body: a protobuf duration such as "34.5s"."""
-    for error in _errors(link):
-        for detail in _details(error, "RetryInfo"):
-            return _seconds(_text(_item(detail, "retryDelay")).removesuffix("s"))
+    """The delay of a google.rpc.RetryInfo: a protobuf duration, or such a text as "34.5s"."""
+    for detail in _details(link, "RetryInfo"):
+        text = _text(_item(detail, "retryDelay")).removesuffix("s")
+        return _seconds(text or _get(_get(detail, "retry_delay"), "seconds"))
     return None
 
 
@@ -539,7 +539,7 @@ def _headers(headers: Any) -> dict[str, str]:
     items = _get(headers, "items")
     pairs = _call(items) if callable(items) else headers
     told: dict[str, str] = {}
-    for pair in _call(lambda: list(islice(pairs, _HEADERS))) or ():
+    for pair in _some(pairs):
         if isinstance(pair, (tuple, list)) and len(pair) == 2:
             told.setdefault(_text(pair[0]).lower(), _text(_first(pair[1])))
     return told
@@ -599,6 +599,11 @@ def _call(function: Callable[[], Any]) -> Any:
         raise
     except BaseException:
         return None
+
+
+def _some(values: Any) -> list[Any]:
+    """The first of what can be iterated over; nothing of what can not."""
+    return _call(lambda: list(islice(values, _HEADERS))) or []
 
 
 def _first(value: Any) -> Any:
