@@ -187,19 +187,13 @@ def pages(
         StoreError: it can not be read, or is deleted meanwhile.
     """
     condition = {None: "", True: "AND error IS NOT NULL", False: "AND error IS NULL"}[failed]
-    one, *others = (
-        f"FROM records INDEXED BY {'records_failed' if failed else 'records_of'} {{}} "
+    # An arm for each state, because the index is by state: the ids come in order, and so do the
+    # records, without sorting, which would hold the texts of all of them.
+    ids = " UNION ALL ".join(
+        f"SELECT id FROM records INDEXED BY {'records_failed' if failed else 'records_of'} "
         f"WHERE evaluation = ? AND state = {state} AND id > ? AND id <= ? {condition}"
         for state in states
     )
-    if others:  # an arm for each, because the index is by state: the ids come in order
-        arms = " UNION ALL ".join(f"SELECT id {each.format('')}" for each in (one, *others))
-        rest = (
-            f"FROM ({arms} ORDER BY id LIMIT ?) AS chosen JOIN records ON records.id = chosen.id "
-            "JOIN bodies ON record = chosen.id ORDER BY chosen.id"
-        )
-    else:
-        rest = f"{one.format('JOIN bodies ON record = id')} ORDER BY id LIMIT ?"
     said = ", ".join(map(str, states))
     names: dict[int, tuple[str, tuple[str, ...]]] = {}
     after = 0
@@ -207,7 +201,9 @@ def pages(
         with db.reading():
             rows = db.page(
                 f"records.id, run, state, body, {RECORD_COLUMNS}",
-                rest,
+                "FROM records JOIN bodies ON record = records.id "
+                f"WHERE records.id IN (SELECT id FROM ({ids} ORDER BY id LIMIT ?)) "
+                "ORDER BY records.id",
                 *(evaluation, after, last) * len(states), _PAGE, text=3, most=_PAGE_TEXT,
             )  # fmt: skip
             must_be_there(db, evaluation)
