@@ -14,6 +14,7 @@ from reprlib import Repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 ELLIPSIS = "…"
@@ -397,6 +398,26 @@ def shown(value: object, limit: int = 200) -> str:
     short = _Short()
     short.maxstring = short.maxother = limit
     return safe(short.repr(value), limit)
+
+
+# --- long documents ----------------------------------------------------------------------------
+
+_TOGETHER = 200  # pieces handed on at once
+_TOGETHER_TEXT = 2**20  # or as many as have so many characters
+
+
+def together(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text in fewer pieces; of long ones each is handed on as it is."""
+    gathered: list[str] = []
+    size = 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if len(gathered) >= _TOGETHER or size >= _TOGETHER_TEXT:
+            yield "".join(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield "".join(gathered)
 
 
 # --- code --------------------------------------------------------------------------------------

@@ -446,3 +446,16 @@ def test_code_is_parsed_although_another_thread_parses_too(monkeypatch, failures
     else:
         with pytest.raises(SystemError, match="depth mismatch"):
             text.syntax_of("f(1)")
+
+
+def test_short_pieces_go_together_and_long_ones_alone():
+    """So that a document of long answers is never held as a whole."""
+    read = []
+    pieces = (read.append(piece) or piece for piece in ["a"] * 450 + ["x" * 2**20] * 3)
+
+    sizes = []
+    for piece in text.together(pieces):
+        sizes.append((len(piece), len(read)))
+
+    assert sizes == [(200, 200), (200, 400), (50 + 2**20, 451), (2**20, 452), (2**20, 453)]
+    assert list(text.together([])) == []

@@ -20,9 +20,9 @@ from .. import text
 from ..record import NO_USAGE, Call, Failure, Record, Result, Score, Usage
 from ..storage import Store
 from ..storage.encoding import load
+from ..text import together
 from ..views.figures import plural
 from ..views.json import json_pieces as pieces_of
-from ..views.json import together
 from ..views.media import as_text
 from ..views.table import code, csv_cell
 from .details import WRONG, record_dict, row_label, verdict

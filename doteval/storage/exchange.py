@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..errors import NotFound, StoreError, UsageError
+from ..text import together
 from .archive import Adopted, Asked, Fact, Kept, Opening, Paid
 from .columns import KINDS, TEXT, WHOLE
 from .destination import Contradiction
@@ -28,8 +29,6 @@ from .lines import TYPES, Line, line_of
 from .stores import Store
 
 FORMAT = 1  # of the lines
-_TOGETHER = 200  # lines handed on at once
-_TOGETHER_TEXT = 2**20  # or as many as have so many characters
 
 
 # --- out --------------------------------------------------------------------------------------
@@ -45,15 +44,7 @@ def export_lines(store: Store, experiment: str) -> Iterator[str]:
     """
     store.evaluations(experiment)  # it must exist
     created = dict(store.experiments())[storable(experiment)]
-    lines = _lines(store, experiment, created)
-    gathered, size = [], 0
-    for line in lines:
-        gathered.append(line)
-        size += len(line)
-        if len(gathered) >= _TOGETHER or size >= _TOGETHER_TEXT:
-            yield "".join(gathered)
-            gathered, size = [], 0
-    yield "".join(gathered)
+    yield from together(_lines(store, experiment, created))
 
 
 def unchanged(store: Store, experiments: Iterable[str], pieces: Iterable[str]) -> Iterator[str]:

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from .. import text
-
-_TOGETHER = 200  # lines in a piece
 
 
 def encoded(value: Any, indent: int | None = None) -> str:
@@ -60,7 +58,7 @@ def json_pieces(value: Any) -> Iterator[str]:
     An iterator in it, as a value or an item, is an array that is written while it is read, with an
     item on each line. What has none is written at once, indented.
     """
-    yield from together(chain(_pieces(value, 2), "\n"))
+    yield from text.together(chain(_pieces(value, 2), "\n"))
 
 
 def _pieces(value: Any, indent: int | None) -> Iterator[str]:
@@ -81,10 +79,3 @@ def _pieces(value: Any, indent: int | None) -> Iterator[str]:
         yield "}"
     else:
         yield encoded(value, indent)
-
-
-def together(pieces: Iterable[str]) -> Iterator[str]:
-    """The same text in fewer and longer pieces."""
-    reader = iter(pieces)
-    while several := list(islice(reader, _TOGETHER)):
-        yield "".join(several)
