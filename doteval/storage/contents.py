@@ -243,25 +243,18 @@ class Contents:
         Raises:
             NotFound: there is no such experiment or evaluation.
         """
-        number = self.number_of(experiment, evaluation)
-        of = "WHERE evaluation = ? AND state = 0"
-        last = 0
+        number, last = self.number_of(experiment, evaluation), 0
         while rows := self._db.rows(
-            "id, key, cluster", f"FROM records {of} AND id > ? ORDER BY id LIMIT ?",
+            "id, key, cluster",
+            "FROM records WHERE evaluation = ? AND state = 0 AND id > ? ORDER BY id LIMIT ?",
             number, last, _PAGE,
         ):  # fmt: skip
-            first, last = rows[0][0], rows[-1][0]
-            earlier: dict[int, Any] = {}
-            if any(cluster is None for *_, cluster in rows):
-                for id, body in self._db.rows(
-                    "id, body",
-                    f"FROM records JOIN bodies ON record = id {of} AND cluster IS NULL "
-                    "AND id BETWEEN ? AND ?",
-                    number, first, last,
-                ):  # fmt: skip
-                    earlier[id] = load_body(body)["row"].get(column)
+            last = rows[-1][0]
             for id, key, cluster in rows:
-                yield key, cluster_of(earlier.get(id)) if cluster is None else cluster
+                if cluster is None:  # texts one by one, as they may be long
+                    for (body,) in self._db.rows("body", "FROM bodies WHERE record = ?", id):
+                        cluster = cluster_of(load_body(body)["row"].get(column))
+                yield key, cluster
         must_be_there(self._db, number)
 
     def made_by(self, experiment: str, evaluation: str) -> dict[str, int]:

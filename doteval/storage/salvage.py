@@ -153,7 +153,6 @@ class Damaged:
         rows = self._rows_read("records", number)
         while page := [row for _, row in zip(range(_PAGE), rows, strict=False)]:
             ids = [row[0] for row in page]
-            bodies = dict(self._some("bodies", "record, body", ids))
             values: dict[int, dict[str, Any]] = {}
             for record, score, value, boolean in self._some(
                 "scores", "record, name, value, boolean", ids
@@ -162,7 +161,8 @@ class Damaged:
                     name = of.scores[score][0]
                     values.setdefault(record, {})[name] = value_of(value, boolean)
             for id, run, state, *columns in page:
-                body, lost_texts, lost_scores = _body(bodies.get(id)), 0, 0
+                texts = [text for (text,) in self._some("bodies", "body", [id])]  # may be long
+                body, lost_texts, lost_scores = _body(texts[0] if texts else None), 0, 0
                 if body is None:
                     body, lost_texts = dump({"row": {"?": _LOST_TEXT}}), 1
                 scores = tuple(values.get(id, {}).items()) if columns[4] is None else ()
@@ -170,8 +170,8 @@ class Damaged:
                     columns[4], lost_scores = _LOST, 1
                     failure = {"message": f"its scores are lost: {_LOST_TEXT}"}
                     body = dump({**load(body), "failure": failure})
-                records, texts, without, unnamed = self.saved
-                self.saved = Saved(records + 1, texts + lost_texts, without + lost_scores, unnamed)
+                records, blank, without, unnamed = self.saved
+                self.saved = Saved(records + 1, blank + lost_texts, without + lost_scores, unnamed)
                 yield Kept(of.runs[run].run.uid, state, tuple(columns), body, scores)
 
     # --------------------------------------------------------------------- what is there
