@@ -11,10 +11,19 @@ from itertools import islice
 
 from .. import text
 from ..record import Record, Result
-from ..views.figures import change, change_span, figure, p_value, plural, score_figure, width_of
+from ..views.figures import (
+    change,
+    change_span,
+    figure,
+    p_value,
+    percentage,
+    plural,
+    score_figure,
+    width_of,
+)
 from ..views.media import as_text
 from ..views.table import Cell, Column, Table, code
-from ..views.terminal import Piece, Terminal, flow
+from ..views.terminal import Piece, Terminal, flow, sentence_lines
 from .compare import Comparison, Contrast, Example, ScoreChange
 from .details import wrapped
 from .difference import BETTER, NO_LOSS, NONE, REGRESSION, UNJUDGED, UNSURE, Difference
@@ -78,7 +87,7 @@ def _contrast(comparison: Comparison, contrast: Contrast, terminal: Terminal) ->
     for score in contrast.scores:
         lines += _notes(score, comparison.confidence, terminal)
     for note in contrast.notes:
-        lines += _sentence(note, terminal)
+        lines += sentence_lines(note, terminal, "warn", "  ")
     if contrast.slices:
         lines += ["", *_slices(comparison, contrast, terminal)]
     for what, examples in _worse(contrast).items():
@@ -98,7 +107,7 @@ def _slices(comparison: Comparison, contrast: Contrast, terminal: Terminal) -> I
     if sum(tested) > 1:
         yield f"  {terminal.paint('p is corrected for all slices', 'dim')}"
     for said in _reasons(contrast):
-        yield from _sentence(said, terminal)
+        yield from sentence_lines(said, terminal, "warn", "  ")
 
 
 def _reasons(contrast: Contrast) -> Iterator[str]:
@@ -173,7 +182,7 @@ def difference_table(comparison: Comparison, contrasts: Sequence[Contrast]) -> T
         before,
         after,
         Column("change", "right"),
-        Column(f"{100 * comparison.confidence:.10g}% CI", "right", drop=4, below=True),
+        Column(f"{percentage(comparison.confidence)} CI", "right", drop=4, below=True),
         Column(_p_title(comparison, contrasts), "right", drop=5, below=True),
         Column("rows", "right", drop=1),
         Column("worse", "right"),
@@ -274,15 +283,10 @@ def _notes(score: ScoreChange, confidence: float, terminal: Terminal) -> Iterato
             f"flip; {score.flips.within:.1f} flip by themselves: "
             f"{'more than noise' if beyond else 'no more than noise'} (p {p_value(score.flips.p)})"
         )
-        yield from flow([Piece(word) for word in said.split()], terminal, "  ", 2, " ")
+        yield from sentence_lines(said, terminal, "", "  ")
     for each in score.differences:
         if each.reason:
-            yield from _sentence(each.reason, terminal)
-
-
-def _sentence(sentence: str, terminal: Terminal) -> list[str]:
-    words = [Piece(word, "warn") for word in terminal.shown(sentence).split()]
-    return flow(words, terminal, "  ", 2, " ")
+            yield from sentence_lines(each.reason, terminal, "warn", "  ")
 
 
 def _example(

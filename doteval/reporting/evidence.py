@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Union
 from ..errors import NotFound, UsageError
 from ..record import LABELS
 from ..storage import Store
+from ..views.figures import percentage
 from .compare import evaluations_of
 from .difference import Difference, difference
 from .pairs import Source
@@ -146,7 +147,7 @@ class AtHand:
         if anytime or confidence != self._summary.confidence:
             raise UsageError(
                 f"a memory:// store {_GONE}, with it all but intervals of "
-                f"{100 * self._summary.confidence:.10g}% for one look; name a file with --storage"
+                f"{percentage(self._summary.confidence)} for one look; name a file with --storage"
             )
         return [self._summary]
 

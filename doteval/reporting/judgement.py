@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..storage import Address, opened
 from ..views.figures import plural
 from ..views.table import Column, Table
-from ..views.terminal import Piece, Terminal, flow, preformatted, printed
+from ..views.terminal import Piece, Terminal, flow, preformatted, printed, sentence_lines, words
 from .gate import FAIL, PASS, UNDECIDED, AnyGate, Stored, Verdict, judge, outcome_of, parse
 from .people import Labels
 from .slices import slice_name
@@ -113,13 +113,13 @@ def judgement_lines(found: Judgement, terminal: Terminal) -> list[str]:
             head.append(Piece(terminal.shown(short_name(each.evaluation)), "dim"))
         lines += flow(head, terminal, "", 10, " ")
         for said in filter(None, (each.message, each.note)):
-            lines += flow(_words(said, terminal), terminal, " " * 10, 10, " ")
+            lines += sentence_lines(said, terminal, "", " " * 10, 10)
         parts = sorted(each.slices, key=lambda part: _WORST_FIRST.index(part.outcome))
         holding = [part for part in parts if part.outcome == PASS]
         for part in parts[: len(parts) - len(holding) + _HOLDING]:
             said = "; ".join(filter(None, (part.message, part.note)))
             name = Piece(terminal.shown(f"{slice_name(part.by)}:"))
-            pieces = [_outcome(part), name, *_words(said, terminal)]
+            pieces = [_outcome(part), name, *words(said, terminal)]
             lines += flow(pieces, terminal, " " * 10, 20, " ")
         if len(holding) > _HOLDING:
             more = f"and {plural(len(holding) - _HOLDING, 'other slice')} of which it holds"
@@ -129,10 +129,6 @@ def judgement_lines(found: Judgement, terminal: Terminal) -> list[str]:
 
 def _outcome(verdict: Verdict) -> Piece:
     return Piece(f"{verdict.outcome:<9}", _STYLES[verdict.outcome])
-
-
-def _words(said: str, terminal: Terminal) -> list[Piece]:
-    return [Piece(word) for word in terminal.shown(said).split()]
 
 
 def judgement_table(verdicts: Sequence[Verdict]) -> Table:

@@ -19,7 +19,7 @@ from ..metrics import Estimate
 from ..statistics.intervals import mean_of
 from ..statistics.tests import holm, unpaired
 from ..storage import Store
-from ..views.figures import p_value
+from ..views.figures import p_value, percentage
 from ..views.media import as_text
 from ..views.table import Cell, Column, Table
 from ..views.terminal import Piece, Terminal, flow
@@ -336,7 +336,7 @@ def _table(
         Column("rows", "right"),
         *([Column("failed", "right")] if failed else []),
         Column("value", "right", style="strong"),
-        Column(f"{100 * confidence:g}% CI", "right"),
+        Column(f"{percentage(confidence)} CI", "right"),
         Column("beside the others", drop=1),
     ]
     rows = [
