@@ -690,6 +690,14 @@ def test_a_group_blocks_where_a_member_does(group):
     assert read(group("", [Says(status_code=429), day, TimeoutError()]), NOW).asked == 86_400
 
 
+def test_the_status_is_told_as_it_was_stated():
+    """And not as what stands for it in our table, unless there is none."""
+    quota = {"error": {"code": "insufficient_quota"}}
+
+    assert read(Says(status_code=429, body=quota), NOW).status == 429
+    assert read(named("LMBillingError"), NOW).status == 402
+
+
 def test_a_pause_is_known_as_it_was_asked_for():
     """What is obeyed of it is cut, what is told is not."""
     reading = read(Says(status_code=429, headers={"Retry-After": "86400"}), NOW)

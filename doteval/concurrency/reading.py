@@ -168,7 +168,8 @@ class Reading:
         retry_after: seconds that the endpoint wants to be left alone, from 0 to
             `LONGEST_RETRY_AFTER`; None where it did not say.
         again: it says nothing about the endpoint, and the next attempt may succeed all the same.
-        status: the HTTP status that stands for it; None: it says nothing that has one.
+        status: the HTTP status that it states, or else the one that stands for it; None: it says
+            nothing that has one.
         blocks: ACCOUNT, SETTINGS or MACHINE, where every row meets it until somebody mends that;
             else "".
         asked: `retry_after` as it was said, up to a year.
@@ -248,7 +249,8 @@ def _read(error: BaseException, now: float, budget: Iterator[int]) -> Reading:
             status = next((each for each in _LOCAL if each in here), status)
         # A wrapper that lost the headers still holds the answer as its cause.
         hints = (_hint(other, now) for other in rest if _status(other) == status)
-        return _judged(status, next((hint for hint in hints if hint is not None), None))
+        reading = _judged(status, next((hint for hint in hints if hint is not None), None))
+        return replace(reading, status=next(_stated(link), status))
     return _SAYS_NOTHING
 
 
@@ -382,13 +384,12 @@ def _status(link: Exception) -> int | None:
         return 429
     if _BILLING.search(type(link).__name__):
         return _NO_MONEY
-    said = [status for status in map(_meaning, _statements(link)) if status is not None]
+    said = [*_stated(link)]
     for telling in (_NO_MONEY, _TOO_LARGE, 429, 529):  # what one statement settles
         if telling in said:
             return telling
-    for status in said:
-        if status >= 400:
-            return status
+    if said:
+        return said[0]
     kinds = _kinds(link)
     for status in (_LOST, 401, _FULL):
         if status in kinds:
@@ -397,6 +398,13 @@ def _status(link: Exception) -> int | None:
         gave_up = _GAVE_UP.search("".join(_texts(link)))
         return int(gave_up[1]) if gave_up else None
     return None
+
+
+def _stated(link: Exception) -> Iterator[int]:
+    """The statuses of errors that it states, the first as the endpoint said it."""
+    for status in map(_meaning, _statements(link)):
+        if status is not None and status >= 400:
+            yield status
 
 
 def _statements(link: Exception) -> Iterator[Any]:
