@@ -190,23 +190,21 @@ class AdaptiveGate(Gate):
         first = refusals.first or attempt
         elapsed = first.start - last_start
         accepted = first.token - last - 1 - (refusals.since - refusals.pending)
-        # one of them may be a refusal at random, where those are common: then the largest tells
-        n = refusals.least if refusals.share < RARE else refusals.most
+        paced, soon = rate.pace is not None, refusals.soon(accepted)
+        n = refusals.most  # one of them may be a refusal at random: the largest tells
         by_rate = n <= max(1, self._accepted)
-        proven = by_rate and (n == 1 or (refusals.sure and refusals.soon(accepted)))
         # a hold costs everybody: it takes the second alarm, soon after the first
-        again = rate.pace is not None or (elapsed < math.inf and refusals.soon(accepted))
+        again = paced or (elapsed < math.inf and soon)
         self._binding = again and (by_rate or not self._limit.beyond)
         pause = min(hold, LONGEST) if self._binding else 0.0
-        odd = rate.pace is not None and not rate.beyond and refusals.pending == 1
-        stale = not rate.beyond and not refusals.soon(accepted)  # no rate was kept for so long
-        if (not by_rate and accepted >= PROOF) or stale:
+        odd = paced and not rate.beyond and refusals.pending == 1
+        proven = paced or (by_rate and (n == 1 or (refusals.sure and soon)))
+        if not by_rate and accepted >= PROOF:
             rate.forget()
             self._next_start = -math.inf
-        elif (proven or rate.pace is not None) and accepted > 0 and 0 < elapsed < math.inf:
-            known = rate.pace is not None
+        elif proven and accepted > 0 and 0 < elapsed < math.inf:
             rate.refused(accepted, elapsed, hold, self._hold)
-            if not known:
+            if not paced:
                 self._note(now, f"paced: {rate.rate:.3g} starts/s were accepted")
         if rate.pace is not None:
             self._next_start = max(self._next_start, now + pause)

@@ -15,12 +15,10 @@ FEW = 4  # attempts that make a window at the smallest limits
 NOISE = 0.1  # standard error of log latency that ends an undecided probe
 PRIOR, PRIOR_WEIGHT, LEARNT = 0.4, 4.0, 200.0  # spread of log latency before it is known
 WINDOWS = 10.0  # windows that the prior of the shared noise, none, counts for
-JUMP = 1.0  # relative difference of two windows that is believed at most
 BRIEF = 1e-3  # seconds of evidence, at least
 INSTANT = 1e-6  # seconds; nothing is taken to be faster
 KEPT = 5_000  # attempts that wait to be judged; more would not make a window better
 UNFINISHED = 1.5  # a running attempt counts as this much of its age
-SAME = 0.02  # relative difference of two levels below which they are one
 WORTH, DEARER, DEAREST = 0.25, 0.3, 0.8  # elasticity that growth must show, see Scale.worth
 
 
@@ -139,7 +137,7 @@ class Scale:
         What they differ by beyond the spread of their attempts is a speed that jumps. It does not
         average out over attempts, only over time: its variance is c/T, T the seconds of evidence.
         """
-        excess = min(JUMP, abs(window.rate - before.rate)) ** 2
+        excess = (window.rate - before.rate) ** 2
         excess -= self.spread**2 * (1.0 / window.count + 1.0 / before.count)
         self._windows = min(self._windows + 1.0, 4.0 * WINDOWS)
         c = excess / (1.0 / window.span + 1.0 / before.span)
@@ -165,7 +163,7 @@ class Scale:
         What is in fact one level says nothing: an infinite error.
         """
         step = math.log(new.level / old.level)
-        if abs(step) < SAME:
+        if not step:
             return 0.5, math.inf
         return (new.rate - old.rate) / step, self.error(new, old) / abs(step)
 

@@ -18,14 +18,16 @@ from .startup import IN_USE, LOWEST, Startup
 
 OLD = 8.0  # times the latest latencies that an attempt need not be older than to be judged
 OLDEST, KEPT = 200, 1000  # entries of the history that are kept: the oldest, and in all
-SMALL, LARGE = math.log(1.18), math.log(1.6)  # steps of a probe; noisier latencies, larger steps
+SMALL, LARGE = math.log(1.18), math.log(1.7)  # steps of a probe; noisier latencies, larger steps
 PRECISE = 0.25  # standard error of the elasticity that a step aims at
-DOUBLING = math.log(2.0)  # the largest step, after probes that succeeded in a row
 QUEUE = 1.15  # latency over the idle one from which on a queue is suspected
 CAUTION = 0.5  # standard errors in favour of what is: a limit too low costs the most
 LOOK_DOWN = 6  # every sixth probe looks down in any case: what was idle may have changed
 RESTS = 2.0, 20.0  # rounds between probes, first and last; at 20 a probe costs 1-2 % of them
 TIRED, UNSURE = 2.0, 1.7  # the rest grows by this after a clear failure, and after a doubtful one
+# A cap that has stood for long is perhaps shared: one part in so many is left free for so many
+# rounds after a probe, or a client that came later is refused for ever.
+SHARED, YIELDS = 10, 4.0
 MEMORY = 6  # rounds that a level's throughput is averaged over
 FELL = 2.5  # standard errors that a fall in throughput must be sure by; one look per interval
 
@@ -114,6 +116,11 @@ class Limit:
         return self.ceiling is not None and self.before is not None and self.value > self.base
 
     @property
+    def _rested(self) -> bool:
+        """Whether probes have failed for so long that they could not become rarer."""
+        return self.rest >= RESTS[1]
+
+    @property
     def belief(self) -> str:
         """The limit, and why it is what it is, in words for a person."""
         words = f"limit {self.value}"
@@ -170,12 +177,15 @@ class Limit:
             hold: seconds in which nothing starts. They are no rest, and nothing of them is made
                 up for.
         """
-        rest = RESTS[0]
+        rest, yielded = RESTS[0], 0
         if self.beyond:  # what was tried from is known to be served
             served, rest = max(served, self.base), 2.0 * self.rest
+            yielded = served // SHARED if self._rested else 0
         self.ceiling = max(self._settings.min_concurrency, served)
         level = max(served, math.floor(self._settings.error_backoff_factor * self.value))
-        self._stop(now, min(level, self.value), rest, hold)
+        self._stop(now, min(level, self.value) - yielded, rest, hold)
+        if yielded:
+            self.left = YIELDS
 
     def stay(self, now: float, hold: float) -> None:
         """A rate limit was met, which the number in flight does not change."""
@@ -285,8 +295,10 @@ class Limit:
         if (score + doubt > 0) is up:
             self.before = None
             step = 2.0 * math.log(self.value / self.base)
-            self._step = max(-DOUBLING, min(DOUBLING, step))
-            self.rest, self.left = RESTS[0], RESTS[0] / 2
+            self._step = max(-LARGE, min(LARGE, step))
+            if not self._rested or self.ceiling is None or self.value > self.ceiling:
+                self.rest = RESTS[0]
+            self.left = self.rest
             verb = "grew" if up else "shrank: not needed"
             self.note(now, told(verb, before, here, gain), here)
             if self.ceiling is not None and self.value > self.ceiling:

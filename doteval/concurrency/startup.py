@@ -16,7 +16,6 @@ from .evidence import INSTANT, Attempt, Attempts, Evidence, Scale
 GUESS = 4  # a first limit from this on is a guess: a look down comes first
 LOWEST = 2  # nothing looks down to 1: with one in flight the endpoint idles between two calls
 PAYS = 0.5  # elasticity that a doubling must keep; half of what was added must arrive
-PAYS_WELL = 0.75  # elasticity from which on a limit that is tripled is tripled again
 CALM = 8  # a round of this size can be repeated; a larger one costs too much
 SURE = 2.0  # standard errors against it before the start-up ends: stopping early costs most
 IN_USE = 0.85  # share of the limit that must be in flight on average for it to be in use
@@ -103,8 +102,6 @@ class Startup:
                 self._try(self._top)
                 return Step(self._top, QUEUES, seen)
             self._doubt = gain < PAYS and size <= CALM
-            if gain < PAYS_WELL:
-                self._growth = 1
         if self._doubt:
             return self._half(seen)
         if size <= CALM:
