@@ -101,7 +101,7 @@ def _entry(position: int, row: tuple[str, str], result: Result) -> Entry:
     outcome = outcome_of(result, "judge")
     usage = usage_of(result.usage)
     text = '{"question": "What is it?", "answer": "2"}'
-    made = Row(judge, True, b"0123456789abcdef", None, position, 0, {}, text)
+    made = Row(judge, True, position.to_bytes(16, "big"), None, position, 0, {}, text)
     made.attempts, made.concurrency = 1, 100
     return encode(made, outcome, usage, 1.0, 0.5)
 
