@@ -188,7 +188,7 @@ class Ledger:
 
     @property
     def keeps_calls(self) -> bool:
-        """Whether the store can; a plugin's need not."""
+        """Whether the store can; a plugin's does not."""
         kept: bool = self._store.keeps_calls
         return kept
 
