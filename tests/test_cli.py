@@ -727,6 +727,18 @@ def test_a_hint_can_be_typed_as_it_stands(stored, monkeypatch):
     )
 
 
+def test_a_report_says_how_to_look_at_it(stored, monkeypatch):
+    """A sentence without a command flows as all sentences do."""
+    out = Tty()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", "40")
+    main(["report", "first", "--color", "never"])
+
+    assert out.getvalue().splitlines()[1:] == [
+        "open it in a browser; it needs no", "  network and may be sent as it is",
+    ]  # fmt: skip
+
+
 def test_ascii_where_the_encoding_needs_it(stored):
     """A stream that can not carry the glyphs gets plain characters."""
     done = process("show", "first", cwd=stored, env={**os.environ, "PYTHONIOENCODING": "ascii"})
