@@ -408,6 +408,7 @@ def test_the_room_imports_next_to_nothing():
         "import os",
         "import re",
         "from collections.abc import Iterator, Sequence",
+        "from reprlib import Repr",  # which collections has loaded
     ]
 
 
