@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 from .errors import NotFound, PluginError, UsageError
-from .redaction import safe_error
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -153,6 +152,8 @@ class Registry(Generic[T]):
         try:
             thing: T = point.load()
         except Exception as error:  # whatever foreign code does at import, it is named and told
+            from .redaction import safe_error  # its patterns are for who has something to tell
+
             raise PluginError(
                 f"the {self.kind} {point.name!r} of {_label(distribution)} can not be loaded from "
                 f"{point.value!r}: {type(error).__name__}: {safe_error(error, 1_000)}"

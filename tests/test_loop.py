@@ -1082,10 +1082,14 @@ def test_what_is_raised_where_rows_finish_ends_everything():
 def test_a_factory_of_tasks_may_run_a_row_to_its_end():
     """As eager factories do, which Python has from 3.12 on."""
 
+    class Ended(asyncio.Future):
+        def set_name(self, name):
+            """Python 3.13 names whatever a factory has made."""
+
     def eagerly(loop, coroutine, **options):
         with pytest.raises(StopIteration):
             coroutine.send(None)
-        done = loop.create_future()
+        done = Ended(loop=loop)
         done.set_result(None)
         return done
 

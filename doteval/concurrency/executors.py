@@ -14,7 +14,6 @@ from threading import Lock, Thread, current_thread, local, main_thread
 from typing import Any, TypeVar
 
 from ..errors import ExecutorError, UsageError
-from ..redaction import safe_error
 from ..text import safe
 from .notes import ATTEMPT, Noted
 from .reading import Reading, keep, read, speaker
@@ -239,7 +238,7 @@ class Elsewhere:
             executor = off_loop(self._make)
         except Exception as error:  # somebody else's code; told with its name
             raise ExecutorError(
-                f"the executor can not be made: {type(error).__name__}: {safe_error(error, 500)}"
+                f"the executor can not be made: {type(error).__name__}: {_said(error)}"
             ) from error
         if not hasattr(executor, "submit"):
             raise ExecutorError(
@@ -255,6 +254,13 @@ class Elsewhere:
             _shut_down(self._executor)
 
 
+def _said(error: Exception) -> str:
+    """What it says, without what looks like a credential."""
+    from ..redaction import safe_error  # its patterns are compiled by who has something to tell
+
+    return safe_error(error, 500)
+
+
 def _submitted(executor: Any, function: Callable[[], Any]) -> Any:
     """The future of a call, which is another for each: a cluster may take equal calls for one."""
     from concurrent.futures import BrokenExecutor
@@ -264,7 +270,7 @@ def _submitted(executor: Any, function: Callable[[], Any]) -> Any:
     except BrokenExecutor:
         raise
     except RuntimeError as error:  # as concurrent.futures says that it is shut down
-        raise ExecutorError(f"the executor takes no rows: {safe_error(error, 500)}") from error
+        raise ExecutorError(f"the executor takes no rows: {_said(error)}") from error
 
 
 def _shut_down(executor: Any) -> None:
@@ -418,7 +424,7 @@ class Journey:
         try:
             holder = _look_up(self._import(), self._name)
         except Exception as error:  # whatever their module does when it is imported there
-            reason = f"{type(error).__name__}: {safe_error(error, 500)}"
+            reason = f"{type(error).__name__}: {_said(error)}"
         else:
             if holder is not None:
                 return _attempt_of(holder)
