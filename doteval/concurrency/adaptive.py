@@ -87,10 +87,6 @@ class AdaptiveGate(Gate):
     def _random(self) -> str:
         return f"refusals are at random ({100 * self.refusals.share:.1f} %): ignored"
 
-    def room(self, in_flight: int) -> int:
-        """How many more attempts may start."""
-        return self._limit.value - in_flight
-
     def ready_at(self, now: float) -> float:
         """The earliest moment for the next start, seconds; `now` or before: at once."""
         return self._next_start
@@ -100,7 +96,7 @@ class AdaptiveGate(Gate):
         token = self._attempts.begin(now)
         self.refusals.started(token, now)
         if token == 0:
-            self._note(now, "start")
+            self._limit.note(now, "start")
         if self._outage.active:
             self._next_start = now + self._outage.gap
         elif self._rate.pace is not None:  # a late start may be made up for, by one gap
@@ -152,7 +148,7 @@ class AdaptiveGate(Gate):
         accepted = self._rate.accepted()
         if self._rate.pace is None:
             self._next_start = -math.inf
-            self._note(now, "the rate limit is gone")
+            self._limit.note(now, "the rate limit is gone")
             return
         room = math.ceil(1.5 * self._rate.pace * self._attempts.mean) + 1
         grows = self.state is State.RESTING and accepted % self.limit == 0
@@ -168,7 +164,7 @@ class AdaptiveGate(Gate):
         if not self.refusals.refused(attempt, now, self._risked):
             if self.refusals.share >= 2 * self._told:
                 self._told = self.refusals.share
-                self._note(now, self._random)
+                self._limit.note(now, self._random)
             if not self._rate.beyond:  # its place is taken at once: that tells most
                 self._next_start = min(self._next_start, now)
             return False
@@ -205,7 +201,7 @@ class AdaptiveGate(Gate):
         elif proven and accepted > 0 and 0 < elapsed < math.inf:
             rate.refused(accepted, elapsed, hold, self._hold)
             if not paced:
-                self._note(now, f"paced: {rate.rate:.3g} starts/s were accepted")
+                self._limit.note(now, f"paced: {rate.rate:.3g} starts/s were accepted")
         if rate.pace is not None:
             self._next_start = max(self._next_start, now + pause)
             self._limit.stay(now, pause)
@@ -233,9 +229,6 @@ class AdaptiveGate(Gate):
         if not self._outage.active:
             self._limit.startup.begin(level)
         self._limit.move(now, level, "recovering" if self._outage.active else "recovered")
-
-    def _note(self, now: float, reason: str) -> None:
-        self._limit.note(now, reason)
 
     def __repr__(self) -> str:
         parts = (self._limit, self.refusals, self._rate, self._outage, self._attempts)

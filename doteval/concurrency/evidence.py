@@ -100,7 +100,6 @@ class Scale:
     Attributes:
         spread: standard deviation of log latency around its level's mean. Pooled over all levels,
             as it belongs to the dataset rather than to the level.
-        idle: logarithm of the latency without a queue, no less than it is; None: not known yet.
     """
 
     def __init__(self) -> None:
@@ -120,6 +119,7 @@ class Scale:
 
     @property
     def idle(self) -> float | None:
+        """Logarithm of the latency without a queue, no less than it is; None: not known yet."""
         return None if self._idle is None else self._least(self._idle)
 
     def _least(self, seen: Evidence) -> float:
@@ -128,11 +128,13 @@ class Scale:
     def see_idle(self, seen: Evidence) -> None:
         """The lowest latency seen, plus two standard errors: the least of many is a lucky one."""
         if self._idle is None or self._least(seen) < self._least(self._idle):
-            self._idle = seen
+            self._idle = (
+                seen  # no copy: it goes on with its level, and follows a drift
+            )
 
     def compare(self, window: Evidence, before: Evidence) -> None:
         """
-        Learn the noise that all attempts share from two windows in a row, at one level.
+        Learn the noise that all attempts share from a window and what its level showed before.
 
         What they differ by beyond the spread of their attempts is a speed that jumps. It does not
         average out over attempts, only over time: its variance is c/T, T the seconds of evidence.
