@@ -128,9 +128,7 @@ class Scale:
     def see_idle(self, seen: Evidence) -> None:
         """The lowest latency seen, plus two standard errors: the least of many is a lucky one."""
         if self._idle is None or self._least(seen) < self._least(self._idle):
-            self._idle = (
-                seen  # no copy: it goes on with its level, and follows a drift
-            )
+            self._idle = seen  # no copy: it goes on with its level, and follows a drift
 
     def compare(self, window: Evidence, before: Evidence) -> None:
         """
