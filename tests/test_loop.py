@@ -6,9 +6,8 @@ import errno
 import gc
 import sys
 import threading
-import time
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
@@ -993,11 +992,12 @@ def test_a_plain_call_on_the_loops_thread_can_be_told():
 
 
 def test_threads_are_used_again_and_bounded():
-    names = set()
+    names, begun, all_there = set(), count(), threading.Barrier(2 + 8)
 
     def call():
         names.add(threading.current_thread().name)
-        time.sleep(0.001)
+        if next(begun) < 2 + 8:  # none of these ends before all of them are needed
+            all_there.wait(30)
 
     async def main():
         threads = Threads(2)

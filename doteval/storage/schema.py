@@ -267,7 +267,7 @@ def connect(
     except sqlite3.Error as error:
         raise explain(error, name) from error
     # Python hears of a signal between two of its own instructions, of which a long query has none.
-    db.set_progress_handler(lambda: None, _STEPS)
+    db.set_progress_handler(_nothing, _STEPS)
     try:
         version = _prepare(db, name)
         if version == 0 or (version < VERSION and not read_only):
@@ -289,6 +289,10 @@ def connect(
         db.close()
         raise
     return db
+
+
+def _nothing() -> None:
+    pass
 
 
 def _address(path: Path, mode: str) -> str:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from doteval import ForEach, run
 from doteval.concurrency import SlidingWindow
 from doteval.reader import records
+from doteval.storage import open_store
 from tests.cluster import travellers
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +54,16 @@ def prompts(store):
     return {getattr(each, "result", each).prompt for each in stored}
 
 
+def responses(store):
+    """Of the calls that rows have kept."""
+    with closing(open_store(store)) as opened:
+        (name,) = opened.evaluations("e")
+        return {call.response for _, call in opened.calls("e", name)}
+
+
+ANSWERS = {f'"answer {n}"' for n in range(20)}
+
+
 @pytest.mark.parametrize("engine", ["loky", "ray"])
 def test_a_killed_worker_costs_no_row_and_what_rows_noted_comes_back(engine, request, tmp_path):
     """Of the rows that failed as well; nothing is stored twice."""
@@ -66,6 +78,7 @@ def test_a_killed_worker_costs_no_row_and_what_rows_noted_comes_back(engine, req
     assert (summary.scored, dict(summary.errors)) == (19, {"ValueError": 1})
     assert summary.usage["input_tokens"] == 60
     assert prompts(store) == {f"ask {n}" for n in range(20)}
+    assert responses(store) == ANSWERS
 
 
 SCRIPT = """
@@ -96,3 +109,4 @@ def test_rows_run_on_mpi_and_resume_where_a_process_died(tmp_path, monkeypatch):
     assert first.returncode != 0
     assert second.returncode == 0, second.stderr
     assert prompts(str(tmp_path / "results.db")) == {f"ask {n}" for n in range(20)}
+    assert responses(str(tmp_path / "results.db")) == ANSWERS

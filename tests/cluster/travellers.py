@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from doteval import Score, note
+from doteval import Score, note, replayable
 
 
 def eval_plain(n):
@@ -36,9 +36,14 @@ def eval_dies_once(n, folder):
     return True
 
 
+@replayable
+def asked(n):
+    return f"answer {n}"
+
+
 def eval_noted(n, folder):
     """Dies once at row 5, and fails at row 7 for good."""
-    note(prompt=f"ask {n}", usage={"input_tokens": 3})
+    note(prompt=f"ask {n}", usage={"input_tokens": 3}, model_response=asked(n))
     if n == 5 and not Path(folder, "died").exists():
         Path(folder, "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from doteval import records
+from doteval.cli import main as cli
 from tests.clients.conftest import Answer, Endpoint
 
 from .__main__ import Figures, main, verdict
@@ -27,6 +31,19 @@ def test_every_strategy_runs_in_every_round(endpoint, capsys):
     assert endpoint.requests == 8 + 2 * 6 * 10
     assert told.count("50.0% right") == 12
     assert "| SlidingWindow(32) |" in told
+
+
+def test_the_tutorial_asks_a_model_that_is_at_hand(endpoint, tmp_path, monkeypatch):
+    """The same file that runs without one."""
+    page = Path(__file__).parents[2] / "docs/tutorials/scale-with-async.md"
+    told = page.read_text(encoding="utf-8").partition('title="eval_reviews.py"\n')[2]
+    (tmp_path / "eval_reviews.py").write_text(told.partition("```")[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODEL_URL", endpoint.url)
+
+    assert cli(["run", "eval_reviews.py", "--experiment", "real", "-q"]) == 0
+    assert endpoint.requests == 4
+    assert [record.outcome.model_response for record in records("real")] == ["positive"] * 4
 
 
 @pytest.mark.parametrize(
