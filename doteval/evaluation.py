@@ -374,7 +374,7 @@ class ForEach:
         self, column_spec: str, dataset: Any = _NONE, *, size: int, tags: str = ""
     ) -> Callable[[Callable[P, R]], Evaluation[P, R]]:
         """
-        A decorator for a function of many rows, such as a model that computes batches:
+        A decorator for a function of many rows, such as a model that computes batches::
 
             @foreach.batched("question,answer", data, size=16)
             def eval_qa(question, answer, model):    # lists of 16, the last ones may be shorter

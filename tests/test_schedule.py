@@ -194,3 +194,11 @@ def test_what_nobody_has_to_recover_from_is_tried_again_at_once():
 def test_a_fixed_gate_is_always_ready():
     """And so the schedule does not ask it."""
     assert Window(3).ready_at(5.0) == 5.0
+
+
+def test_a_gate_that_need_not_tell_attempts_apart_gives_them_one_token():
+    """It is not even asked, unless it counts."""
+    gate = Gate()
+
+    assert gate.started(0.0) == gate.started(1.0) == 0
+    assert not gate.counts

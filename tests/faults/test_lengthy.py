@@ -151,6 +151,7 @@ def test_a_command_is_killed(tmp_path, path, start, command, done):
     assert run().wait() == 0
     took = time.monotonic() - began
     whole = _kept(tmp_path / "out.db" if merges else path)
+    exported = (tmp_path / "out.txt").read_bytes() if words[0] == "export" else b""
     assert done is None or whole == done
     hit = tried = 0
     while hit < KILLS and tried < 4 * KILLS:
@@ -169,7 +170,11 @@ def test_a_command_is_killed(tmp_path, path, start, command, done):
         assert sum(live for live, _ in between.values()) in (
             {6_000, 3_000} if command.startswith("delete") else {6_000, *range(6_000, 9_001)}
         )
-        assert run().wait() == (1 if words[0] in ("rename", "delete") and "a" not in between else 0)
+        code = 1 if words[0] in ("rename", "delete") and "a" not in between else 0
+        if words[0] == "export" and (tmp_path / "out.txt").exists():
+            assert (tmp_path / "out.txt").read_bytes() == exported  # all of it, and then killed
+            code = 2  # which is not overwritten without being told so
+        assert run().wait() == code
         assert _kept(tmp_path / "out.db" if merges else path) == whole
         assert not [*tmp_path.glob(".out.txt.*.part")]
     print(f"{command}: {hit} of {tried} killed")
