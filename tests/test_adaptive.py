@@ -211,10 +211,9 @@ def test_a_sure_fall_of_throughput_shrinks_the_limit():
     bench = Bench(max_concurrency=100).run(100, workers(16))
     before = bench.gate.limit
 
-    history = bench.run(15, workers(5)).gate.history
-    (shrunk,) = [each for each in history if each.at > 100 and each.reason.startswith("shrank")]
-    assert shrunk.reason.startswith("shrank: throughput 16")
-    assert shrunk.limit < 0.8 * before
+    bench.run(15, workers(5))
+    assert any(reason.startswith("shrank: throughput") for reason in reasons(bench.gate))
+    assert bench.gate.limit < 0.8 * before
 
 
 def test_throughput_between_the_thresholds_holds():
@@ -231,8 +230,8 @@ def test_throughput_between_the_thresholds_holds():
 def test_one_decision_per_interval():
     """After the start-up, changes are at least adaptation_interval apart."""
     bench = Bench(adaptation_interval=5.0).run(200, workers(3))
-    over = max(i for i, why in enumerate(reasons(bench.gate)) if why == "held: more only queues")
-    settled = [change.at for change in bench.gate.history[over:]]
+    changes = [c.at for c in bench.gate.history if not c.reason.startswith("grew: starting")]
+    settled = changes[1:]
 
     assert len(settled) > 5
     assert all(b - a >= 5.0 for a, b in pairwise(settled) if b != a)
@@ -355,23 +354,12 @@ def test_a_refused_probe_beyond_a_known_cap_holds_nobody():
     assert len(bench.starts) > 0.95 * 6 * 1000
 
 
-def test_a_cap_that_has_stood_for_long_leaves_a_tenth_of_it_for_others():
-    """After a probe in vain, for a few rounds: who comes later is not refused for ever."""
-    gate = Bench(max_concurrency=64).run(600, capped(20)).gate
-    late = [change for change in gate.history if change.at > 200]
-
-    cuts = [change.limit for change in late if change.reason == "cut: congestion"]
-    assert cuts and set(cuts) == {18}
-    below = sum(b.at - a.at for a, b in pairwise(late) if a.limit < 20)
-    assert below < 0.5 * (late[-1].at - late[0].at)
-
-
 def test_a_cap_that_rises_is_found_again():
     """A probe beyond the old cap that succeeds ends it."""
     bench = Bench(max_concurrency=64).run(60, capped(6))
 
     bench.run(200, capped(30))
-    assert bench.gate.limit in (27, 30, 31)  # or just leaving a tenth to others
+    assert bench.gate.limit in (30, 31)
 
 
 def bucket(bench: Bench, rate: float, burst: float = 5.0) -> Endpoint:
@@ -499,9 +487,9 @@ def test_its_state_can_be_read():
     """Each machine shows its own."""
     starting, bench = AdaptiveGate(**TUTORIAL), Bench().run(10, free)
 
-    assert "Startup(up, round of 2" in repr(starting)
-    assert "looking down from" in repr(Bench(initial_concurrency=5).run(0.5, free).gate)
-    assert "probes, next in" in repr(bench.gate)
+    assert "Startup(round of 2" in repr(starting)
+    assert "looking down" in repr(AdaptiveGate())
+    assert "Probing(" in repr(bench.gate)
     assert "Refusals(0.2% at random" in repr(starting)
 
 

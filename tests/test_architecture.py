@@ -23,10 +23,11 @@ PACKAGE = Path(doteval.__file__).parent
 ORDER = """
 errors text redaction flags quantities record usage keys plugins
 
-concurrency.evidence     # what attempts show; this room and the next seven are arithmetic alone
+concurrency.evidence     # what attempts show; this room and the next eight are arithmetic alone
 concurrency.gates        # fixed ones, and what each gate is asked
 concurrency.startup      # the beginning of a limit
-concurrency.limit        # how many may be in flight: resting, and trying others
+concurrency.probing      # resting at a level, and trying others
+concurrency.limit        # how many may be in flight
 concurrency.refusals     # congestion, or chance
 concurrency.learned_rate # how many may start in a second
 concurrency.outage       # nothing succeeds

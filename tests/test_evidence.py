@@ -38,13 +38,6 @@ def test_seconds_of_evidence_make_a_noisy_level_known():
     assert scale.error(long, long) == pytest.approx(scale.error(short, short) / 2, rel=0.01)
 
 
-def test_one_level_twice_says_nothing_about_growth():
-    """Neither for nor against: an infinite error."""
-    gain, error = Scale().elasticity(evidence(10, 4, 2.0), evidence(10, 4, 1.0))
-
-    assert (gain, error) == (0.5, float("inf"))
-
-
 def test_refused_attempts_are_not_in_flight():
     """Who began beside one that was refused had one less in flight than it seemed."""
     attempts = Attempts()

@@ -87,6 +87,10 @@ class AdaptiveGate(Gate):
     def _random(self) -> str:
         return f"refusals are at random ({100 * self.refusals.share:.1f} %): ignored"
 
+    def room(self, in_flight: int) -> int:
+        """How many more attempts may start."""
+        return self._limit.value - in_flight
+
     def ready_at(self, now: float) -> float:
         """The earliest moment for the next start, seconds; `now` or before: at once."""
         return self._next_start
@@ -96,7 +100,7 @@ class AdaptiveGate(Gate):
         token = self._attempts.begin(now)
         self.refusals.started(token, now)
         if token == 0:
-            self._limit.note(now, "start")
+            self._note(now, "start")
         if self._outage.active:
             self._next_start = now + self._outage.gap
         elif self._rate.pace is not None:  # a late start may be made up for, by one gap
@@ -148,7 +152,7 @@ class AdaptiveGate(Gate):
         accepted = self._rate.accepted()
         if self._rate.pace is None:
             self._next_start = -math.inf
-            self._limit.note(now, "the rate limit is gone")
+            self._note(now, "the rate limit is gone")
             return
         room = math.ceil(1.5 * self._rate.pace * self._attempts.mean) + 1
         grows = self.state is State.RESTING and accepted % self.limit == 0
@@ -164,7 +168,7 @@ class AdaptiveGate(Gate):
         if not self.refusals.refused(attempt, now, self._risked):
             if self.refusals.share >= 2 * self._told:
                 self._told = self.refusals.share
-                self._limit.note(now, self._random)
+                self._note(now, self._random)
             if not self._rate.beyond:  # its place is taken at once: that tells most
                 self._next_start = min(self._next_start, now)
             return False
@@ -186,22 +190,24 @@ class AdaptiveGate(Gate):
         first = refusals.first or attempt
         elapsed = first.start - last_start
         accepted = first.token - last - 1 - (refusals.since - refusals.pending)
-        paced, soon = rate.pace is not None, refusals.soon(accepted)
-        n = refusals.most  # one of them may be a refusal at random: the largest tells
+        # one of them may be a refusal at random, where those are common: then the largest tells
+        n = refusals.least if refusals.share < RARE else refusals.most
         by_rate = n <= max(1, self._accepted)
+        proven = by_rate and (n == 1 or (refusals.sure and refusals.soon(accepted)))
         # a hold costs everybody: it takes the second alarm, soon after the first
-        again = paced or (elapsed < math.inf and soon)
+        again = rate.pace is not None or (elapsed < math.inf and refusals.soon(accepted))
         self._binding = again and (by_rate or not self._limit.beyond)
         pause = min(hold, LONGEST) if self._binding else 0.0
-        odd = paced and not rate.beyond and refusals.pending == 1
-        proven = paced or (by_rate and (n == 1 or (refusals.sure and soon)))
-        if not by_rate and accepted >= PROOF:
+        odd = rate.pace is not None and not rate.beyond and refusals.pending == 1
+        stale = not rate.beyond and not refusals.soon(accepted)  # no rate was kept for so long
+        if (not by_rate and accepted >= PROOF) or stale:
             rate.forget()
             self._next_start = -math.inf
-        elif proven and accepted > 0 and 0 < elapsed < math.inf:
+        elif (proven or rate.pace is not None) and accepted > 0 and 0 < elapsed < math.inf:
+            known = rate.pace is not None
             rate.refused(accepted, elapsed, hold, self._hold)
-            if not paced:
-                self._limit.note(now, f"paced: {rate.rate:.3g} starts/s were accepted")
+            if not known:
+                self._note(now, f"paced: {rate.rate:.3g} starts/s were accepted")
         if rate.pace is not None:
             self._next_start = max(self._next_start, now + pause)
             self._limit.stay(now, pause)
@@ -227,8 +233,11 @@ class AdaptiveGate(Gate):
         self._next_start = -math.inf
         level = self._outage.recover(self.limit, self._settings.min_concurrency)
         if not self._outage.active:
-            self._limit.startup.begin(level)
+            self._limit.startup.restart(level)
         self._limit.move(now, level, "recovering" if self._outage.active else "recovered")
+
+    def _note(self, now: float, reason: str) -> None:
+        self._limit.note(now, reason)
 
     def __repr__(self) -> str:
         parts = (self._limit, self.refusals, self._rate, self._outage, self._attempts)

@@ -15,10 +15,12 @@ FEW = 4  # attempts that make a window at the smallest limits
 NOISE = 0.1  # standard error of log latency that ends an undecided probe
 PRIOR, PRIOR_WEIGHT, LEARNT = 0.4, 4.0, 200.0  # spread of log latency before it is known
 WINDOWS = 10.0  # windows that the prior of the shared noise, none, counts for
+JUMP = 1.0  # relative difference of two windows that is believed at most
 BRIEF = 1e-3  # seconds of evidence, at least
 INSTANT = 1e-6  # seconds; nothing is taken to be faster
 KEPT = 5_000  # attempts that wait to be judged; more would not make a window better
 UNFINISHED = 1.5  # a running attempt counts as this much of its age
+SAME = 0.02  # relative difference of two levels below which they are one
 WORTH, DEARER, DEAREST = 0.25, 0.3, 0.8  # elasticity that growth must show, see Scale.worth
 
 
@@ -100,13 +102,14 @@ class Scale:
     Attributes:
         spread: standard deviation of log latency around its level's mean. Pooled over all levels,
             as it belongs to the dataset rather than to the level.
+        idle: logarithm of the latency without a queue, no less than it is; None: not known yet.
     """
 
     def __init__(self) -> None:
         self._shared, self._windows = 0.0, WINDOWS
         self._deviations, self._weight = PRIOR_WEIGHT * PRIOR**2, PRIOR_WEIGHT
         self.spread = PRIOR
-        self._idle: Evidence | None = None
+        self.idle: float | None = None
 
     def learn(self, window: Evidence) -> None:
         """How much latencies spread around their level's mean: pooled, slowly forgotten."""
@@ -117,27 +120,19 @@ class Scale:
         self._weight *= keep
         self.spread = max(0.05, math.sqrt(self._deviations / self._weight))
 
-    @property
-    def idle(self) -> float | None:
-        """Logarithm of the latency without a queue, no less than it is; None: not known yet."""
-        return None if self._idle is None else self._least(self._idle)
-
-    def _least(self, seen: Evidence) -> float:
-        return seen.latency + 2.0 * self.spread / math.sqrt(seen.count)
-
     def see_idle(self, seen: Evidence) -> None:
         """The lowest latency seen, plus two standard errors: the least of many is a lucky one."""
-        if self._idle is None or self._least(seen) < self._least(self._idle):
-            self._idle = seen  # no copy: it goes on with its level, and follows a drift
+        least = seen.latency + 2.0 * self.spread / math.sqrt(seen.count)
+        self.idle = least if self.idle is None else min(self.idle, least)
 
     def compare(self, window: Evidence, before: Evidence) -> None:
         """
-        Learn the noise that all attempts share from a window and what its level showed before.
+        Learn the noise that all attempts share from two windows in a row, at one level.
 
         What they differ by beyond the spread of their attempts is a speed that jumps. It does not
         average out over attempts, only over time: its variance is c/T, T the seconds of evidence.
         """
-        excess = (window.rate - before.rate) ** 2
+        excess = min(JUMP, abs(window.rate - before.rate)) ** 2
         excess -= self.spread**2 * (1.0 / window.count + 1.0 / before.count)
         self._windows = min(self._windows + 1.0, 4.0 * WINDOWS)
         c = excess / (1.0 / window.span + 1.0 / before.span)
@@ -150,10 +145,7 @@ class Scale:
 
     def error(self, one: Evidence, other: Evidence) -> float:
         """Standard error of the difference of two rates."""
-        both = Evidence()  # few attempts can look alike by chance: their whole spread counts
-        both.merge(one)
-        both.merge(other)
-        own = max(self.spread**2, both.variance) * (1.0 / one.count + 1.0 / other.count)
+        own = self.spread**2 * (1.0 / one.count + 1.0 / other.count)
         shared = sum(self.shared / max(each.span, BRIEF) for each in (one, other))
         return math.sqrt(own + shared)
 
@@ -163,7 +155,7 @@ class Scale:
         What is in fact one level says nothing: an infinite error.
         """
         step = math.log(new.level / old.level)
-        if not step:
+        if abs(step) < SAME:
             return 0.5, math.inf
         return (new.rate - old.rate) / step, self.error(new, old) / abs(step)
 
@@ -213,6 +205,7 @@ class Attempts:
     Attributes:
         count: begun so far; the next one's token.
         running: by token, in the order of their start.
+        peak: most in flight since somebody last set it back.
         mean: latency of recent successes, seconds.
         epoch: how often the limit moved.
     """
@@ -220,6 +213,7 @@ class Attempts:
     def __init__(self) -> None:
         self.count = 0
         self.running: dict[int, Attempt] = {}
+        self.peak = 0
         self.mean = 0.0
         self.epoch = 0
         self._area, self._area_at = 0.0, 0.0
@@ -231,6 +225,7 @@ class Attempts:
         token, in_flight = self.count, len(self.running) + 1
         self.count += 1
         self._integrate(now)
+        self.peak = max(self.peak, in_flight)
         self.running[token] = Attempt(token, now, in_flight, self._area, self.epoch)
         return token
 
@@ -252,14 +247,18 @@ class Attempts:
         latency = max(now - attempt.start, INSTANT)
         level = self._level(attempt, latency) if latency > INSTANT else attempt.in_flight
         self.mean += (latency - self.mean) * (0.05 if self.mean else 1.0)
-        fresh = attempt.epoch == self.epoch and attempt.start >= self._judged
-        if fresh and len(self._done) < KEPT:
-            self._done.append((attempt.start, level, latency))
         return latency, max(1.0, level)
+
+    def keep(self, attempt: Attempt, now: float, latency: float, level: float) -> None:
+        """Put one that succeeded among those that the next window is made of."""
+        late = now - latency < self._judged
+        if attempt.epoch == self.epoch and not late and len(self._done) < KEPT:
+            self._done.append((now - latency, level, latency))
 
     def new_epoch(self, now: float) -> None:
         """The limit moved: what began before says nothing about the new one."""
         self.epoch += 1
+        self.peak = 0
         self._done, self._judged = [], now
 
     def window(self, now: float, age: float, limit: int) -> Evidence | None:
